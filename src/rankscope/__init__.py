@@ -1,0 +1,93 @@
+"""rankscope: intrinsic evaluation of language models from the spectra of their hidden states.
+
+This is the table of contents. A name is imported when it is first used, so that `import rankscope`
+is light: neither torch nor transformers nor datasets comes with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rankscope.errors import RankscopeError
+    from rankscope.metrics import (
+        Spectrum,
+        aggregate_effective_rank,
+        diff_erank,
+        effective_rank,
+        matrix_entropy,
+        matrix_nuclear_norm,
+        measure,
+        normalized_matrix_entropy,
+        nuclear_norm,
+        participation_ratio,
+        perplexity,
+        reduced_loss,
+        renyi_entropy,
+        spectrum,
+        stable_rank,
+        token_cross_entropy,
+    )
+    from rankscope.runs import Run, evaluate
+    from rankscope.settings import Settings
+
+__version__ = "0.1.0"
+
+_CONTENTS = {
+    "rankscope.errors": ("RankscopeError",),
+    "rankscope.settings": ("Settings",),
+    "rankscope.metrics": (
+        "Spectrum",
+        "aggregate_effective_rank",
+        "diff_erank",
+        "effective_rank",
+        "matrix_entropy",
+        "matrix_nuclear_norm",
+        "measure",
+        "normalized_matrix_entropy",
+        "nuclear_norm",
+        "participation_ratio",
+        "perplexity",
+        "reduced_loss",
+        "renyi_entropy",
+        "spectrum",
+        "stable_rank",
+        "token_cross_entropy",
+    ),
+    "rankscope.runs": ("Run", "evaluate"),
+}
+_HOME = {name: module for module, names in _CONTENTS.items() for name in names}
+
+__all__ = [
+    "RankscopeError",
+    "Run",
+    "Settings",
+    "Spectrum",
+    "aggregate_effective_rank",
+    "diff_erank",
+    "effective_rank",
+    "evaluate",
+    "matrix_entropy",
+    "matrix_nuclear_norm",
+    "measure",
+    "normalized_matrix_entropy",
+    "nuclear_norm",
+    "participation_ratio",
+    "perplexity",
+    "reduced_loss",
+    "renyi_entropy",
+    "spectrum",
+    "stable_rank",
+    "token_cross_entropy",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'rankscope' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

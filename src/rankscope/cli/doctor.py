@@ -1,0 +1,55 @@
+"""`rankscope doctor`: versions, devices, optional parts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from importlib import metadata
+
+
+def doctor() -> None:
+    """Show versions, devices and optional parts: what to look at, and to send along, when something fails.
+
+    Example:
+
+        rankscope doctor
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in [*_versions(), *_devices(), *_optional_parts()]:
+        table.add_row(name, value)
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _versions() -> list[tuple[str, str]]:
+    names = ("rankscope", "torch", "transformers", "datasets", "accelerate", "polars", "pyarrow", "gguf")
+    return [("python", f"{platform.python_version()} on {platform.platform()}")] + [
+        (name, metadata.version(name)) for name in names
+    ]
+
+
+def _devices() -> list[tuple[str, str]]:
+    import torch
+
+    from rankscope.models import resolve_device
+
+    devices = [("cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        devices.append((f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
+    devices.append(("mps", "available" if torch.backends.mps.is_available() else "not available"))
+    devices.append(("device auto", resolve_device("auto")))
+    devices.append(("hub", "offline (HF_HUB_OFFLINE)" if os.environ.get("HF_HUB_OFFLINE") else "online"))
+    return devices
+
+
+def _optional_parts() -> list[tuple[str, str]]:
+    parts = {"sentencepiece": "tokenizers", "tiktoken": "tokenizers"}
+    return [
+        (module, "installed" if importlib.util.find_spec(module) else f"missing: pip install 'rankscope[{extra}]'")
+        for module, extra in parts.items()
+    ]

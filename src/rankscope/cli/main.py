@@ -1,0 +1,91 @@
+"""`rankscope`: finds the command, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Toml
+
+import rankscope
+from rankscope.cli.doctor import doctor
+from rankscope.cli.evaluate import evaluate
+from rankscope.cli.listing import listing
+from rankscope.errors import RankscopeError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HELP = """Intrinsic evaluation of language models: exact spectra of their hidden states, beside an untrained twin.
+
+Example:
+
+    rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500
+"""
+
+
+def build_app() -> App:
+    """The command line with all its commands."""
+    app = App(name="rankscope", help=_HELP, version=rankscope.__version__, help_epilogue=None)
+    app.command(evaluate)
+    app.command(listing, name="list")
+    app.command(doctor)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 the evaluation failed, 2 the call was wrong."""
+    app = build_app()
+
+    @app.meta.default
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        config: Path | None = None,
+        debug: Annotated[bool, Parameter(negative="")] = False,
+    ) -> int:
+        """Runs a command.
+
+        Args:
+            config: A TOML file with settings by name, such as limit = 500. Flags win.
+            debug: Show the traceback of an error.
+        """
+        if config is not None:
+            if not config.is_file():
+                raise SettingsError(f"no such settings file: {config}")
+            app.config = (Toml(config, use_commands_as_keys=False),)
+        try:
+            app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        except (RankscopeError, CycloptsError) as error:
+            if debug:
+                raise
+            return _report(error)
+        except KeyboardInterrupt:
+            return _say("stopped; what was finished is kept: give the same command again to go on", 130)
+        except Exception as error:  # noqa: BLE001 (the last line of defence: said, with a status)
+            if debug:
+                raise
+            return _say(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", 1)
+        return 0
+
+    try:
+        status = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (RankscopeError, CycloptsError) as error:
+        if "--debug" in (sys.argv if arguments is None else arguments):
+            raise
+        status = _report(error)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _report(error: RankscopeError | CycloptsError) -> int:
+    return _say(_one_line(error), error.exit_status if isinstance(error, RankscopeError) else 2)
+
+
+def _say(message: str, status: int) -> int:
+    print(f"rankscope: {message}", file=sys.stderr)
+    return status
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

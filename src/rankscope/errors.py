@@ -1,0 +1,67 @@
+"""One family of errors. Each says what was expected, what came, and what to do.
+
+`docs/errors/` has a page for each. The command line prints the message on one line and exits with
+`exit_status`: 2 where the call was wrong, 1 where the evaluation failed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class RankscopeError(Exception):
+    """Base of every error that rankscope raises on purpose."""
+
+    exit_status = 1
+
+
+class CallError(RankscopeError):
+    """The call was wrong: nothing was measured, and the same call will fail again."""
+
+    exit_status = 2
+
+
+class UnknownNameError(CallError):
+    """A name that is not in the list it should come from; the message offers close matches."""
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        known = list(choices)
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {kind} {name!r}: {hint}")
+
+
+class SettingsError(CallError):
+    """A setting has a value outside its range, or two settings exclude each other."""
+
+
+class DataError(CallError):
+    """The texts cannot be had: no such file, field, split or usable text, or a malformed line."""
+
+
+class ModelError(CallError):
+    """The model cannot be had: no such reference, no tokenizer, or code that needs consent."""
+
+
+class RunFolderError(CallError):
+    """The run folder belongs to other settings, is in use, or cannot be written."""
+
+
+class StorageError(RankscopeError):
+    """A result could not be written after measuring had begun, for example on a full disk."""
+
+
+class RepresentationError(RankscopeError, ValueError):
+    """Hidden states that have no spectrum; `fault` is the short reason that skipped texts carry."""
+
+    def __init__(self, fault: str, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class LayerError(RankscopeError):
+    """A layer returned only zeros, or values that are not finite; the message names the layer."""

@@ -1,0 +1,37 @@
+"""Metrics: tensors in, numbers out. No files, no models, no state."""
+
+from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
+from rankscope.metrics.entropy import (
+    effective_rank,
+    matrix_entropy,
+    normalized_matrix_entropy,
+    participation_ratio,
+    renyi_entropy,
+    stable_rank,
+)
+from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
+from rankscope.metrics.measure import METRICS, measure
+from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
+from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
+
+__all__ = [
+    "METRICS",
+    "Spectrum",
+    "aggregate_effective_rank",
+    "diff_erank",
+    "effective_rank",
+    "matrix_entropy",
+    "matrix_nuclear_norm",
+    "measure",
+    "normalized_matrix_entropy",
+    "nuclear_norm",
+    "participation_ratio",
+    "perplexity",
+    "reduced_loss",
+    "renyi_entropy",
+    "spectrum",
+    "stable_rank",
+    "token_cross_entropy",
+    "token_losses",
+    "unit_rows",
+]

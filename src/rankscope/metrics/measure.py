@@ -1,0 +1,51 @@
+"""Several metrics of one text from one decomposition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.metrics.entropy import (
+    effective_rank,
+    matrix_entropy,
+    normalized_matrix_entropy,
+    participation_ratio,
+    stable_rank,
+)
+from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
+from rankscope.metrics.spectrum import spectrum_of_unit_rows, unit_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_OF_SPECTRUM = {
+    "matrix_entropy": matrix_entropy,
+    "effective_rank": effective_rank,
+    "normalized_matrix_entropy": normalized_matrix_entropy,
+    "nuclear_norm": nuclear_norm,
+    "stable_rank": stable_rank,
+    "participation_ratio": participation_ratio,
+}
+_OF_UNIT_ROWS = {"matrix_nuclear_norm": matrix_nuclear_norm_of_unit_rows}
+
+METRICS: tuple[str, ...] = (*_OF_SPECTRUM, *_OF_UNIT_ROWS)
+"""The metrics of a representation that `measure` knows, by name."""
+
+
+def measure(
+    hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS
+) -> dict[str, Float[Tensor, ""]]:
+    """The named metrics of one text, from one pass over its rows and at most one decomposition.
+
+    Raises:
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity.
+    """
+    rows = unit_rows(hidden)
+    numbers = {name: of_rows(rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in metrics}
+    wanted = {name: of_spectrum for name, of_spectrum in _OF_SPECTRUM.items() if name in metrics}
+    if wanted:
+        one = spectrum_of_unit_rows(rows)
+        numbers |= {name: of_spectrum(one) for name, of_spectrum in wanted.items()}
+    return numbers

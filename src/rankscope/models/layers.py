@@ -1,0 +1,75 @@
+"""Which layers there are, and which were asked for.
+
+`0` is the embeddings as they enter block 1, `k` the output of block k, `last` the input of the
+language-model head: after the final norm, and after a final projection where there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from rankscope.errors import ModelError, UnknownNameError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+_NAMED = ("last", "first", "middle", "all")
+# transformers' own name for the number of blocks, then those of models that bring their own code.
+_NUMBER_OF_BLOCKS = ("num_hidden_layers", "num_transformer_layers", "num_layers", "n_layers", "n_layer")
+
+
+def count_blocks(config: PretrainedConfig) -> int:
+    """The number of decoder blocks that a configuration asks for.
+
+    Raises:
+        ModelError: the configuration does not say.
+    """
+    text_config = config.get_text_config()
+    for name in _NUMBER_OF_BLOCKS:
+        if isinstance(number := getattr(text_config, name, None), int):
+            return number
+    raise ModelError(f"the configuration does not say how many blocks there are: none of {', '.join(_NUMBER_OF_BLOCKS)}")
+
+
+def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder blocks of a model: its outermost `ModuleList` of as many modules as there are blocks.
+
+    Raises:
+        ModelError: no such list.
+    """
+    number = count_blocks(model.config)
+    lists = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == number
+    }
+    if not lists:
+        raise ModelError(f"{type(model).__name__} has no list of {number} blocks: only --layers last can be measured")
+    return lists[min(lists, key=lambda name: name.count("."))]
+
+
+def resolve_layers(layers: str, blocks: int) -> tuple[str, ...]:
+    """The layers asked for, in order of depth, without repetition.
+
+    `first` is the output of block 1 and `middle` that of block L // 2 of L. `all` is the sequence of
+    transformers' `hidden_states`: 0 to L - 1, then `last`, the last block seen through the final
+    norm. A negative index counts from the end of that sequence, so -1 is `last`; L alone is the
+    output of the last block before the norm.
+
+    Raises:
+        UnknownNameError: a name that is not a layer, or an index out of range.
+    """
+    sequence = [*map(str, range(blocks)), "last"]
+    named = {"last": ["last"], "first": ["1"], "middle": [str(max(1, blocks // 2))], "all": sequence}
+    chosen: set[str] = set()
+    for part in (part.strip() for part in layers.split(",")):
+        if part in named:
+            chosen.update(named[part])
+        elif part.lstrip("-").isdecimal() and -len(sequence) <= int(part) <= blocks:
+            chosen.add(sequence[int(part)] if int(part) < 0 else str(int(part)))
+        else:
+            known = (*_NAMED, f"0 to {blocks}", f"-1 to -{len(sequence)}")
+            raise UnknownNameError(f"layer (of a model with {blocks} blocks)", part, known)
+    return tuple(sorted(chosen, key=lambda layer: blocks + 1 if layer == "last" else int(layer)))

@@ -1,0 +1,177 @@
+"""Configuration, tokenizer and weights of a model reference."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rankscope.errors import ModelError
+from rankscope.models.placement import Placement, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from rankscope.models.reference import ModelReference
+
+_SAMPLED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """All of a model but its weights: enough to plan a run, and to build the untrained twin."""
+
+    reference: ModelReference
+    config: PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    trust_remote_code: bool = False
+
+    @property
+    def revision(self) -> str | None:
+        """The commit that a hub model resolved to."""
+        return getattr(self.config, "_commit_hash", None) or self.reference.revision
+
+    @property
+    def positions(self) -> int | None:
+        """The longest text that the model's configuration allows, in tokens."""
+        text_config = self.config.get_text_config()
+        return getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the configuration and, for local files, the weights' names, sizes and samples.
+
+        Of each file the first and the last MiB are read: enough to notice another checkpoint in the
+        same place without reading hundreds of gigabytes.
+        """
+        digest = hashlib.sha256(json.dumps(_plain_config(self.config), sort_keys=True).encode())
+        if self.reference.kind == "hub":
+            digest.update(str(self.revision).encode())
+            return digest.hexdigest()
+        for path in _weight_files(self.reference):
+            size = path.stat().st_size
+            digest.update(f"{path.name}:{size}".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_SAMPLED_BYTES))
+                file.seek(max(0, size - _SAMPLED_BYTES))
+                digest.update(file.read(_SAMPLED_BYTES))
+        return digest.hexdigest()
+
+
+def describe_model(reference: ModelReference, *, trust_remote_code: bool = False) -> ModelDescription:
+    """Loads the configuration and the tokenizer; no weights.
+
+    Raises:
+        ModelError: no such model, no tokenizer, or modelling code without `trust_remote_code`.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    where = _where(reference, trust_remote_code=trust_remote_code)
+    with _as_model_error(reference, "configuration"):
+        config = AutoConfig.from_pretrained(**where)
+    with _as_model_error(reference, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+    # A folder without tokenizer files yields a tokenizer without vocabulary rather than an error.
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise ModelError(
+            f"{reference.text} has no tokenizer: no tokenizer.json or vocabulary beside its configuration. "
+            "Save the tokenizer there (tokenizer.save_pretrained) and try again"
+        )
+    return ModelDescription(reference, config, tokenizer, trust_remote_code)
+
+
+def load_model(description: ModelDescription, placement: Placement) -> PreTrainedModel:
+    """The trained model in eval mode, with the placement's dtype, on its device.
+
+    Raises:
+        ModelError: no weights, weights that do not fit the configuration, or an unknown device.
+    """
+    from transformers import AutoModelForCausalLM
+
+    where = _where(description.reference, trust_remote_code=description.trust_remote_code)
+    with _as_model_error(description.reference, "weights"):
+        model, report = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=placement.torch_dtype, output_loading_info=True
+        )
+    # Weights that are not in the files would be random, and the numbers with them.
+    if missing := sorted(report["missing_keys"]) + sorted(report["mismatched_keys"]):
+        raise ModelError(
+            f"{description.reference.text} lacks {len(missing)} weights that its configuration needs, "
+            f"first {missing[0]}: the checkpoint is incomplete or of another architecture"
+        )
+    return place(model.eval(), placement)
+
+
+def untrained_twin(
+    description: ModelDescription, seed: int, placement: Placement, *, train_mode: bool = False
+) -> PreTrainedModel:
+    """A model of the same configuration with random weights; no weights are read for it.
+
+    Equal to `torch.manual_seed(seed); AutoModelForCausalLM.from_config(config)` in float32, then
+    cast to the placement's dtype: the same seed gives the same network in every dtype.
+
+    Args:
+        description: whose configuration; its own dtype and quantization are left out.
+        seed: of torch's generator, which is put back afterwards.
+        placement: dtype and device.
+        train_mode: keep dropout active, as the published Diff-eRank script does.
+    """
+    from transformers import AutoModelForCausalLM
+
+    config = copy.deepcopy(description.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with torch.random.fork_rng(), _as_model_error(description.reference, "configuration"):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, trust_remote_code=description.trust_remote_code
+        )
+    return place(model.to(placement.torch_dtype).train(train_mode), placement)
+
+
+def _where(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, Any]:
+    where: dict[str, Any] = {
+        "pretrained_model_name_or_path": reference.location,
+        "trust_remote_code": trust_remote_code,
+    }
+    if reference.revision:
+        where["revision"] = reference.revision
+    if reference.gguf_file:
+        where["gguf_file"] = reference.gguf_file
+    return where
+
+
+@contextmanager
+def _as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
+    """Turns what transformers raises for a model that cannot be had into one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+        reason = str(error).strip()
+        if "trust_remote_code" in reason:
+            raise ModelError(
+                f"{reference.text} brings its own modelling code: read it, then allow it with "
+                "--trust-remote-code (trust_remote_code=True)"
+            ) from error
+        first = reason.splitlines()[0] if reason else type(error).__name__
+        raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
+
+
+def _plain_config(config: PretrainedConfig) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    return {name: value for name, value in plain.items() if name not in ("_name_or_path", "transformers_version")}
+
+
+def _weight_files(reference: ModelReference) -> list[Path]:
+    folder = Path(reference.location)
+    if reference.gguf_file:
+        return [folder / reference.gguf_file]
+    return sorted(path for pattern in ("*.safetensors", "*.bin", "*.pt") for path in folder.glob(pattern))

@@ -1,0 +1,81 @@
+"""Where weights come from: a hub id, a folder or a GGUF file, each with an optional revision."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rankscope.errors import ModelError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model reference, parsed.
+
+    Attributes:
+        text: as it was given; the model's name in results.
+        kind: `hub` or `folder`.
+        location: the hub id, or the folder's path.
+        revision: branch, tag or commit of a hub model.
+        gguf_file: the file inside the location, where the weights are in GGUF.
+    """
+
+    text: str
+    kind: Literal["hub", "folder"]
+    location: str
+    revision: str | None = None
+    gguf_file: str | None = None
+
+    @property
+    def label(self) -> str:
+        """A short name for tables: the last part of a path, all of a hub id."""
+        if self.kind == "hub":
+            return self.text
+        return self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
+
+
+def parse_model_reference(text: str) -> ModelReference:
+    """Reads `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`.
+
+    A path that exists wins over a hub id of the same spelling. The revision of a folder is a
+    checkpoint inside it: `run@checkpoint-500` is `run/checkpoint-500`.
+
+    Raises:
+        ModelError: no such folder or file, or neither a path nor a hub id.
+    """
+    if Path(text).exists():
+        return _local(text, Path(text))
+    location, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
+    if revision and Path(location).exists():
+        return _checkpoint(text, Path(location), revision)
+    if text.startswith(("/", "./", "../", "~")) or text.count("/") > 1 and ".gguf" not in text:
+        raise ModelError(f"no such model folder or file: {text}")
+    if match := _HUB_GGUF.fullmatch(location):
+        return ModelReference(text, "hub", match["repository"], revision or None, match["file"])
+    if location.endswith(".gguf"):
+        raise ModelError(f"no such GGUF file: {location}")
+    if _HUB_ID.fullmatch(location):
+        return ModelReference(text, "hub", location, revision or None)
+    raise ModelError(f"a model is a hub id (owner/name), a folder or a .gguf file, got {text!r}: no such file")
+
+
+def _local(text: str, path: Path) -> ModelReference:
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(f"{path} is not a model folder: it holds no config.json")
+        return ModelReference(text, "folder", str(path))
+    if path.suffix != ".gguf":
+        raise ModelError(f"{path} is a file of another kind: a model is a folder with config.json, or a .gguf file")
+    return ModelReference(text, "folder", str(path.parent), gguf_file=path.name)
+
+
+def _checkpoint(text: str, folder: Path, revision: str) -> ModelReference:
+    if not (folder / revision).is_dir():
+        inside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        raise ModelError(f"{folder} holds no checkpoint {revision!r}; folders there: {', '.join(inside) or 'none'}")
+    return _local(text, folder / revision)

@@ -1,0 +1,132 @@
+"""`evaluate`: the main job."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import platform
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rankscope.models import load_model, untrained_twin
+from rankscope.runs.job import Job, prepare
+from rankscope.runs.loop import Unit, measure_unit
+from rankscope.runs.progress import Progress, Silent
+from rankscope.runs.run import Run
+from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
+from rankscope.settings import Settings, changed
+from rankscope.statistics import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
+
+    from rankscope.models import ModelDescription
+    from rankscope.texts import TextSet
+
+
+def evaluate(
+    models: str | Sequence[str],
+    data: str | Sequence[str],
+    *,
+    output: str | Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    **changes: object,
+) -> Run:
+    """Measures models on texts, layer by layer, beside their untrained twins.
+
+    Args:
+        models: model references: hub id, folder or GGUF file, each with optional `@revision`.
+        data: data references: a catalogue name, `name=PATH`, a file, a folder or a hub id.
+        output: the run's folder; left out, one under `runs/` named by what was asked for. A folder
+            of the same run is completed: what is there is not computed again.
+        settings: all settings at once.
+        progress: told of progress; silent if left out.
+        changes: settings by name, such as `limit=500, layers="all"`; see `Settings`.
+
+    Raises:
+        CallError: the call was wrong; nothing was measured.
+        RankscopeError: measuring failed; what was finished is kept in the folder.
+    """
+    progress = progress or Silent()
+    progress.say("reading texts, tokenizers and configurations")
+    job = prepare(
+        [models] if isinstance(models, str) else models,
+        [data] if isinstance(data, str) else data,
+        changed(settings or Settings(), changes),
+    )
+    identity = job.identity
+    with open_run_folder(Path(output) if output else _default_folder(job, identity), identity) as (folder, manifest):
+        session = _session(job)
+        for model in job.models:
+            _measure_model(job, model, folder, progress)
+        rows = summarize(read_measurements(folder.path).sort("model", "dataset", maintain_order=True))
+        folder.write_json(SUMMARY, {"schema": 1, "rows": _in_order(job, rows)})
+        session["finished"] = _now()
+        folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
+    return Run(folder.path)
+
+
+def _measure_model(job: Job, model: ModelDescription, folder: RunFolder, progress: Progress) -> None:
+    """Trained model first, then twin by twin; each network is gone before the next is made."""
+    missing: dict[int | None, list[tuple[Unit, TextSet]]] = {}
+    for unit, texts in job.units(model):
+        if not folder.is_finished(unit.name):
+            missing.setdefault(unit.seed, []).append((unit, texts))
+    for seed, units in missing.items():
+        what = "weights" if seed is None else f"untrained twin, seed {seed}"
+        progress.say(f"{model.reference.label}: loading {what}")
+        network = _network(job, model, seed)
+        # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
+        with torch.random.fork_rng() if units[0][0].reseed else nullcontext():
+            for unit, texts in units:
+                plan = job.plan(model, texts)
+                label = f"{model.reference.label} on {texts.name}" + ("" if seed is None else f", twin {seed}")
+                progress.start(label, plan.tokens)
+                measure_unit(unit, plan, network, folder, progress)
+        del network
+        gc.collect()
+
+
+def _network(job: Job, model: ModelDescription, seed: int | None) -> PreTrainedModel:
+    if seed is None:
+        return load_model(model, job.placement)
+    return untrained_twin(model, seed, job.placement, train_mode=job.settings.protocol == "paper")
+
+
+def _default_folder(job: Job, identity: dict[str, Any]) -> Path:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{job.label}-{digest[:8]}"
+
+
+def _in_order(job: Job, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    models = [model.reference.text for model in job.models]
+    names = [texts.name for texts in job.text_sets]
+    return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))
+
+
+def _session(job: Job) -> dict[str, Any]:
+    """Where and on what this process computes its share of the run."""
+    device = job.placement.device
+    return {
+        "started": _now(),
+        "finished": None,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("rankscope", "torch", "transformers", "datasets", "polars")},
+        },
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{device} ({platform.machine()})",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,132 @@
+"""The loop: one unit of a run, batch by batch, from token ids to rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from rankscope.errors import LayerError, RankscopeError, RepresentationError
+from rankscope.metrics import METRICS, measure
+from rankscope.models import Batch, forward
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from rankscope.runs.plan import Plan, PlannedText, UnusableText
+    from rankscope.runs.progress import Progress
+    from rankscope.runs.store import Row, RunFolder
+
+_SEEDS_OF_A_TWIN = 1 << 32
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One model in one role on one data set: what is computed in one go and stored in one file.
+
+    Attributes:
+        name: the file's name.
+        model: the model reference as given.
+        dataset: the data set's name.
+        role: `trained` or `untrained`.
+        seed: the twin's, None for the trained model.
+        layers: which layers.
+        metrics: which numbers.
+        reseed: draw dropout from a seed of its own for each text, so that results do not depend on
+            what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
+    """
+
+    name: str
+    model: str
+    dataset: str
+    role: str
+    seed: int | None
+    layers: tuple[str, ...]
+    metrics: tuple[str, ...]
+    reseed: bool = False
+
+
+def measure_unit(unit: Unit, plan: Plan, network: PreTrainedModel, folder: RunFolder, progress: Progress) -> None:
+    """Measures the batches of a unit that are missing, and joins them all.
+
+    Raises:
+        LayerError: a layer of zeros or of values that are not finite.
+        StorageError: a batch could not be written.
+        RankscopeError: the device ran out of memory.
+    """
+    there = folder.finished_batches(unit.name)
+    for number, batch in enumerate(plan.batches):
+        if number not in there:
+            folder.write_batch(unit.name, number, _measure_batch(unit, batch, network))
+        progress.advance(sum(len(text.tokens) for text in batch), computed=number not in there)
+    if plan.unusable and len(plan.batches) not in there:
+        rows = [_unusable(unit, text, layer) for text in plan.unusable for layer in unit.layers]
+        folder.write_batch(unit.name, len(plan.batches), rows)
+    folder.finish_unit(unit.name, unit.layers)
+
+
+def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrainedModel) -> list[Row]:
+    rows: list[Row] = []
+
+    def reduce(layer: str, texts: list[Tensor]) -> None:
+        for text, hidden in zip(batch, texts, strict=True):
+            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
+
+    if unit.reseed and unit.seed is not None:
+        torch.manual_seed(unit.seed * _SEEDS_OF_A_TWIN + batch[0].index)
+    try:
+        losses = forward(network, Batch.of([list(text.tokens) for text in batch]), unit.layers, reduce)
+    except torch.OutOfMemoryError as error:
+        longest = len(batch[0].tokens)
+        raise RankscopeError(
+            f"out of memory on a batch of {len(batch)} x {longest} tokens: lower --batch-tokens or "
+            f"--max-length, or use --dtype bfloat16 ({str(error).splitlines()[0]})"
+        ) from error
+    if "loss" in unit.metrics:
+        by_text = dict(zip((text.index for text in batch), losses, strict=True))
+        for text, loss in zip(batch, losses, strict=True):
+            if not math.isfinite(loss):
+                raise LayerError(f"{unit.model}: the loss of text {text.id!r} is {loss}: the head overflows")
+        for row in rows:
+            row["loss"] = by_text[row["text_index"]]  # type: ignore[index]
+    return rows
+
+
+def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
+    names = [name for name in METRICS if name in unit.metrics]
+    try:
+        numbers = measure(hidden, names)
+    except RepresentationError as error:
+        if error.fault == "not finite":
+            raise LayerError(f"{unit.model}, layer {layer}, text {text.id!r}: {error}") from error
+        if error.fault == "equal rows" and not hidden.any():
+            raise LayerError(
+                f"{unit.model}, layer {layer}, text {text.id!r}: all hidden states are zero. Weights spread "
+                "over several devices have caused this: try one device, and check the checkpoint"
+            ) from error
+        return {"status": "skipped", "reason": error.fault}
+    # One transfer from the device for all of them.
+    values = torch.stack([numbers[name] for name in names]).tolist() if names else []
+    return {"status": "ok", "hidden_size": hidden.shape[1], **dict(zip(names, values, strict=True))}
+
+
+def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int) -> Row:
+    return {
+        "model": unit.model,
+        "dataset": unit.dataset,
+        "text_index": index,
+        "text_id": text_id,
+        "layer": layer,
+        "role": unit.role,
+        "seed": unit.seed,
+        "n_tokens": n_tokens,
+        "reason": None,
+    }
+
+
+def _unusable(unit: Unit, text: UnusableText, layer: str) -> Row:
+    row = _row(unit, text.index, text.id, layer, text.n_tokens)
+    return row | {"status": "skipped", "reason": text.reason}

@@ -1,0 +1,129 @@
+"""Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Protocol):
+    """What the loop tells of its progress, in tokens."""
+
+    def say(self, message: str) -> None:
+        """Something that happens before or between measuring."""
+
+    def start(self, label: str, tokens: int) -> None:
+        """A unit begins."""
+
+    def advance(self, tokens: int, *, computed: bool) -> None:
+        """A batch is done: computed now, or found in the run's folder."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def say(self, message: str) -> None:
+        """Says nothing."""
+
+    def start(self, label: str, tokens: int) -> None:
+        """Says nothing."""
+
+    def advance(self, tokens: int, *, computed: bool) -> None:
+        """Says nothing."""
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._label, self._total, self._done, self._computed = "", 0, 0, 0
+        self._started = self._spoke = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """Prints the message on a line."""
+        print(message, file=self._stream, flush=True)
+
+    def start(self, label: str, tokens: int) -> None:
+        """Names the unit."""
+        self._label, self._total, self._done, self._computed = label, tokens, 0, 0
+        self._started = self._spoke = time.monotonic()
+        self.say(f"{label}: {tokens:,} tokens")
+
+    def advance(self, tokens: int, *, computed: bool) -> None:
+        """Prints a line every ten seconds and at the end."""
+        self._done += tokens
+        self._computed += tokens if computed else 0
+        now = time.monotonic()
+        if now - self._spoke < _SECONDS_BETWEEN_LINES and self._done < self._total:
+            return
+        self._spoke = now
+        rate = self._computed / max(now - self._started, 1e-9)
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < rate and self._done < self._total else ""
+        share = 100 * self._done // max(self._total, 1)
+        self.say(f"{self._label}: {share} %, {self._done:,} of {self._total:,} tokens, {rate:,.0f}/s{left}")
+
+
+class Bar:
+    """A bar on a terminal."""
+
+    def __init__(self, bar: RichProgress) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, message: str) -> None:
+        """Prints the message above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False)
+
+    def start(self, label: str, tokens: int) -> None:
+        """Adds a bar for the unit."""
+        self._task = self._bar.add_task(label, total=tokens)
+
+    def advance(self, tokens: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)
+        """Moves the bar."""
+        if self._task is not None:
+            self._bar.advance(self._task, tokens)
+
+
+def bar_on_stderr() -> Bar:
+    """A bar with rate and remaining time, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: object) -> Text:
+            speed = getattr(task, "speed", None)
+            return Text(f"{speed:,.0f} tokens/s" if speed else "", style="progress.data.speed")
+
+    return Bar(
+        RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Rate(""),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+        )
+    )

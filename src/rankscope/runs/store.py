@@ -1,0 +1,222 @@
+"""A run's folder: what is in it, who may write to it, and how a kill leaves it whole.
+
+    manifest.json           what was asked for, on which versions; written first
+    measurements/*.parquet  one file for each finished unit: a model, a data set, a role and a seed
+    measurements/parts/     one file for each finished batch of a unit that is not finished yet
+    summary.json            written last
+
+Every file is written beside its place and moved there, so it is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from rankscope.errors import RunFolderError, StorageError
+from rankscope.settings import METRIC_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Row = dict[str, str | int | float | None]
+
+SCHEMA: dict[str, type[pl.DataType]] = {
+    "model": pl.String,
+    "dataset": pl.String,
+    "text_index": pl.Int64,
+    "text_id": pl.String,
+    "layer": pl.String,
+    "role": pl.String,
+    "seed": pl.Int64,
+    "n_tokens": pl.Int64,
+    "hidden_size": pl.Int64,
+    "status": pl.String,
+    "reason": pl.String,
+    **dict.fromkeys(METRIC_NAMES, pl.Float64),
+}
+"""The columns of measurements, in order."""
+
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder of this run, open for writing."""
+
+    path: Path
+
+    @property
+    def measurements(self) -> Path:
+        """Where finished units are."""
+        return self.path / "measurements"
+
+    def is_finished(self, unit: str) -> bool:
+        """Whether all batches of a unit are there."""
+        return (self.measurements / f"{unit}.parquet").exists()
+
+    def finished_batches(self, unit: str) -> set[int]:
+        """The batches of an unfinished unit that are there."""
+        return {int(part.stem) for part in self._parts(unit).glob("*.parquet")}
+
+    def write_batch(self, unit: str, batch: int, rows: list[Row]) -> None:
+        """Keeps one batch's rows for good.
+
+        Raises:
+            StorageError: the disk is full, or the folder cannot be written any more.
+        """
+        frame = pl.DataFrame(rows, schema=SCHEMA)
+        _write(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
+
+    def finish_unit(self, unit: str, layers: tuple[str, ...]) -> None:
+        """Joins a unit's batches into one file, in the order of texts and layers."""
+        parts = sorted(self._parts(unit).glob("*.parquet"))
+        depth = pl.col("layer").replace_strict(list(layers), range(len(layers)), return_dtype=pl.Int64)
+        frame = pl.concat([pl.read_parquet(part) for part in parts]) if parts else pl.DataFrame(schema=SCHEMA)
+        _write(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
+        shutil.rmtree(self._parts(unit), ignore_errors=True)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Writes `manifest.json` or `summary.json`; a NaN in it is a programming error and raises."""
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        _write(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
+
+    def _parts(self, unit: str) -> Path:
+        return self.measurements / "parts" / unit
+
+
+@contextmanager
+def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
+    """Creates a run's folder or reopens it, for one process at a time; yields it with its manifest.
+
+    Args:
+        path: the folder.
+        identity: what makes two runs the same; kept in the manifest, compared on reopening.
+
+    Raises:
+        RunFolderError: a run with other settings is there, or other files, or another process; or
+            the folder cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(
+            f"another process is working in {path}: wait for it, or choose another --output"
+        ) from None
+    except OSError as error:
+        raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
+    try:
+        folder = RunFolder(path)
+        manifest = _reopen(path, identity) if (path / MANIFEST).exists() else _create(folder, identity)
+        for unfinished in path.rglob("*.unfinished"):
+            unfinished.unlink()
+        yield folder, manifest
+    finally:
+        lock.release()
+
+
+def read_measurements(path: Path) -> pl.DataFrame:
+    """All measurements of a run, finished units and finished batches alike.
+
+    Raises:
+        RunFolderError: not a run's folder.
+    """
+    read_manifest(path)
+    finished = sorted((path / "measurements").glob("*.parquet"))
+    units = {file.stem for file in finished}
+    parts = sorted(
+        part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
+    )
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, [*finished, *parts])])
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        RunFolderError: there is none, or it is not one that this version reads.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        raise RunFolderError(f"{path} is not a run's folder: it holds no {MANIFEST}")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunFolderError(f"{file} is not JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != _SCHEMA_VERSION:
+        raise RunFolderError(f"{file} is not a manifest of schema {_SCHEMA_VERSION}: made by another version?")
+    return manifest
+
+
+def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:
+    others = [entry.name for entry in folder.path.iterdir() if entry.name != ".lock"]
+    others = [name for name in others if not name.endswith(".unfinished")]
+    if others:
+        raise RunFolderError(
+            f"{folder.path} holds other files ({others[0]}) and no {MANIFEST}: choose an empty or a new folder"
+        )
+    manifest = {"schema": _SCHEMA_VERSION, "identity": identity, "sessions": []}
+    folder.write_json(MANIFEST, manifest)
+    return manifest
+
+
+def _reopen(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    manifest = read_manifest(path)
+    # Through JSON, so that a tuple and the list that it was read back as are the same.
+    difference = _first_difference(manifest["identity"], json.loads(json.dumps(identity)))
+    if difference:
+        name, there, here = difference
+        raise RunFolderError(
+            f"{path} belongs to another run: {name} is {there} there and {here} in this call. "
+            "Choose another --output, or repeat that run's settings"
+        )
+    return manifest
+
+
+def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in [*there, *(key for key in here if key not in there)]:
+            inside = f"{name}.{key}" if name and name != "settings" else str(key)
+            if found := _first_difference(there.get(key), here.get(key), inside):
+                return found
+        return None
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for place, (one, other) in enumerate(zip(there, here, strict=True)):
+            if found := _first_difference(one, other, f"{name}[{place}]"):
+                return found
+        return None
+    return None if there == here else (name, _shown(there), _shown(here))
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _write(place: Path, write: Callable[[Path], Any]) -> None:
+    """Writes a file beside its place, makes sure of it, and moves it there."""
+    beside = place.with_name(place.name + ".unfinished")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(place)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(
+            f"could not write {place}: {reason}. What was finished is kept: "
+            "make room, then give the same command again"
+        ) from error

@@ -1,0 +1,114 @@
+"""The settings of an evaluation: one dataclass that the library, the command line and the manifest share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from rankscope.errors import SettingsError, UnknownNameError
+
+Protocol = Literal["default", "paper"]
+DataType = Literal["float32", "bfloat16", "float16"]
+
+METRIC_NAMES: tuple[str, ...] = (
+    "matrix_entropy",
+    "effective_rank",
+    "normalized_matrix_entropy",
+    "nuclear_norm",
+    "stable_rank",
+    "participation_ratio",
+    "matrix_nuclear_norm",
+    "loss",
+)
+"""Every number that can be asked for; `loss` brings perplexity with it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an evaluation does, apart from which models and texts.
+
+    Attributes:
+        limit: The first N usable texts in the data set's order; with sample-seed a random N of them.
+        sample_seed: Draw a random sample of texts with this seed instead of the first ones.
+        field: The field that holds the text, for files, folders and hub data sets; a.b reaches inside.
+        template: The text of a row, such as "{question} {answer}", instead of one field.
+        split: The split of a hub data set.
+        layers: last, first, middle, all, or indices such as 3,7,-1. 0 is the embeddings, k after block k.
+        untrained_seeds: How many untrained twins, with seeds 0 to K-1; 0 for none.
+        protocol: default (twin in eval mode), or paper (twin in train mode, float32, one text at a time).
+        metrics: Comma-separated names; all of them if left out.
+        max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
+        batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
+        dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
+        device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
+        trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
+    """
+
+    limit: int | None = None
+    sample_seed: int | None = None
+    field: str | None = None
+    template: str | None = None
+    split: str | None = None
+    layers: str = "last"
+    untrained_seeds: int = 1
+    protocol: Protocol = "default"
+    metrics: str | None = None
+    max_length: int = 2048
+    batch_tokens: int | None = None
+    dtype: DataType = "float32"
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least("limit", self.limit, 1)
+        _at_least("untrained_seeds", self.untrained_seeds, 0)
+        _at_least("max_length", self.max_length, 2)
+        _at_least("batch_tokens", self.batch_tokens, 1)
+        _one_of("protocol", self.protocol, ("default", "paper"))
+        _one_of("dtype", self.dtype, ("float32", "bfloat16", "float16"))
+        if self.field is not None and self.template is not None:
+            raise SettingsError("field and template both say what a text is: give one of them")
+        if self.protocol == "paper" and self.dtype != "float32":
+            raise SettingsError(f"protocol 'paper' runs in float32, got dtype {self.dtype!r}: leave dtype out")
+        if self.protocol == "paper" and self.batch_tokens is not None:
+            raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
+        for name in self.metric_names:
+            if name not in METRIC_NAMES:
+                raise UnknownNameError("metric", name, METRIC_NAMES)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics asked for. Matrix entropy comes with effective rank, whose mean is made of it."""
+        if self.metrics is None:
+            return METRIC_NAMES
+        names = [name.strip() for name in self.metrics.split(",")]
+        return tuple(dict.fromkeys(["matrix_entropy", *names] if "effective_rank" in names else names))
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all settings."""
+        return tuple(field.name for field in dataclasses.fields(cls))
+
+
+def changed(settings: Settings, changes: dict[str, object]) -> Settings:
+    """The settings with some replaced.
+
+    Raises:
+        UnknownNameError: a name that is no setting, with close matches.
+        SettingsError: a value out of range.
+    """
+    for name in changes:
+        if name not in Settings.names():
+            raise UnknownNameError("setting", name, Settings.names())
+    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def _at_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and (not isinstance(value, int) or value < least):
+        raise SettingsError(f"{name} is a whole number of at least {least}, got {value!r}")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UnknownNameError(name, value, choices)

@@ -1,0 +1,17 @@
+"""Texts: the catalogue of data sets, files, hub data sets; from a reference to strings with ids."""
+
+from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry
+from rankscope.texts.loading import load_texts
+from rankscope.texts.reference import DataReference, parse_data_reference
+from rankscope.texts.text import SkippedText, Text, TextSet
+
+__all__ = [
+    "CATALOGUE",
+    "CatalogueEntry",
+    "DataReference",
+    "SkippedText",
+    "Text",
+    "TextSet",
+    "load_texts",
+    "parse_data_reference",
+]

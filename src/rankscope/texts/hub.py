@@ -1,0 +1,77 @@
+"""Rows of hub data sets, through the datasets library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rankscope.errors import DataError
+from rankscope.texts.rows import LocatedRow
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A data set on the hub.
+
+    Attributes:
+        repository: `owner/name`.
+        config: its configuration, where it has several.
+        split: one split; None where the data set has only one.
+        revision: branch, tag or commit.
+        folders: folders of the repository (`data_dir`), read one after the other.
+    """
+
+    repository: str
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    folders: tuple[str | None, ...] = (None,)
+
+    def __str__(self) -> str:
+        parts = [self.repository, f":{self.config}" if self.config else "", f"@{self.revision}" if self.revision else ""]
+        return f"{''.join(parts)}, split {self.split or 'the only one'}"
+
+
+class HubRows:
+    """Rows with random access: a sample of ten thousand out of millions reads ten thousand."""
+
+    def __init__(self, table: Dataset, name: str) -> None:
+        self._table, self._name = table, name
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitem__(self, place: int) -> LocatedRow:
+        return LocatedRow(f"{self._name} row {place}", self._table[place])
+
+    def __iter__(self) -> Iterator[LocatedRow]:
+        return (LocatedRow(f"{self._name} row {place}", row) for place, row in enumerate(self._table))
+
+
+def read_hub(source: HubSource) -> HubRows:
+    """Downloads, or finds in the cache, and opens.
+
+    Raises:
+        DataError: no such data set, configuration or split, or no connection.
+    """
+    import datasets
+
+    tables = []
+    for folder in source.folders:
+        try:
+            table = datasets.load_dataset(
+                source.repository, source.config, split=source.split, revision=source.revision, data_dir=folder
+            )
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise DataError(f"cannot load the data set {source}: {first}") from error
+        if isinstance(table, datasets.DatasetDict):
+            if len(table) > 1:
+                raise DataError(f"{source.repository} has several splits: give --split {' or '.join(table)}")
+            table = next(iter(table.values()))
+        tables.append(table)
+    return HubRows(datasets.concatenate_datasets(tables) if len(tables) > 1 else tables[0], source.repository)
