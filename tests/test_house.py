@@ -71,7 +71,8 @@ def test_the_metrics_need_torch_alone() -> None:
 
 
 def test_help_does_not_import_torch() -> None:
-    code = "import rankscope.cli\ntry: rankscope.cli.main(['--help'])\nexcept SystemExit: pass\nimport sys; print(*sys.modules)"
+    code = "import rankscope.cli\ntry: rankscope.cli.main(['--help'])\nexcept SystemExit: pass\nimport sys; "
+    code += "print(*sys.modules)"
     listing = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "datasets", "polars"} & set(listing.stdout.split())
     assert "evaluate" in listing.stdout

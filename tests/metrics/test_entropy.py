@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 from hypothesis import given, settings
-from oracle import oracle_entropy
-from strategies import equal_eigenvalues, representations
 
+from oracle import oracle_entropy
 from rankscope.errors import SettingsError
 from rankscope.metrics import (
     effective_rank,
@@ -18,6 +17,7 @@ from rankscope.metrics import (
     spectrum,
     stable_rank,
 )
+from strategies import equal_eigenvalues, representations
 
 laws = settings(max_examples=60, deadline=None, derandomize=True)
 

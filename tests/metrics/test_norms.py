@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import equal_eigenvalues, representations, rotation
 
 from rankscope.metrics import matrix_nuclear_norm, nuclear_norm
+from strategies import equal_eigenvalues, representations, rotation
 
 laws = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import oracle_entropy, oracle_spectrum
-from strategies import equal_eigenvalues, representations, rotation
 
+from oracle import oracle_entropy, oracle_spectrum
 from rankscope.errors import RepresentationError
 from rankscope.metrics import matrix_entropy, spectrum, unit_rows
+from strategies import equal_eigenvalues, representations, rotation
 
 laws = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -49,9 +49,7 @@ def test_gram_matrix_and_covariance_have_the_same_spectrum(hidden: torch.Tensor)
 def test_invariant_to_rotation_permutation_and_scale(hidden: torch.Tensor, seed: int, scale: float) -> None:
     order = torch.randperm(hidden.shape[0], generator=torch.Generator().manual_seed(seed))
     changed = scale * (hidden.double() @ rotation(hidden.shape[1], seed))[order]
-    torch.testing.assert_close(
-        spectrum(changed).eigenvalues, spectrum(hidden.double()).eigenvalues, atol=1e-9, rtol=0
-    )
+    torch.testing.assert_close(spectrum(changed).eigenvalues, spectrum(hidden.double()).eigenvalues, atol=1e-9, rtol=0)
 
 
 def test_batch_with_mask_equals_one_by_one() -> None:

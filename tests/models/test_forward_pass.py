@@ -7,11 +7,11 @@ import weakref
 
 import pytest
 import torch
-from tiny import CONFIGURATIONS, SENTENCES, tiny_model, tiny_tokenizer
 from torch import Tensor
 
 from rankscope.errors import ModelError
 from rankscope.models import Batch, forward, resolve_layers
+from tiny import CONFIGURATIONS, SENTENCES, tiny_model, tiny_tokenizer
 
 TEXTS = [tiny_tokenizer()(sentence).input_ids for sentence in SENTENCES[:4]]
 

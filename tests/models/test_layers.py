@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tiny import CONFIGURATIONS, tiny_config, tiny_model
 from transformers import PretrainedConfig
 
 from rankscope.errors import ModelError, UnknownNameError
 from rankscope.models import count_blocks, find_blocks, resolve_layers
+from tiny import CONFIGURATIONS, tiny_config, tiny_model
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,9 @@ def test_names_and_indices(layers: str, expected: tuple[str, ...]) -> None:
     assert resolve_layers(layers, 12) == expected
 
 
-@pytest.mark.parametrize(("layer", "hint"), [("lsat", "did you mean last"), ("13", "0 to 12"), ("-14", "-13"), ("", "known")])
+@pytest.mark.parametrize(
+    ("layer", "hint"), [("lsat", "did you mean last"), ("13", "0 to 12"), ("-14", "-13"), ("", "known")]
+)
 def test_what_is_no_layer(layer: str, hint: str) -> None:
     with pytest.raises(UnknownNameError, match=hint):
         resolve_layers(layer, 12)

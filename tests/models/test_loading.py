@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import save_tiny, tiny_config, tiny_tokenizer
 from transformers import AutoModel
 
 from rankscope.errors import ModelError, SettingsError
-from rankscope.models import Placement, describe_model, load_model, parse_model_reference, resolve_device, untrained_twin
+from rankscope.models import (
+    Placement,
+    describe_model,
+    load_model,
+    parse_model_reference,
+    resolve_device,
+    untrained_twin,
+)
 from rankscope.models.loading import ModelDescription
+from tiny import save_tiny, tiny_config, tiny_tokenizer
 
 CPU = Placement()
 
@@ -231,7 +238,9 @@ def test_a_model_spread_over_devices_gives_the_same_numbers(folder: Path) -> Non
     for device in ("cpu", "spread"):
         model = load_model(describe(folder), Placement("float32", device))
         seen: list[torch.Tensor] = []
-        losses = forward(model, Batch.of([[3, 4, 5, 6]]), ("2", "last"), lambda _, hidden, to=seen: to.append(hidden[0].cpu()))
+        losses = forward(
+            model, Batch.of([[3, 4, 5, 6]]), ("2", "last"), lambda _, hidden, to=seen: to.append(hidden[0].cpu())
+        )
         results.append((losses, torch.stack(seen)))
     assert results[0][0] == pytest.approx(results[1][0], abs=1e-5)
     torch.testing.assert_close(results[0][1], results[1][1], atol=1e-5, rtol=1e-5)

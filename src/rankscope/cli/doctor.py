@@ -12,8 +12,7 @@ from importlib import metadata
 def doctor() -> None:
     """Show versions, devices and optional parts: what to look at, and to send along, when something fails.
 
-    Example:
-
+    For example:
         rankscope doctor
     """
     from rich.console import Console

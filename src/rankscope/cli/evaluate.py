@@ -24,8 +24,7 @@ def evaluate(
 
     The same command again completes a run that was interrupted.
 
-    Example:
-
+    For example:
         rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500 --layers all
 
         rankscope evaluate ./my-model model.gguf --data texts.jsonl --field text --output runs/mine
@@ -55,9 +54,12 @@ def evaluate(
 
 
 def _be_quiet() -> None:
-    """Other libraries' bars and advice would drown ours; errors still come through."""
+    """Other libraries' advice would drown ours, and their bars fill a log; errors still come through."""
+    import os
     import warnings
 
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     import datasets
     import transformers
 

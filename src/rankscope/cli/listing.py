@@ -9,8 +9,7 @@ from typing import Literal
 def listing(what: Literal["metrics", "datasets"], /) -> None:
     """Show the metrics or the data sets that have a name.
 
-    Example:
-
+    For example:
         rankscope list datasets
 
     Args:

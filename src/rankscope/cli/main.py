@@ -18,20 +18,22 @@ from rankscope.errors import RankscopeError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HELP = """Intrinsic evaluation of language models: exact spectra of their hidden states, beside an untrained twin.
-
-Example:
-
-    rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500
-"""
+_HELP = "Intrinsic evaluation of language models: exact spectra of their hidden states, beside an untrained twin."
+_EXAMPLE = "Example: rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500"
 
 
 def build_app() -> App:
     """The command line with all its commands."""
-    app = App(name="rankscope", help=_HELP, version=rankscope.__version__, help_epilogue=None)
-    app.command(evaluate)
-    app.command(listing, name="list")
-    app.command(doctor)
+    app = App(
+        name="rankscope",
+        help=_HELP,
+        help_epilogue=_EXAMPLE,
+        version=rankscope.__version__,
+        suppress_keyboard_interrupt=False,
+    )
+    app.command(evaluate, help_epilogue="")
+    app.command(listing, name="list", help_epilogue="")
+    app.command(doctor, help_epilogue="")
     return app
 
 
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         """Runs a command.
 
         Args:
+            tokens: The command and its arguments.
             config: A TOML file with settings by name, such as limit = 500. Flags win.
             debug: Show the traceback of an error.
         """
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return _report(error)
         except KeyboardInterrupt:
             return _say("stopped; what was finished is kept: give the same command again to go on", 130)
-        except Exception as error:  # noqa: BLE001 (the last line of defence: said, with a status)
+        except Exception as error:
             if debug:
                 raise
             return _say(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", 1)

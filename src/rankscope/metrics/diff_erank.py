@@ -49,8 +49,6 @@ def diff_erank(
     return aggregate_effective_rank(untrained, algorithm) - aggregate_effective_rank(trained, algorithm)
 
 
-def reduced_loss(
-    untrained: Float[Tensor, "*twins texts"], trained: Float[Tensor, " texts"]
-) -> Float[Tensor, "*twins"]:
+def reduced_loss(untrained: Float[Tensor, "*twins texts"], trained: Float[Tensor, " texts"]) -> Float[Tensor, "*twins"]:
     """Reduced loss: mean loss of the untrained twin minus that of the trained model, in nats."""
     return untrained.mean(dim=-1) - trained.mean(dim=-1)

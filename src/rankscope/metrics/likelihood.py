@@ -36,10 +36,7 @@ def token_cross_entropy(
         return token_losses(logits[:-1], input_ids[1:]).mean()
     lengths = [len(ids) for ids in input_ids] if mask is None else mask.sum(dim=-1).tolist()
     return torch.stack(
-        [
-            token_cross_entropy(logits[text, :length], input_ids[text, :length])
-            for text, length in enumerate(lengths)
-        ]
+        [token_cross_entropy(logits[text, :length], input_ids[text, :length]) for text, length in enumerate(lengths)]
     )
 
 

@@ -34,9 +34,7 @@ METRICS: tuple[str, ...] = (*_OF_SPECTRUM, *_OF_UNIT_ROWS)
 """The metrics of a representation that `measure` knows, by name."""
 
 
-def measure(
-    hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS
-) -> dict[str, Float[Tensor, ""]]:
+def measure(hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS) -> dict[str, Float[Tensor, ""]]:
     """The named metrics of one text, from one pass over its rows and at most one decomposition.
 
     Raises:

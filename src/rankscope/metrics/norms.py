@@ -43,6 +43,6 @@ def matrix_nuclear_norm(hidden: Hidden, mask: Mask = None) -> Numbers:
 def matrix_nuclear_norm_of_unit_rows(rows: Float[Tensor, "tokens hidden"]) -> Float[Tensor, ""]:
     """The Matrix Nuclear-Norm of one text from its centred unit rows."""
     tokens, hidden_size = rows.shape
-    columns = torch.linalg.vector_norm(rows, dim=0)
+    columns: Tensor = torch.linalg.vector_norm(rows, dim=0)
     largest = columns if tokens >= hidden_size else columns.topk(tokens).values
     return largest.sum() / tokens

@@ -77,8 +77,8 @@ def unit_rows(
     # Scaled first, so that squares neither overflow nor vanish.
     rows = rows / torch.where(scale > 0, scale, 1.0)
     mean = rows.mean(dim=0)
-    centred = rows - mean
-    lengths = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
+    centred: Tensor = rows - mean
+    lengths: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
     _refuse_rows_at_the_mean(rows.detach(), mean.detach(), lengths.detach().squeeze(1))
     return centred / lengths
 
@@ -119,9 +119,7 @@ def spectrum_of_unit_rows(rows: Float[Tensor, "tokens hidden"]) -> Spectrum:
     # MPS has neither float64 nor this decomposition; the Gram matrix is small, so the CPU takes it.
     values = torch.linalg.eigvalsh(gram.cpu().double() if gram.device.type == "mps" else gram)
     values = values.to(gram.device, gram.dtype).flip(-1).clamp_min(0)
-    return Spectrum(
-        values / values.sum(), torch.tensor(tokens, device=values.device), hidden_size
-    )
+    return Spectrum(values / values.sum(), torch.tensor(tokens, device=values.device), hidden_size)
 
 
 def unit_rows_of_texts(

@@ -84,9 +84,9 @@ def forward(model: PreTrainedModel, batch: Batch, layers: tuple[str, ...], on_la
     real = mask.to(hidden.device).bool()
     head_input, losses = _run_head(model, output, hidden[real], input_ids.to(hidden.device)[real])
     if "last" in layers:
-        on_layer("last", list(head_input.split(list(batch.lengths))))
+        on_layer("last", list(torch.split(head_input, list(batch.lengths))))
     # The last token of a text has nothing to predict; its place holds the next text's first token.
-    return [float(text[:-1].mean()) for text in losses.split(list(batch.lengths))]
+    return [float(text[:-1].mean()) for text in torch.split(losses, list(batch.lengths))]
 
 
 def _run_head(model: PreTrainedModel, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,14 +119,14 @@ def _with_hidden(output: Any, hidden: Tensor) -> Any:
 def _body_returns(body: nn.Module, output: Any) -> Iterator[None]:
     """Within it, calling the body returns the given output without computing anything."""
     own = body.__dict__.get("forward")
-    body.forward = lambda *_args, **_kwargs: output  # type: ignore[method-assign]
+    body.forward = lambda *_args, **_kwargs: output
     try:
         yield
     finally:
         if own is None:
             del body.forward
         else:
-            body.forward = own  # type: ignore[method-assign]
+            body.forward = own
 
 
 @contextmanager

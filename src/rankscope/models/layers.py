@@ -30,7 +30,9 @@ def count_blocks(config: PretrainedConfig) -> int:
     for name in _NUMBER_OF_BLOCKS:
         if isinstance(number := getattr(text_config, name, None), int):
             return number
-    raise ModelError(f"the configuration does not say how many blocks there are: none of {', '.join(_NUMBER_OF_BLOCKS)}")
+    raise ModelError(
+        f"the configuration does not say how many blocks there are: none of {', '.join(_NUMBER_OF_BLOCKS)}"
+    )
 
 
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:

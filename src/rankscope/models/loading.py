@@ -77,14 +77,14 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     where = _where(reference, trust_remote_code=trust_remote_code)
     with _as_model_error(reference, "configuration"):
         config = AutoConfig.from_pretrained(**where)
-    with _as_model_error(reference, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-    # A folder without tokenizer files yields a tokenizer without vocabulary rather than an error.
+    try:
+        with _as_model_error(reference, "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+    except ModelError as error:
+        raise _without_tokenizer(reference, str(error)) from error
+    # For some architectures a folder without tokenizer files yields a tokenizer without vocabulary.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        raise ModelError(
-            f"{reference.text} has no tokenizer: no tokenizer.json or vocabulary beside its configuration. "
-            "Save the tokenizer there (tokenizer.save_pretrained) and try again"
-        )
+        raise _without_tokenizer(reference, "what is there has no vocabulary")
     return ModelDescription(reference, config, tokenizer, trust_remote_code)
 
 
@@ -147,6 +147,13 @@ def _where(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, A
     if reference.gguf_file:
         where["gguf_file"] = reference.gguf_file
     return where
+
+
+def _without_tokenizer(reference: ModelReference, reason: str) -> ModelError:
+    return ModelError(
+        f"{reference.text} has no tokenizer that can be loaded ({reason}): save one beside the configuration "
+        "(tokenizer.save_pretrained), or install what it needs (pip install 'rankscope[tokenizers]')"
+    )
 
 
 @contextmanager

@@ -54,9 +54,9 @@ def resolve_device(device: str) -> str:
 def place(model: PreTrainedModel, placement: Placement) -> PreTrainedModel:
     """Moves a model to its device; `spread` divides its blocks over all accelerators (accelerate)."""
     if placement.device != "spread":
-        return model.to(placement.device)  # type: ignore[no-any-return, arg-type]
+        return model.to(placement.device)
     from accelerate import dispatch_model, infer_auto_device_map
 
     unsplit = list(getattr(model, "_no_split_modules", None) or [])
     device_map = infer_auto_device_map(model, no_split_module_classes=unsplit, dtype=placement.torch_dtype)
-    return dispatch_model(model, device_map)  # type: ignore[no-any-return]
+    return dispatch_model(model, device_map)

@@ -53,7 +53,7 @@ def parse_model_reference(text: str) -> ModelReference:
     location, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
     if revision and Path(location).exists():
         return _checkpoint(text, Path(location), revision)
-    if text.startswith(("/", "./", "../", "~")) or text.count("/") > 1 and ".gguf" not in text:
+    if text.startswith(("/", "./", "../", "~")) or (text.count("/") > 1 and ".gguf" not in text):
         raise ModelError(f"no such model folder or file: {text}")
     if match := _HUB_GGUF.fullmatch(location):
         return ModelReference(text, "hub", match["repository"], revision or None, match["file"])

@@ -29,7 +29,9 @@ def print_summary(rows: Sequence[Summary], stream: TextIO) -> None:
             total = _whole(row, "texts") + _whole(row, "skipped")
             where = f"{_short(row['model'])} on {row['dataset']}, layer {row['layer']}"
             console.print(
-                Text(f"{where}: {row['skipped']} of {total} texts skipped (reasons: column `reason` of the measurements)")
+                Text(
+                    f"{where}: {row['skipped']} of {total} texts skipped (reasons: column `reason` of the measurements)"
+                )
             )
 
 

@@ -1,6 +1,6 @@
 """Runs: the plan, the loop, the store, resuming, `evaluate`."""
 
-from rankscope.runs.evaluate import evaluate
+from rankscope.runs.evaluation import evaluate
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.run import Run
 

@@ -45,19 +45,12 @@ class Job:
         settings = {name: getattr(self.settings, name) for name in self.settings.names()}
         settings |= {"device": self.placement.device, "batch_tokens": self.batch_tokens}
         return {
+            "settings": settings,
             "models": [
-                {
-                    "reference": model.reference.text,
-                    "revision": model.revision,
-                    "fingerprint": model.fingerprint,
-                }
+                {"reference": model.reference.text, "revision": model.revision, "fingerprint": model.fingerprint}
                 for model in self.models
             ],
-            "data": [
-                {"name": texts.name, "source": texts.source, "fingerprint": texts.fingerprint}
-                for texts in self.text_sets
-            ],
-            "settings": settings,
+            "data": [{"name": texts.name, "fingerprint": texts.fingerprint} for texts in self.text_sets],
         }
 
     @property

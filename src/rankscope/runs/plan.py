@@ -50,9 +50,7 @@ class Plan:
         return sum(len(text.tokens) for batch in self.batches for text in batch)
 
 
-def plan_batches(
-    texts: TextSet, tokenizer: PreTrainedTokenizerBase, max_length: int, batch_tokens: int | None
-) -> Plan:
+def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, max_length: int, batch_tokens: int | None) -> Plan:
     """Tokenizes with the tokenizer's own special tokens, cuts, sorts by length, and fills batches.
 
     Args:
@@ -64,7 +62,9 @@ def plan_batches(
     """
     encoded: list[list[int]] = []
     if texts.texts:
-        encoded = tokenizer([text.text for text in texts.texts], return_attention_mask=False, verbose=False)["input_ids"]
+        encoded = tokenizer([text.text for text in texts.texts], return_attention_mask=False, verbose=False)[
+            "input_ids"
+        ]
     planned: list[PlannedText] = []
     unusable: list[UnusableText] = []
     for index, (text, ids) in enumerate(zip(texts.texts, encoded, strict=True)):
@@ -86,9 +86,7 @@ def _fill(planned: list[PlannedText], batch_tokens: int | None) -> list[tuple[Pl
     batches: list[list[PlannedText]] = []
     for text in planned:
         fits = (
-            batch_tokens is not None
-            and batches
-            and len(batches[-1][0].tokens) * (len(batches[-1]) + 1) <= batch_tokens
+            batch_tokens is not None and batches and len(batches[-1][0].tokens) * (len(batches[-1]) + 1) <= batch_tokens
         )
         if fits:
             batches[-1].append(text)

@@ -69,7 +69,7 @@ class Lines:
             return
         self._spoke = now
         rate = self._computed / max(now - self._started, 1e-9)
-        left = f", {(self._total - self._done) / rate:,.0f} s left" if 0 < rate and self._done < self._total else ""
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if rate > 0 and self._done < self._total else ""
         share = 100 * self._done // max(self._total, 1)
         self.say(f"{self._label}: {share} %, {self._done:,} of {self._total:,} tokens, {rate:,.0f}/s{left}")
 
@@ -82,7 +82,6 @@ class Bar:
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._bar.start()
         return self
 
     def __exit__(
@@ -91,11 +90,15 @@ class Bar:
         self._bar.stop()
 
     def say(self, message: str) -> None:
-        """Prints the message above the bar."""
+        """Prints the message, and leaves the terminal to the bars of downloads until a unit begins."""
+        self._bar.stop()
         self._bar.console.print(message, highlight=False, markup=False)
 
     def start(self, label: str, tokens: int) -> None:
-        """Adds a bar for the unit."""
+        """Shows a bar for the unit."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._bar.start()
         self._task = self._bar.add_task(label, total=tokens)
 
     def advance(self, tokens: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)

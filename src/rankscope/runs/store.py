@@ -112,9 +112,7 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
         lock = FileLock(path / ".lock")
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunFolderError(
-            f"another process is working in {path}: wait for it, or choose another --output"
-        ) from None
+        raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
     except OSError as error:
         raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
     try:
@@ -217,6 +215,5 @@ def _write(place: Path, write: Callable[[Path], Any]) -> None:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(
-            f"could not write {place}: {reason}. What was finished is kept: "
-            "make room, then give the same command again"
+            f"could not write {place}: {reason}. What was finished is kept: make room, then give the same command again"
         ) from error

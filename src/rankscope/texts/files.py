@@ -1,6 +1,6 @@
-"""Rows of local files: JSON lines, JSON, CSV, Parquet, plain text, folders of these, Arrow folders.
+r"""Rows of local files: JSON lines, JSON, CSV, Parquet, plain text, folders of these, Arrow folders.
 
-JSON lines and plain text are read line by line on the byte \\n alone: some texts hold U+2028, at
+JSON lines and plain text are read line by line on the byte \n alone: some texts hold U+2028, at
 which `str.splitlines` would break them, and a malformed line can be named. CSV and Parquet go
 through pyarrow, on which the datasets library builds, because it streams and needs no cache.
 """
@@ -105,7 +105,9 @@ def _read_json(path: Path) -> Iterator[LocatedRow]:
     if isinstance(content, dict):
         lists = [name for name, value in content.items() if isinstance(value, list)]
         if len(lists) != 1:
-            raise DataError(f"{path}: expected a list of objects, or an object that holds one list; got {len(lists)} lists")
+            raise DataError(
+                f"{path}: expected a list of objects, or an object that holds one list; got {len(lists)} lists"
+            )
         content = content[lists[0]]
     if not isinstance(content, list):
         raise DataError(f"{path}: expected a list of objects, got {type(content).__name__}")
@@ -173,7 +175,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             raise DataError(f"{path} is not a whole gzip file: {error}") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 

@@ -32,7 +32,11 @@ class HubSource:
     folders: tuple[str | None, ...] = (None,)
 
     def __str__(self) -> str:
-        parts = [self.repository, f":{self.config}" if self.config else "", f"@{self.revision}" if self.revision else ""]
+        parts = [
+            self.repository,
+            f":{self.config}" if self.config else "",
+            f"@{self.revision}" if self.revision else "",
+        ]
         return f"{''.join(parts)}, split {self.split or 'the only one'}"
 
 

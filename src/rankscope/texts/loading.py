@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 from rankscope.errors import DataError, SettingsError
 from rankscope.texts.files import read_files
-from rankscope.texts.hub import HubSource, read_hub
+from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.reference import DataReference
 from rankscope.texts.rows import LocatedRow, Row
 from rankscope.texts.text import SkippedText, Text, TextSet
 
 PAPER_SEED = 123
 _ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
-
-
-class _RandomAccess(Protocol):
-    def __len__(self) -> int: ...
-    def __getitem__(self, place: int, /) -> LocatedRow: ...
 
 
 def load_texts(reference: DataReference, *, limit: int | None = None, sample_seed: int | None = None) -> TextSet:
@@ -64,7 +58,7 @@ def load_texts(reference: DataReference, *, limit: int | None = None, sample_see
 
 def _draw(rows: Iterable[LocatedRow], size: int, seed: int, *, spare: bool) -> Iterator[tuple[int, LocatedRow]]:
     """Rows at random, with their numbers; all in order where a paper's sample is larger than the data."""
-    table: _RandomAccess | Sequence[LocatedRow] = rows if hasattr(rows, "__getitem__") else list(rows)
+    table = rows if isinstance(rows, HubRows) else list(rows)
     count = len(table)
     if size >= count and not spare:
         yield from ((place, table[place]) for place in range(count))

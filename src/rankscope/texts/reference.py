@@ -12,9 +12,7 @@ from rankscope.texts.files import kind_of
 from rankscope.texts.hub import HubSource
 from rankscope.texts.rows import Render, render_field, render_template
 
-_HUB_ID = re.compile(
-    r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII
-)
+_HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,14 @@ def parse_data_reference(
         return DataReference(path.name, (path,), _render(text, field, template, _plain_field(path)))
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
-    if text.startswith(("/", "./", "../", "~")) or kind_of(path) in (".jsonl", ".json", ".csv", ".parquet", ".txt", ".tsv"):
+    if text.startswith(("/", "./", "../", "~")) or kind_of(path) in (
+        ".jsonl",
+        ".json",
+        ".csv",
+        ".parquet",
+        ".txt",
+        ".tsv",
+    ):
         raise DataError(f"no such data file: {text}")
     if match := _HUB_ID.fullmatch(text):
         source = HubSource(match["repository"], match["config"], split, match["revision"])

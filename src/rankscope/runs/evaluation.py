@@ -123,7 +123,10 @@ def _session(job: Job) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in ("rankscope", "torch", "transformers", "datasets", "polars")},
         },
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{device} ({platform.machine()})",
+        "sources": [texts.source for texts in job.text_sets],
+        "device": torch.cuda.get_device_name(device)
+        if device.startswith("cuda")
+        else f"{device} ({platform.machine()})",
         "threads": torch.get_num_threads(),
     }
 

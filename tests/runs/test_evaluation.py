@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+import rankscope as rs
+from oracle import oracle_entropy, oracle_spectrum
+from rankscope.errors import LayerError, RunFolderError, SettingsError, UnknownNameError
+from rankscope.runs.store import Row, RunFolder
+from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"id": f"s{n}", "text": text}) + "\n" for n, text in enumerate(SENTENCES)))
+    return str(path)
+
+
+def evaluate(model: Path, data: str, output: Path, **settings: object) -> rs.Run:
+    return rs.evaluate(str(model), data, output=output, field="text", **settings)
+
+
+def test_every_number_equals_one_worked_out_by_hand(tiny_folder: Path, data: str, tmp_path: Path) -> None:
+    run = evaluate(tiny_folder, data, tmp_path / "run", layers="0,2,last", untrained_seeds=2)
+    measured = run.measurements()
+    assert measured.height == len(SENTENCES) * 3 * 3
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
+    models = {None: AutoModelForCausalLM.from_pretrained(tiny_folder).eval()}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        models[seed] = AutoModelForCausalLM.from_config(tiny_config("llama"), dtype=torch.float32).eval()
+    for row in measured.rows(named=True):
+        ids = torch.tensor([tokenizer(SENTENCES[row["text_index"]]).input_ids])
+        with torch.no_grad():
+            own = models[row["seed"]](input_ids=ids, labels=ids, output_hidden_states=True)
+        hidden = own.hidden_states[{"0": 0, "2": 2, "last": -1}[row["layer"]]][0]
+        assert row["text_id"] == f"s{row['text_index']}"
+        assert (row["n_tokens"], row["hidden_size"], row["status"]) == (ids.shape[1], 32, "ok")
+        entropy, values = oracle_entropy(hidden), oracle_spectrum(hidden)
+        assert row["matrix_entropy"] == pytest.approx(entropy, abs=1e-4)
+        assert row["effective_rank"] == pytest.approx(math.exp(entropy), rel=1e-4)
+        assert row["stable_rank"] == pytest.approx(1 / values[0], rel=1e-4)
+        assert row["loss"] == pytest.approx(float(own.loss), abs=1e-4)
+    summary = run.summary().filter(pl.col("layer") == "last").row(0, named=True)
+    last = measured.filter(pl.col("layer") == "last")
+    means = last.group_by("role", "seed").agg(pl.col("matrix_entropy").mean().exp()).sort("seed", nulls_last=False)
+    trained, *twins = means["matrix_entropy"].to_list()
+    assert summary["effective_rank"] == pytest.approx(trained)
+    assert summary["diff_erank"] == pytest.approx(sum(twins) / 2 - trained)
+    assert summary["texts"] == len(SENTENCES)
+
+
+def test_batching_does_not_change_a_texts_numbers(tiny_folder: Path, data: str, tmp_path: Path) -> None:
+    one = evaluate(tiny_folder, data, tmp_path / "one", batch_tokens=1, layers="all").measurements()
+    many = evaluate(tiny_folder, data, tmp_path / "many", batch_tokens=500, layers="all").measurements()
+    assert_frame_equal(one, many, abs_tol=1e-4)
+
+
+def test_a_model_against_an_equal_one_differs_by_nothing(tmp_path: Path, data: str) -> None:
+    folder = tmp_path / "random"
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(tiny_config("llama"), dtype=torch.float32).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    row = evaluate(folder, data, tmp_path / "run").summary().row(0, named=True)
+    assert row["diff_erank"] == 0
+    assert row["reduced_loss"] == 0
+
+
+def test_several_models_and_data_sets(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    other = save_tiny(tmp_path / "tiny-gpt2", "gpt2")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n".join(SENTENCES[:3]))
+    run = rs.evaluate(
+        [str(tiny_folder), str(other)], [data, str(lines)], output=tmp_path / "run", field="text", untrained_seeds=0
+    )
+    assert run.summary().select("model", "dataset", "texts").rows() == [
+        (str(tiny_folder), "texts.jsonl", 8),
+        (str(tiny_folder), "lines.txt", 3),
+        (str(other), "texts.jsonl", 8),
+        (str(other), "lines.txt", 3),
+    ]
+    assert "diff_erank" not in run.summary().columns
+    assert [model["reference"] for model in run.manifest()["identity"]["models"]] == [str(tiny_folder), str(other)]
+
+
+def test_skipped_texts_are_counted_with_their_reason(tmp_path: Path, tiny_folder: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("x\n\n" + "\n".join([*SENTENCES[:2], "aaaaaaaa"]))
+    run = rs.evaluate(str(tiny_folder), str(path), output=tmp_path / "run", layers="0,last", untrained_seeds=1)
+    rows = {row["layer"]: row for row in run.summary().rows(named=True)}
+    assert (rows["last"]["texts"], rows["last"]["skipped"]) == (3, 2)
+    assert (rows["0"]["texts"], rows["0"]["skipped"]) == (2, 3)
+    skipped = run.measurements().filter((pl.col("status") == "skipped") & (pl.col("role") == "trained"))
+    assert skipped.select("text_id", "layer", "reason").rows() == [
+        ("0", "0", "fewer than 2 tokens"),
+        ("0", "last", "fewer than 2 tokens"),
+        ("4", "0", "equal rows"),
+        ("1", "0", "empty"),
+        ("1", "last", "empty"),
+    ]
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["schema"] == 1
+
+
+def test_only_the_metrics_that_were_asked_for(tmp_path: Path, tiny_folder: Path, data: str) -> None:
+    run = evaluate(tiny_folder, data, tmp_path / "run", metrics="effective_rank, stable_rank")
+    row = run.measurements().row(0, named=True)
+    assert row["effective_rank"] == pytest.approx(math.exp(row["matrix_entropy"]))
+    assert row["stable_rank"] is not None
+    assert row["matrix_nuclear_norm"] is row["loss"] is None
+    assert run.summary().row(0, named=True)["loss"] is None
+    losses = evaluate(tiny_folder, data, tmp_path / "losses", metrics="loss").summary().row(0, named=True)
+    assert losses["effective_rank"] is losses["diff_erank"] is None
+    assert losses["reduced_loss"] == pytest.approx(losses["untrained_loss"] - losses["loss"])
+
+
+def test_texts_longer_than_the_models_positions_are_cut(tmp_path: Path, data: str) -> None:
+    folder = save_tiny(tmp_path / "gpt2", "gpt2")
+    path = tmp_path / "long.txt"
+    path.write_text(" ".join(SENTENCES * 3))
+    run = rs.evaluate(str(folder), str(path), output=tmp_path / "run", untrained_seeds=0)
+    assert run.measurements()["n_tokens"].to_list() == [128]
+
+
+def dropout_model(folder: Path) -> Path:
+    config = tiny_config("opt")
+    config.dropout = 0.5
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def test_the_papers_protocol_has_dropout_in_the_twin_and_can_be_repeated(tmp_path: Path, data: str) -> None:
+    folder = dropout_model(tmp_path / "opt")
+    paper = evaluate(folder, data, tmp_path / "paper", protocol="paper").measurements()
+    state = torch.random.get_rng_state()
+    again = evaluate(folder, data, tmp_path / "again", protocol="paper").measurements()
+    assert torch.equal(state, torch.random.get_rng_state())
+    default = evaluate(folder, data, tmp_path / "default").measurements()
+    assert_frame_equal(paper, again, check_exact=True)
+    of = {"paper": paper, "default": default}
+    mean = {
+        (name, role): frame.filter(pl.col("role") == role)["matrix_entropy"].mean()
+        for name, frame in of.items()
+        for role in ("trained", "untrained")
+    }
+    assert mean["paper", "trained"] == pytest.approx(mean["default", "trained"], abs=1e-5)
+    assert mean["paper", "untrained"] > mean["default", "untrained"] + 0.03
+    # By hand: the twin in train mode, seeded for each text.
+    torch.manual_seed(0)
+    twin = AutoModel.from_config(AutoModelForCausalLM.from_pretrained(folder).config, dtype=torch.float32).train()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for row in paper.filter(pl.col("role") == "untrained").rows(named=True):
+        torch.manual_seed(0 * 2**32 + row["text_index"])
+        with torch.no_grad():
+            hidden = twin(torch.tensor([tokenizer(SENTENCES[row["text_index"]]).input_ids]))[0][0]
+        assert row["matrix_entropy"] == pytest.approx(oracle_entropy(hidden), abs=1e-5)
+
+
+def test_bfloat16_is_close_to_float32(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    full = evaluate(tiny_folder, data, tmp_path / "full", untrained_seeds=0).summary()["effective_rank"][0]
+    half = evaluate(tiny_folder, data, tmp_path / "half", untrained_seeds=0, dtype="bfloat16").summary()
+    assert half["effective_rank"][0] == pytest.approx(full, rel=0.02)
+    assert half["effective_rank"][0] != full
+
+
+def break_layer(folder: Path, value: float) -> Path:
+    model = tiny_model("llama")
+    with torch.no_grad():
+        if math.isfinite(value):
+            model.model.norm.weight.fill_(value)
+        else:
+            model.model.layers[1].mlp.down_proj.weight.fill_(value)
+    model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def test_a_layer_of_zeros_or_nan_is_an_error_that_names_it(tmp_path: Path, data: str) -> None:
+    with pytest.raises(LayerError, match="layer last, text 's.': all hidden states are zero"):
+        evaluate(break_layer(tmp_path / "zeros", 0.0), data, tmp_path / "a")
+    with pytest.raises(LayerError, match="layer 2, text 's.': hidden states must be finite"):
+        evaluate(break_layer(tmp_path / "nan", math.nan), data, tmp_path / "b", layers="all")
+
+
+def test_the_same_call_again_computes_nothing(
+    tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(tiny_folder, data, tmp_path / "run").summary()
+    monkeypatch.setattr("rankscope.runs.evaluation.load_model", lambda *_: pytest.fail("loaded weights for nothing"))
+    assert evaluate(tiny_folder, data, tmp_path / "run").summary().equals(first)
+    assert len(json.loads((tmp_path / "run" / "manifest.json").read_text())["sessions"]) == 2
+
+
+def test_other_settings_or_changed_weights_are_refused(tmp_path: Path, data: str) -> None:
+    folder = save_tiny(tmp_path / "model")
+    evaluate(folder, data, tmp_path / "run", untrained_seeds=0, limit=4)
+    with pytest.raises(RunFolderError, match="limit is 4 there and 5 in this call"):
+        evaluate(folder, data, tmp_path / "run", untrained_seeds=0, limit=5)
+    save_tiny(folder, seed=1)
+    with pytest.raises(RunFolderError, match="fingerprint"):
+        evaluate(folder, data, tmp_path / "run", untrained_seeds=0, limit=4)
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kill -9 after the third batch; what is there then is not computed again, and the end is the same."""
+    arguments = {"output": str(tmp_path / "killed"), "field": "text", "batch_tokens": 40, "layers": "all"}
+    code = (
+        "import time, rankscope.runs.store as store, rankscope as rs\n"
+        "write = store.RunFolder.write_batch\n"
+        "def slow(self, *rest):\n"
+        "    time.sleep(0.3)\n"
+        "    write(self, *rest)\n"
+        "store.RunFolder.write_batch = slow\n"
+        f"rs.evaluate({str(tiny_folder)!r}, {data!r}, **{arguments!r})"
+    )
+    parts = tmp_path / "killed" / "measurements" / "parts"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while len(list(parts.glob("*/*.parquet"))) < 3:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    kept = {part: part.stat().st_mtime_ns for part in parts.glob("*/*.parquet")}
+    assert rs.Run(tmp_path / "killed").measurements().height >= 3
+    with pytest.raises(RunFolderError, match="is not finished"):
+        rs.Run(tmp_path / "killed").summary()
+    written: list[tuple[str, int]] = []
+    write_batch = RunFolder.write_batch
+
+    def watch(self: RunFolder, unit: str, batch: int, rows: list[Row]) -> None:
+        assert all(part.stat().st_mtime_ns == then for part, then in kept.items() if part.exists())
+        written.append((unit, batch))
+        write_batch(self, unit, batch, rows)
+
+    monkeypatch.setattr(RunFolder, "write_batch", watch)
+    run = rs.evaluate(str(tiny_folder), data, **arguments)
+    before = {(part.parent.name, int(part.stem)) for part in kept}
+    assert not before & set(written)
+    written.clear()
+    whole = rs.evaluate(str(tiny_folder), data, **(arguments | {"output": str(tmp_path / "whole")}))
+    assert before < set(written)
+    assert_frame_equal(run.measurements(), whole.measurements(), check_exact=True)
+    assert (run.path / "summary.json").read_text() == (whole.path / "summary.json").read_text()
+
+
+def test_the_default_folder_is_named_by_what_was_asked_for(
+    tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = rs.evaluate(str(tiny_folder), data, field="text", untrained_seeds=0)
+    assert run.path.parent == Path("runs")
+    assert run.path.name.startswith("tiny-llama_texts.jsonl-")
+    assert rs.evaluate(str(tiny_folder), data, field="text", untrained_seeds=0).path == run.path
+    assert rs.evaluate(str(tiny_folder), data, field="text", untrained_seeds=0, limit=2).path != run.path
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"limt": 3}, UnknownNameError, "unknown setting 'limt': did you mean limit"),
+        ({"metrics": "efective_rank"}, UnknownNameError, "did you mean effective_rank"),
+        ({"layers": "lastt"}, UnknownNameError, "did you mean last"),
+        ({"protocol": "papper"}, UnknownNameError, "did you mean paper"),
+        ({"limit": 0}, SettingsError, "at least 1, got 0"),
+        ({"untrained_seeds": -1}, SettingsError, "at least 0, got -1"),
+        ({"protocol": "paper", "dtype": "bfloat16"}, SettingsError, "runs in float32"),
+        ({"protocol": "paper", "batch_tokens": 5}, SettingsError, "one text at a time"),
+        ({"template": "{text}"}, SettingsError, "give one of them"),
+    ],
+)
+def test_wrong_settings(
+    tmp_path: Path, data: str, tiny_folder: Path, settings: dict, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(tiny_folder, data, tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_calls(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    with pytest.raises(SettingsError, match="at least one model"):
+        rs.evaluate([], data)
+    with pytest.raises(SettingsError, match="the same model is given twice"):
+        rs.evaluate([str(tiny_folder)] * 2, data, field="text")
+
+
+def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gguf: Path, tmp_path: Path) -> None:
+    """A real trained model, from weights and text to numbers, against the definition in float64."""
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(SENTENCES[:4]))
+    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", untrained_seeds=1)
+    where = {"pretrained_model_name_or_path": smollm2_gguf.parent, "gguf_file": smollm2_gguf.name}
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    model = AutoModel.from_pretrained(**where, dtype=torch.float32).eval()
+    config = model.config
+    del config.quantization_config
+    torch.manual_seed(0)
+    twin = AutoModel.from_config(config, dtype=torch.float32).eval()
+    for row in run.measurements().rows(named=True):
+        ids = torch.tensor([tokenizer(SENTENCES[row["text_index"]]).input_ids])
+        with torch.no_grad():
+            hidden = (model if row["role"] == "trained" else twin)(ids)[0][0]
+        assert row["matrix_entropy"] == pytest.approx(oracle_entropy(hidden), abs=2e-4)
+    row = run.summary().row(0, named=True)
+    assert 2 < row["loss"] < 6 < 10 < row["untrained_loss"]

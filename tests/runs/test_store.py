@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from rankscope.errors import RunFolderError, StorageError
+from rankscope.runs.store import SCHEMA, Row, RunFolder, open_run_folder, read_manifest, read_measurements
+
+IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "last", "metrics": ["a", "b"]}}
+
+
+def row(index: int, layer: str = "last") -> Row:
+    return dict.fromkeys(SCHEMA) | {"text_index": index, "layer": layer, "status": "ok", "matrix_entropy": index / 3}
+
+
+def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path / "run", IDENTITY) as (folder, _):
+        folder.write_batch("unit", 1, [row(1, "last"), row(1, "2"), row(1, "10")])
+        folder.write_batch("unit", 0, [row(2, "last"), row(0, "last"), row(0, "10"), row(0, "2")])
+        assert folder.finished_batches("unit") == {0, 1}
+        assert not folder.is_finished("unit")
+        assert read_measurements(folder.path).height == 7  # also while it is not finished
+        folder.finish_unit("unit", ("2", "10", "last"))
+        assert folder.is_finished("unit")
+    joined = read_measurements(tmp_path / "run")
+    assert joined.columns == list(SCHEMA)
+    assert joined.select("text_index", "layer").rows() == [
+        (0, "2"), (0, "10"), (0, "last"), (1, "2"), (1, "10"), (1, "last"), (2, "last"),
+    ]  # fmt: skip
+    assert joined["matrix_entropy"].to_list() == [0, 0, 0, 1 / 3, 1 / 3, 1 / 3, 2 / 3]
+    assert pl.read_parquet(tmp_path / "run" / "measurements" / "*.parquet").equals(joined)
+
+
+def test_a_kill_between_joining_and_tidying_counts_nothing_twice(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        folder.write_batch("unit", 0, [row(0)])
+        folder.finish_unit("unit", ("last",))
+        folder.write_batch("unit", 0, [row(0)])
+    assert read_measurements(tmp_path).height == 1
+
+
+def test_what_a_kill_left_unfinished_is_swept_away(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        folder.write_batch("unit", 0, [row(0)])
+    half = tmp_path / "measurements" / "parts" / "unit" / "000001.parquet.unfinished"
+    half.write_bytes(b"PAR1 half")
+    (tmp_path / "manifest.json.unfinished").write_text("{")
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        assert folder.finished_batches("unit") == {0}
+    assert not half.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": IDENTITY["settings"] | {"limit": 6}}, "limit is 5 there and 6 in this call"),
+        ({"settings": IDENTITY["settings"] | {"metrics": ["a", "c"]}}, r'metrics\[1\] is "b" there and "c"'),
+        ({"settings": IDENTITY["settings"] | {"metrics": ["a"]}}, r'metrics is \["a", "b"\] there'),
+        ({"settings": IDENTITY["settings"] | {"new": 1}}, "new is null there and 1"),
+        ({"models": [{"reference": "n"}]}, r'models\[0\].reference is "m" there and "n"'),
+    ],
+)
+def test_a_folder_of_other_settings_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+    with open_run_folder(tmp_path, IDENTITY):
+        pass
+    with pytest.raises(RunFolderError, match=message), open_run_folder(tmp_path, IDENTITY | change):
+        pass
+
+
+def test_a_tuple_is_the_list_that_json_makes_of_it(tmp_path: Path) -> None:
+    identity = {"settings": {"metrics": ("a", "b")}}
+    for _ in range(2):
+        with open_run_folder(tmp_path, identity) as (_, manifest):
+            assert manifest["schema"] == 1
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match=r"holds other files \(thesis.tex\)"), open_run_folder(tmp_path, IDENTITY):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, pathlib; from rankscope.runs.store import open_run_folder\n"
+        f"with open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r}):\n"
+        "    print('in', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    with first:
+        assert first.stdout.readline() == "in\n"
+        with pytest.raises(RunFolderError, match="another process is working"), open_run_folder(tmp_path, IDENTITY):
+            pass
+        first.kill()
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        assert folder.path == tmp_path
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="cannot write to"), open_run_folder(tmp_path / "file" / "run", IDENTITY):
+        pass
+
+
+def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
+    """A limit on file sizes stands in for a full disk: the same error from the same call."""
+    code = (
+        "import pathlib, resource; from rankscope.runs.store import open_run_folder, SCHEMA\n"
+        f"with open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r}) as (folder, _):\n"
+        "    row = dict.fromkeys(SCHEMA) | {'text_index': 0, 'layer': 'last'}\n"
+        "    folder.write_batch('unit', 0, [row])\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "    folder.write_batch('unit', 1, [row])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "StorageError: could not write" in done.stderr
+    assert "What was finished is kept" in done.stderr
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        assert folder.finished_batches("unit") == {0}
+
+
+def test_summary_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        RunFolder(tmp_path).write_json("summary.json", {"rows": [{"loss": float("nan")}]})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is not a run's folder"),
+        ("{", "is not JSON"),
+        ("[]", "not a manifest"),
+        (json.dumps({"schema": 99}), "schema 1"),
+    ],
+)
+def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunFolderError, match=message):
+        read_manifest(tmp_path)
+
+
+def test_a_write_that_fails_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "measurements").write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="could not write"):
+        RunFolder(tmp_path).write_batch("unit", 0, [row(0)])
