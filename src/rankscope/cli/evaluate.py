@@ -25,9 +25,7 @@ def evaluate(
     The same command again completes a run that was interrupted.
 
     For example:
-        rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500 --layers all
-
-        rankscope evaluate ./my-model model.gguf --data texts.jsonl --field text --output runs/mine
+        rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500
 
     Args:
         models: Hub id, folder or .gguf file, each with optional @revision.
