@@ -1,16 +1,34 @@
-"""The catalogue: the data sets of the papers, with exactly their fields, order and sampling.
+"""The catalogue: the data sets of the papers, with exactly their fields, order and sampling, and one of ours.
 
 Sources: arXiv 2401.17139 (Diff-eRank) with its published script, and arXiv 2410.10672 (Matrix Nuclear-Norm).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rankscope.errors import DataError
 from rankscope.texts.hub import HubSource
-from rankscope.texts.rows import Render, Row, render_field, text_at, value_at
+from rankscope.texts.rows import LocatedRow, Render, Row, render_field, text_at, value_at
+from rankscope.texts.stdlib_docs import describe_stdlib_docs, read_stdlib_docs
+
+
+@dataclass(frozen=True)
+class MadeSource:
+    """Rows that are made when they are asked for.
+
+    Attributes:
+        rows: makes them.
+        describe: says of what.
+    """
+
+    rows: Callable[[], Iterable[LocatedRow]]
+    describe: Callable[[], str]
+
+    def __str__(self) -> str:
+        return self.describe()
 
 
 @dataclass(frozen=True)
@@ -19,13 +37,13 @@ class CatalogueEntry:
 
     Attributes:
         description: what a text is, in a line.
-        hub: where it is on the hub.
+        source: where it is on the hub, or what makes it.
         render: from a row to its text; rows of the hub's and of the original release's shape.
         sample: the papers' sample: this many rows by `random.Random(123).sample`; None for all rows.
     """
 
     description: str
-    hub: HubSource
+    source: HubSource | MadeSource
     render: Render
     sample: int | None = None
 
@@ -101,5 +119,10 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "sentence with the correct option in its gap, validation; all",
         HubSource("allenai/winogrande", config="winogrande_xl", split="validation"),
         _winogrande,
+    ),
+    "stdlib-docs": CatalogueEntry(
+        "prose from the docstrings of Python's own standard library, made offline; all",
+        MadeSource(read_stdlib_docs, describe_stdlib_docs),
+        render_field("text"),
     ),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from rankscope.errors import DataError, SettingsError
+from rankscope.texts.catalogue import MadeSource
 from rankscope.texts.files import read_files
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.reference import DataReference
@@ -30,13 +32,7 @@ def load_texts(reference: DataReference, *, limit: int | None = None, sample_see
         DataError: a row without the field, a malformed line, or no usable text at all.
         SettingsError: a seed for a sample of unknown size.
     """
-    rows: Iterable[LocatedRow]
-    if isinstance(reference.source, HubSource):
-        rows = read_hub(reference.source)
-        source = str(reference.source)
-    else:
-        rows = read_files(reference.source)
-        source = ", ".join(str(path) for path in reference.source)
+    rows, source = _open(reference.source)
     paper_sample = reference.entry.sample if reference.entry else None
     if sample_seed is not None:
         size = limit or paper_sample
@@ -54,6 +50,14 @@ def load_texts(reference: DataReference, *, limit: int | None = None, sample_see
     if not texts:
         raise DataError(f"{reference.name}: no usable text in {source} ({len(skipped)} empty): an empty data set?")
     return TextSet(reference.name, source, texts, skipped)
+
+
+def _open(source: tuple[Path, ...] | HubSource | MadeSource) -> tuple[Iterable[LocatedRow], str]:
+    if isinstance(source, HubSource):
+        return read_hub(source), str(source)
+    if isinstance(source, MadeSource):
+        return source.rows(), str(source)
+    return read_files(source), ", ".join(str(path) for path in source)
 
 
 def _draw(rows: Iterable[LocatedRow], size: int, seed: int, *, spare: bool) -> Iterator[tuple[int, LocatedRow]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
-from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry
+from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry, MadeSource
 from rankscope.texts.files import kind_of
 from rankscope.texts.hub import HubSource
 from rankscope.texts.rows import Render, render_field, render_template
@@ -21,13 +21,13 @@ class DataReference:
 
     Attributes:
         name: the data set's name in results.
-        source: local files, or a place on the hub.
+        source: local files, a place on the hub, or what makes the rows.
         render: from a row to its text.
         entry: the catalogue's, where the name is from there.
     """
 
     name: str
-    source: tuple[Path, ...] | HubSource
+    source: tuple[Path, ...] | HubSource | MadeSource
     render: Render
     entry: CatalogueEntry | None = None
 
@@ -76,7 +76,9 @@ def _from_catalogue(
             )
     entry = CATALOGUE[name]
     if not paths:
-        return DataReference(name, entry.hub, entry.render, entry)
+        return DataReference(name, entry.source, entry.render, entry)
+    if isinstance(entry.source, MadeSource):
+        raise DataError(f"{name} is made on this machine and not read from files: leave ={paths} out")
     files = tuple(Path(path) for path in paths.split(","))
     for file in files:
         if not file.exists():
