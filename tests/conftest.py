@@ -30,3 +30,11 @@ def smollm2_gguf() -> Path:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+
+
+@pytest.fixture(autouse=True)
+def own_twin_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test starts without twins from elsewhere."""
+    folder = tmp_path_factory.mktemp("twins")
+    monkeypatch.setenv("RANKSCOPE_CACHE", str(folder))
+    return folder

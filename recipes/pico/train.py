@@ -61,17 +61,17 @@ def split_documents(sources: list[str], validation_share: int, seed: int) -> tup
     return shuffled, held_out
 
 
-def make_tokenizer(documents: list[str], vocabulary: int, folder: Path) -> PreTrainedTokenizerFast:
+def make_tokenizer(documents: list[str], data: dict[str, Any], folder: Path) -> PreTrainedTokenizerFast:
     """A byte-level BPE of the given size; trained once, then read."""
     if not (folder / "tokenizer.json").exists():
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet)
+        trainer = trainers.BpeTrainer(vocab_size=data["vocabulary"], special_tokens=[END], initial_alphabet=alphabet)
         tokenizer.train_from_iterator(documents, trainer)
         fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=END)
-        fast.model_max_length = 2048
+        fast.model_max_length = data["context"]
         fast.save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
@@ -93,7 +93,7 @@ def make_model(sizes: dict[str, Any], data: dict[str, Any], seed: int) -> PreTra
         num_hidden_layers=sizes["layers"],
         num_attention_heads=sizes["heads"],
         intermediate_size=4 * sizes["hidden_size"],
-        max_position_embeddings=2048,
+        max_position_embeddings=data["context"],  # beyond the trained positions it would only get worse
         rotary_pct=0.5,
         tie_word_embeddings=True,
         bos_token_id=0,
@@ -129,18 +129,17 @@ def validate(model: PreTrainedModel, windows: Tensor) -> float:
     return float(torch.stack(losses).sum() / len(windows))
 
 
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Stores weights in float16 beside their configuration and tokenizer."""
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Stores weights in float16 beside their configuration; the tokenizer is stored once, for all."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.half().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     model.float().load_state_dict(weights)
 
 
 class Trainer:
     """One model on its way; its state is a file, so that a stopped run goes on."""
 
-    def __init__(self, name: str, recipe: dict[str, Any], folder: Path) -> None:
+    def __init__(self, name: str, recipe: dict[str, Any], folder: Path, start: Path | None = None) -> None:
         self.name, self.folder = name, folder
         self.sizes, self.training = recipe["models"][name], recipe["training"]
         self.model = make_model(self.sizes, recipe["data"], self.training["seed"]).train()
@@ -150,8 +149,10 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
         self.step, self.seconds, self.train_loss = 0, 0.0, None
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "state.pt").exists():
-            self.go_on(torch.load(folder / "state.pt", weights_only=True))
+        kept = next((place / "state.pt" for place in (folder, start) if place and (place / "state.pt").exists()), None)
+        if kept:
+            self.go_on(torch.load(kept, weights_only=True))
+        self.forget_later_lines()
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Takes up a kept state."""
@@ -159,19 +160,25 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.train_loss = state["step"], state["seconds"], state["train_loss"]
 
-    def run(self, windows: Tensor, validation: Tensor, until: int, tokenizer: PreTrainedTokenizerFast) -> None:
+    def forget_later_lines(self) -> None:
+        """Drops what a stopped run logged after its last kept state: those steps are about to be done again."""
+        log = self.folder / "log.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.write_text("".join(f"{line}\n" for line in lines if 0 < self.step >= json.loads(line)["step"]))
+
+    def run(self, windows: Tensor, validation: Tensor, until: int) -> None:
         """Trains to a step, through the windows in a seeded order, again from the start after the last."""
         order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(self.training["seed"]))
         if self.step == 0:
-            self.report(validation, tokenizer)
+            self.report(validation)
         while self.step < until:
             started = time.perf_counter()
             self.update(windows[order[self.places(len(order))]])
             self.seconds += time.perf_counter() - started
-            if self.step % self.training["save_every"] == 0:
-                self.keep()
             if self.step % self.training["validate_every"] == 0 or self.step == until:
-                self.report(validation, tokenizer)
+                self.report(validation)
+            if self.step % self.training["save_every"] == 0 or self.step == until:
+                self.keep()
 
     def places(self, count: int) -> Tensor:
         """Which windows of the order belong to the next batch."""
@@ -190,10 +197,10 @@ class Trainer:
         self.step += 1
         self.train_loss = float(loss.detach())
 
-    def report(self, validation: Tensor, tokenizer: PreTrainedTokenizerFast) -> None:
+    def report(self, validation: Tensor) -> None:
         """A line to the screen and to log.jsonl; a checkpoint where the recipe wants one."""
         if self.step in self.sizes.get("checkpoints", ()):
-            save(self.model, tokenizer, self.folder.with_name(f"{self.name}@step-{self.step}"))
+            save(self.model, self.folder.with_name(f"{self.name}@step-{self.step}"))
         line = {
             "step": self.step,
             "train_loss": self.train_loss,
@@ -221,19 +228,35 @@ def train(name: str, recipe: dict[str, Any], sources: list[str], output: Path) -
     """One model of the family, its checkpoints, and its overfitted continuation where the recipe has one."""
     data, training = recipe["data"], recipe["training"]
     documents, held_out = split_documents(sources, data["validation_share"], training["seed"])
-    tokenizer = make_tokenizer(documents, data["vocabulary"], output / "tokenizer")
+    tokenizer = make_tokenizer(documents, data, output / "tokenizer")
     windows = make_windows(documents, tokenizer, data["context"])
     validation = make_windows(held_out, tokenizer, data["context"])[: data["validation_windows"]]
     trainer = Trainer(name, recipe, output / name)
     count = sum(weight.numel() for weight in trainer.model.parameters())
     print(f"{name}: {count:,} parameters, {windows.numel():,} tokens of text, {len(validation)} windows held out")
-    trainer.run(windows, validation, training["steps"], tokenizer)
-    save(trainer.model, tokenizer, output / name)
+    trainer.run(windows, validation, training["steps"])
+    save(trainer.model, output / name)
     if extra := trainer.sizes.get("overfit_steps"):
-        trainer.folder = output / f"{name}@overfit"
-        trainer.folder.mkdir(exist_ok=True)
-        trainer.run(windows[: trainer.sizes["overfit_windows"]], validation, training["steps"] + extra, tokenizer)
-        save(trainer.model, tokenizer, trainer.folder)
+        further = Trainer(name, recipe, output / f"{name}@overfit", start=output / name)
+        further.run(windows[: trainer.sizes["overfit_windows"]], validation, training["steps"] + extra)
+        save(further.model, further.folder)
+
+
+def describe(output: Path, recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is known of each stored model: sizes, tokens seen and the losses logged at its step."""
+    tokens = recipe["training"]["batch"] * recipe["data"]["context"]
+    family = []
+    for file in sorted(output.glob("*/model.safetensors")):
+        name, _, stage = file.parent.name.partition("@")
+        log = file.parent if (file.parent / "log.jsonl").exists() else output / name
+        lines = [json.loads(line) for line in (log / "log.jsonl").read_text().splitlines()]
+        at = int(stage.removeprefix("step-")) if stage.startswith("step-") else lines[-1]["step"]
+        model = AutoModelForCausalLM.from_pretrained(file.parent)
+        sizes = {"parameters": model.num_parameters(), "hidden_size": model.config.hidden_size}
+        sizes["layers"] = model.config.num_hidden_layers
+        losses = next(line for line in reversed(lines) if line["step"] == at)
+        family.append({"name": file.parent.name, **sizes, "tokens": at * tokens, **losses})
+    return sorted(family, key=lambda entry: (entry["parameters"], entry["step"]))
 
 
 def main() -> None:
@@ -247,6 +270,7 @@ def main() -> None:
     recipe = tomllib.loads(options.recipe.read_text())
     for name in options.models or recipe["models"]:
         train(name, recipe, options.text, options.output)
+    (options.output / "family.json").write_text(json.dumps(describe(options.output, recipe), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rankscope.errors import SettingsError, UnknownNameError
 
-Protocol = Literal["default", "paper"]
+Protocol = Literal["default", "paper", "permuted", "revision"]
 DataType = Literal["float32", "bfloat16", "float16"]
 
-METRIC_NAMES: tuple[str, ...] = (
+DEFAULT_METRICS: tuple[str, ...] = (
     "matrix_entropy",
     "effective_rank",
     "normalized_matrix_entropy",
@@ -21,7 +21,10 @@ METRIC_NAMES: tuple[str, ...] = (
     "matrix_nuclear_norm",
     "loss",
 )
-"""Every number that can be asked for; `loss` brings perplexity with it."""
+"""What is measured unless metrics are named; `loss` brings perplexity with it."""
+
+METRIC_NAMES: tuple[str, ...] = (*DEFAULT_METRICS, "rotated_matrix_nuclear_norm")
+"""Every number that can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,19 @@ class Settings:
         split: The split of a hub data set.
         layers: last, first, middle, all, or indices such as 3,7,-1. 0 is the embeddings, k after block k.
         untrained_seeds: How many untrained twins, with seeds 0 to K-1; 0 for none.
-        protocol: default (twin in eval mode), or paper (twin in train mode, float32, one text at a time).
-        metrics: Comma-separated names; all of them if left out.
+        protocol: What the trained model is compared with. default: an untrained twin in eval mode; paper: in train
+            mode, float32, one text at a time; permuted: the trained weights shuffled within each tensor;
+            revision: a real checkpoint, given by untrained-from.
+        untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone is
+            that revision of each model.
+        metrics: Comma-separated names; all but the rotated norm if left out.
+        window: Cut every text into windows of this many tokens, so that lengths match across models.
+        drop_tokens: Leave out attention sinks: first, a number of leading tokens, or massive.
         max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
         batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
         dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
         device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
+        twin_cache: Keep twins' measurements for other runs of the same architecture and texts.
         trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
     """
 
@@ -53,11 +63,15 @@ class Settings:
     layers: str = "last"
     untrained_seeds: int = 1
     protocol: Protocol = "default"
+    untrained_from: str | None = None
     metrics: str | None = None
+    window: int | None = None
+    drop_tokens: str | None = None
     max_length: int = 2048
     batch_tokens: int | None = None
     dtype: DataType = "float32"
     device: str = "auto"
+    twin_cache: bool = True
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -65,8 +79,13 @@ class Settings:
         _at_least("untrained_seeds", self.untrained_seeds, 0)
         _at_least("max_length", self.max_length, 2)
         _at_least("batch_tokens", self.batch_tokens, 1)
-        _one_of("protocol", self.protocol, ("default", "paper"))
+        _at_least("window", self.window, 2)
+        _one_of("protocol", self.protocol, get_args(Protocol))
         _one_of("dtype", self.dtype, ("float32", "bfloat16", "float16"))
+        if (self.protocol == "revision") != (self.untrained_from is not None):
+            raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) go together: give both or none")
+        if self.protocol == "revision" and self.untrained_seeds > 1:
+            raise SettingsError("a checkpoint has no seeds: with protocol 'revision' leave untrained_seeds at 1")
         if self.field is not None and self.template is not None:
             raise SettingsError("field and template both say what a text is: give one of them")
         if self.protocol == "paper" and self.dtype != "float32":
@@ -81,9 +100,14 @@ class Settings:
     def metric_names(self) -> tuple[str, ...]:
         """The metrics asked for. Matrix entropy comes with effective rank, whose mean is made of it."""
         if self.metrics is None:
-            return METRIC_NAMES
+            return DEFAULT_METRICS
         names = [name.strip() for name in self.metrics.split(",")]
         return tuple(dict.fromkeys(["matrix_entropy", *names] if "effective_rank" in names else names))
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """The settings that numbers depend on; whether twins are cached is not among them."""
+        return {name: getattr(self, name) for name in self.names() if name != "twin_cache"}
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -206,3 +206,23 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         assert run(*command, "--help") == 0
         out = capsys.readouterr().out
         assert example in out.partition("Usage:")[2].partition("\n")[2]
+
+
+def test_the_cache_of_twins(
+    tiny_folder: Path, data: str, tmp_path: Path, own_twin_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run")
+    assert run(*call) == 0
+    capsys.readouterr()
+    assert run("cache") == 0
+    assert "1 twins" in capsys.readouterr().out
+    assert run("cache", "clear") == 0
+    assert "removed 1 files" in capsys.readouterr().out
+    assert list(own_twin_cache.glob("*.parquet")) == []
+
+
+def test_notes_follow_the_table(
+    tiny_folder: Path, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run") == 0
+    assert "note few-texts: fewer than 30 texts" in capsys.readouterr().out

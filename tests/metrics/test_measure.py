@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import METRICS, measure
+from rankscope.metrics import METRICS, OPTIONAL_METRICS, measure
 from rankscope.settings import METRIC_NAMES
 
 
@@ -23,4 +23,4 @@ def test_computes_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_settings_know_the_same_names() -> None:
-    assert set(METRIC_NAMES) == {*METRICS, "loss"}
+    assert set(METRIC_NAMES) == {*METRICS, *OPTIONAL_METRICS, "loss"}

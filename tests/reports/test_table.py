@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
-from rankscope.reports import print_summary
+from rankscope.reports import console_for, differences_table, print_notes, print_summary, trajectory_table
+from rankscope.runs import Difference
+from rankscope.statistics import Note
 
 ROW = {
     "model": "owner/[red]model", "dataset": "d", "layer": "last", "texts": 1234, "skipped": 0, "tokens": 56789,
     "effective_rank": 33.049, "normalized_matrix_entropy": 0.55031, "matrix_nuclear_norm": None, "loss": 2.95149,
 }  # fmt: skip
-TWIN = {"effective_rank_untrained": 8.764, "diff_erank": -24.285}
+TWIN = {
+    "effective_rank_untrained": 8.764, "diff_erank": -24.285, "diff_erank_low": -26.13, "diff_erank_high": -22.4,
+    "effective_rank_over_noise": 0.1449,
+}  # fmt: skip
 
 
 def printed(*rows: dict) -> list[str]:
@@ -19,7 +25,7 @@ def printed(*rows: dict) -> list[str]:
 
 def test_rounded_and_aligned() -> None:
     heading, one, other = printed(ROW | TWIN, ROW | TWIN | {"model": "m", "diff_erank": 5.0})
-    numbers = "1,234 56,789 8.76 → 33.05 -24.29 0.5503 – 2.951"
+    numbers = "1,234 56,789 8.76 → 33.05 -24.29 -26.13 to -22.40 14% 0.5503 – 2.951"
     assert one.split() == ["owner/[red]model", "d", *numbers.split()]
     assert one.index("33.05") + 5 == other.index("33.05") + 5 == heading.index("trained", heading.index("→")) + 7
     assert other.index("5.00") + 4 == one.index("-24.29") + 6
@@ -42,3 +48,32 @@ def test_layers_and_skips_are_mentioned_where_they_matter() -> None:
 def test_a_narrow_file_does_not_cut_names() -> None:
     name = "an-organisation-with-a-long-name/a-model-with-a-longer-name-still-7b-instruct-v0.3"
     assert name in "\n".join(printed(ROW | TWIN | {"model": name}))
+
+
+def test_differences_are_rounded_by_their_interval() -> None:
+    one = Difference(
+        dataset="d", layer="last", metric="loss", reference="a/b", model="c/d", reference_value=2.98765,
+        model_value=3.12345, difference=0.1358, low=0.1212, high=0.1504, p_value=0.0001, texts=48,
+    )  # fmt: skip
+    stream = io.StringIO()
+    console_for(stream).print(differences_table([one, replace(one, metric="diff_erank", p_value=None)]))
+    _, first, second, caption = stream.getvalue().splitlines()
+    expected = "c/d d last loss 2.988 3.123 +0.136 +0.121 to +0.150 0.0001 48"
+    assert first.split() == expected.split()
+    assert second.split()[-2:] == ["–", "48"]
+    assert "differences from a/b" in caption
+
+
+def test_notes_are_a_line_each() -> None:
+    stream = io.StringIO()
+    print_notes([Note("few-texts", "fewer than 30 texts", ("m | d | last",), {})], stream)
+    assert stream.getvalue() == "note few-texts: fewer than 30 texts\n"
+
+
+def test_a_trajectory_has_bars_that_follow_the_rank() -> None:
+    rows = [{"model": f"m@{step}", "loss": 5.0, "effective_rank": float(step)} for step in (10, 20)]
+    stream = io.StringIO()
+    console_for(stream).print(trajectory_table(rows, [1, 1000]))
+    _, first, second = stream.getvalue().splitlines()
+    assert (first.count("█"), second.count("█")) == (12, 24)
+    assert second.split()[:3] == ["m@20", "1,000", "5.000"]

@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> str:
     return str(path)
 
 
-def evaluate(model: Path, data: str, output: Path, **settings: object) -> rs.Run:
+def evaluate(model: Path | str, data: str, output: Path, **settings: object) -> rs.Run:
     return rs.evaluate(str(model), data, output=output, field="text", **settings)
 
 
@@ -319,3 +319,73 @@ def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gg
         assert row["matrix_entropy"] == pytest.approx(oracle_entropy(hidden), abs=2e-4)
     row = run.summary().row(0, named=True)
     assert 2 < row["loss"] < 6 < 10 < row["untrained_loss"]
+
+
+def test_a_checkpoint_stands_in_for_the_twin(tmp_path: Path, data: str) -> None:
+    run = tmp_path / "run"
+    for seed, name in enumerate(("step0", "step9")):
+        save_tiny(run / name, seed=seed)
+    done = evaluate(f"{run}@step9", data, tmp_path / "out", protocol="revision", untrained_from="@step0")
+    start = evaluate(run / "step0", data, tmp_path / "start", untrained_seeds=0).summary().row(0, named=True)
+    row = done.summary().row(0, named=True)
+    assert row["effective_rank_untrained"] == pytest.approx(start["effective_rank"])
+    assert done.manifest()["identity"]["baselines"][0]["reference"] == f"{run}@step0"
+    with pytest.raises(SettingsError, match="go together"):
+        evaluate(run / "step9", data, tmp_path / "x", protocol="revision")
+    with pytest.raises(SettingsError, match="has no seeds"):
+        evaluate(run / "step9", data, tmp_path / "x", protocol="revision", untrained_from="@step0", untrained_seeds=2)
+
+
+def test_shuffled_weights_as_a_baseline(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    default = evaluate(tiny_folder, data, tmp_path / "a").summary().row(0, named=True)
+    permuted = evaluate(tiny_folder, data, tmp_path / "b", protocol="permuted").summary().row(0, named=True)
+    assert permuted["effective_rank"] == default["effective_rank"]
+    assert permuted["effective_rank_untrained"] != default["effective_rank_untrained"]
+
+
+def test_windows_make_lengths_equal(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    measured = evaluate(tiny_folder, data, tmp_path / "run", window=20, untrained_seeds=0).measurements()
+    ok = measured.filter(pl.col("status") == "ok")
+    assert ok["n_tokens"].unique().to_list() == [20]
+    assert ok["text_id"][0] == "s0#0"
+
+
+def test_dropped_tokens_are_left_out_of_representations_only(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    whole = evaluate(tiny_folder, data, tmp_path / "a", untrained_seeds=0).measurements()
+    without = evaluate(tiny_folder, data, tmp_path / "b", untrained_seeds=0, drop_tokens="first").measurements()
+    assert (whole["n_tokens"] - without["n_tokens"]).unique().to_list() == [1]
+    assert without["loss"].to_list() == whole["loss"].to_list()
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny_folder), AutoModel.from_pretrained(tiny_folder)
+    with torch.no_grad():
+        hidden = model(tokenizer(SENTENCES[0], return_tensors="pt").input_ids)[0][0]
+    row = without.filter(pl.col("text_id") == "s0").row(0, named=True)
+    assert row["matrix_entropy"] == pytest.approx(oracle_entropy(hidden[1:]), abs=1e-4)
+    with pytest.raises(SettingsError, match="'first', 'massive'"):
+        evaluate(tiny_folder, data, tmp_path / "c", drop_tokens="some")
+
+
+def test_the_rotated_norm_is_measured_when_it_is_named(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    metrics = "rotated_matrix_nuclear_norm,nuclear_norm"
+    run = evaluate(tiny_folder, data, tmp_path / "run", untrained_seeds=0, metrics=metrics)
+    row = run.summary().row(0, named=True)
+    assert row["rotated_matrix_nuclear_norm"] > 0
+    assert row["rotated_matrix_nuclear_norm_low"] <= row["rotated_matrix_nuclear_norm_high"]
+
+
+def test_ratios_to_noise_stand_beside_each_text(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    run = evaluate(tiny_folder, data, tmp_path / "run", untrained_seeds=0)
+    row = run.measurements().row(0, named=True)
+    null = rs.noise_value("effective_rank", row["n_tokens"], 32)
+    assert row["effective_rank_over_noise"] == pytest.approx(row["effective_rank"] / null)
+
+
+def test_dropout_widens_the_papers_twin_and_the_note_says_so(tmp_path: Path, data: str) -> None:
+    folder = dropout_model(tmp_path / "opt")
+    fired = {}
+    for protocol in ("paper", "default"):
+        run = evaluate(folder, data, tmp_path / protocol, protocol=protocol)
+        fired[protocol] = {note.name for note in run.notes()}
+    assert "dropout-in-twin" in fired["paper"]
+    assert "dropout-in-twin" not in fired["default"]
+    summary = json.loads((tmp_path / "paper" / "summary.json").read_text())
+    assert {note["name"] for note in summary["notes"]} == fired["paper"]

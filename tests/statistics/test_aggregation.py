@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
 import pytest
+import torch
 
+from rankscope.metrics import aggregate_effective_rank, diff_erank, noise_value
 from rankscope.statistics import summarize
 
 
@@ -13,7 +16,8 @@ def measurement(role: str, seed: int | None, index: int, **values: object) -> di
         "model": "m", "dataset": "d", "layer": "last", "role": role, "seed": seed, "text_index": index,
         "n_tokens": 10 + index, "hidden_size": 4, "status": "ok",
         "matrix_entropy": None, "effective_rank": None, "normalized_matrix_entropy": None, "nuclear_norm": None,
-        "stable_rank": None, "participation_ratio": None, "matrix_nuclear_norm": None, "loss": None,
+        "stable_rank": None, "participation_ratio": None, "matrix_nuclear_norm": None,
+        "rotated_matrix_nuclear_norm": None, "loss": None,
     }  # fmt: skip
     return row | values
 
@@ -45,6 +49,20 @@ def test_by_hand() -> None:
     assert row["perplexity"] == pytest.approx(math.exp(2.5))
     assert row["matrix_nuclear_norm"] == pytest.approx(0.6)
     assert row["stable_rank"] is None
+    assert row["effective_rank_untrained_sd"] == pytest.approx(np.std([16, 32], ddof=1))
+    assert 0 < row["diff_erank_seed_share"] < 1
+    for key in (
+        "effective_rank",
+        "diff_erank",
+        "diff_erank_b",
+        "loss",
+        "perplexity",
+        "reduced_loss",
+        "matrix_nuclear_norm",
+    ):
+        assert row[f"{key}_low"] <= row[key] <= row[f"{key}_high"]
+    # Two texts: a bootstrap sample has one of three means of the loss.
+    assert (row["loss_low"], row["loss_high"]) == (2, 3)
 
 
 def test_a_text_that_one_role_lacks_counts_for_none() -> None:
@@ -72,3 +90,30 @@ def test_only_skipped_texts_give_no_number() -> None:
     assert (row["texts"], row["skipped"], row["tokens"]) == (0, 1, 0)
     assert row["effective_rank"] is None
     assert row["hidden_size"] is None
+
+
+def test_the_aggregates_are_those_of_the_metrics_functions() -> None:
+    """The formulas on means, which the bootstrap needs, agree with the ones on texts."""
+    rng = np.random.default_rng(0)
+    trained, untrained = rng.normal(3, 0.5, 40), rng.normal(4, 0.5, (2, 40))
+    rows = [measurement("trained", None, n, matrix_entropy=h) for n, h in enumerate(trained)]
+    rows += [measurement("untrained", s, n, matrix_entropy=h) for s in (0, 1) for n, h in enumerate(untrained[s])]
+    (row,) = summarize(frame(rows))
+    one, two = torch.tensor(trained), torch.tensor(untrained)
+    for algorithm, suffix in (("a", ""), ("b", "_b")):
+        assert row[f"effective_rank{suffix}"] == pytest.approx(float(aggregate_effective_rank(one, algorithm)))
+        assert row[f"diff_erank{suffix}"] == pytest.approx(float(diff_erank(two, one, algorithm).mean()))
+
+
+def test_ratios_to_noise_are_means_over_texts_of_their_own_length() -> None:
+    lengths, ranks = [20, 80], [5.0, 7.0]
+    rows = [
+        measurement(
+            "trained", None, n, n_tokens=lengths[n], hidden_size=64, matrix_entropy=1.0, effective_rank=ranks[n]
+        )
+        for n in (0, 1)
+    ]
+    (row,) = summarize(frame(rows))
+    nulls = [noise_value("effective_rank", length, 64) for length in lengths]
+    assert row["effective_rank_over_noise"] == pytest.approx((5 / nulls[0] + 7 / nulls[1]) / 2)
+    assert "matrix_nuclear_norm_over_noise" not in row

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
 from rankscope.settings import Settings
 
 
@@ -34,34 +35,15 @@ def evaluate(
         json: Print the summary as JSON, and nothing else, on standard output.
         settings: What to do.
     """
-    _be_quiet()
-    from rankscope.reports import print_summary
-    from rankscope.runs import Lines, bar_on_stderr
+    quieten_libraries()
+    from rankscope.reports import print_notes, print_summary
     from rankscope.runs import evaluate as run_evaluation
 
-    if sys.stderr.isatty():
-        with bar_on_stderr() as bar:
-            run = run_evaluation(models, data, output=output, settings=settings, progress=bar)
-    else:
-        run = run_evaluation(models, data, output=output, settings=settings, progress=Lines(sys.stderr))
+    with progress_on_stderr() as progress:
+        run = run_evaluation(models, data, output=output, settings=settings, progress=progress)
     if json:
         print((run.path / "summary.json").read_text(encoding="utf-8"), end="")
         return
     print_summary(run.summary_rows(), sys.stdout)
+    print_notes(run.notes(), sys.stdout)
     print(f"\nkept in {run.path}")
-
-
-def _be_quiet() -> None:
-    """Other libraries' advice would drown ours, and their bars fill a log; errors still come through."""
-    import os
-    import warnings
-
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
-    import datasets
-    import transformers
-
-    warnings.simplefilter("ignore")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    datasets.disable_progress_bars()

@@ -6,14 +6,14 @@ import sys
 from typing import Literal
 
 
-def listing(what: Literal["metrics", "datasets"], /) -> None:
-    """Show the metrics or the data sets that have a name.
+def listing(what: Literal["metrics", "datasets", "models"], /) -> None:
+    """Show the metrics, the data sets or the embedded models that have a name.
 
     For example:
         rankscope list datasets
 
     Args:
-        what: metrics or datasets.
+        what: metrics, datasets or models.
     """
     from rich.console import Console
     from rich.table import Table
@@ -22,7 +22,8 @@ def listing(what: Literal["metrics", "datasets"], /) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    for name, description in _metrics() if what == "metrics" else _datasets():
+    rows = {"metrics": _metrics, "datasets": _datasets, "models": _models}[what]()
+    for name, description in rows:
         table.add_row(Text(name), Text(description))
     Console(file=sys.stdout, highlight=False).print(table)
 
@@ -40,3 +41,16 @@ def _datasets() -> list[tuple[str, str]]:
     from rankscope.texts import CATALOGUE
 
     return [(name, entry.description) for name, entry in CATALOGUE.items()]
+
+
+def _models() -> list[tuple[str, str]]:
+    from rankscope.models import pico_family
+
+    return [
+        (
+            model.name,
+            f"{model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, step {model.step:,}, "
+            f"validation loss {model.validation_loss:.3f}",
+        )
+        for model in pico_family()
+    ]

@@ -10,6 +10,9 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
 import rankscope
+from rankscope.cli.cache import cache
+from rankscope.cli.compare import compare
+from rankscope.cli.demo import demo
 from rankscope.cli.doctor import doctor
 from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
@@ -31,6 +34,9 @@ def build_app() -> App:
         version=rankscope.__version__,
         suppress_keyboard_interrupt=False,
     )
+    app.command(cache, help_epilogue="")
+    app.command(compare, help_epilogue="")
+    app.command(demo, help_epilogue="")
     app.command(evaluate, help_epilogue="")
     app.command(listing, name="list", help_epilogue="")
     app.command(doctor, help_epilogue="")

@@ -1,5 +1,6 @@
 """Metrics: tensors in, numbers out. No files, no models, no state."""
 
+from rankscope.metrics.controls import drop_tokens, parse_drop_rule, rarefaction_curve, rotated_matrix_nuclear_norm
 from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
 from rankscope.metrics.entropy import (
     effective_rank,
@@ -10,25 +11,32 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import METRICS, measure
+from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
+from rankscope.metrics.nulls import noise_value
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
 
 __all__ = [
     "METRICS",
+    "OPTIONAL_METRICS",
     "Spectrum",
     "aggregate_effective_rank",
     "diff_erank",
+    "drop_tokens",
     "effective_rank",
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
+    "noise_value",
     "normalized_matrix_entropy",
     "nuclear_norm",
+    "parse_drop_rule",
     "participation_ratio",
     "perplexity",
+    "rarefaction_curve",
     "reduced_loss",
     "renyi_entropy",
+    "rotated_matrix_nuclear_norm",
     "spectrum",
     "stable_rank",
     "token_cross_entropy",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from rankscope.metrics.controls import rotated_matrix_nuclear_norm_of_unit_rows
 from rankscope.metrics.entropy import (
     effective_rank,
     matrix_entropy,
@@ -28,10 +29,16 @@ _OF_SPECTRUM = {
     "stable_rank": stable_rank,
     "participation_ratio": participation_ratio,
 }
-_OF_UNIT_ROWS = {"matrix_nuclear_norm": matrix_nuclear_norm_of_unit_rows}
+_OF_UNIT_ROWS = {
+    "matrix_nuclear_norm": matrix_nuclear_norm_of_unit_rows,
+    "rotated_matrix_nuclear_norm": rotated_matrix_nuclear_norm_of_unit_rows,
+}
 
-METRICS: tuple[str, ...] = (*_OF_SPECTRUM, *_OF_UNIT_ROWS)
-"""The metrics of a representation that `measure` knows, by name."""
+METRICS: tuple[str, ...] = (*_OF_SPECTRUM, "matrix_nuclear_norm")
+"""The metrics of a representation that are measured unless others are named."""
+
+OPTIONAL_METRICS: tuple[str, ...] = ("rotated_matrix_nuclear_norm",)
+"""Those that are measured only when they are named."""
 
 
 def measure(hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS) -> dict[str, Float[Tensor, ""]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from rankscope.errors import ModelError
 from rankscope.models.placement import Placement, place
@@ -52,7 +49,7 @@ class ModelDescription:
         Of each file the first and the last MiB are read: enough to notice another checkpoint in the
         same place without reading hundreds of gigabytes.
         """
-        digest = hashlib.sha256(json.dumps(_plain_config(self.config), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(plain_config(self.config), sort_keys=True).encode())
         if self.reference.kind == "hub":
             digest.update(str(self.revision).encode())
             return digest.hexdigest()
@@ -75,10 +72,12 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     from transformers import AutoConfig, AutoTokenizer
 
     where = _where(reference, trust_remote_code=trust_remote_code)
-    with _as_model_error(reference, "configuration"):
+    with as_model_error(reference, "configuration"):
         config = AutoConfig.from_pretrained(**where)
     try:
-        with _as_model_error(reference, "tokenizer"):
+        with as_model_error(reference, "tokenizer"):
+            if reference.tokenizer_location:
+                where["pretrained_model_name_or_path"] = reference.tokenizer_location
             tokenizer = AutoTokenizer.from_pretrained(**where)
     except ModelError as error:
         raise _without_tokenizer(reference, str(error)) from error
@@ -97,7 +96,7 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     from transformers import AutoModelForCausalLM
 
     where = _where(description.reference, trust_remote_code=description.trust_remote_code)
-    with _as_model_error(description.reference, "weights"):
+    with as_model_error(description.reference, "weights"):
         model, report = AutoModelForCausalLM.from_pretrained(
             **where, dtype=placement.torch_dtype, output_loading_info=True
         )
@@ -108,33 +107,6 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
             f"first {missing[0]}: the checkpoint is incomplete or of another architecture"
         )
     return place(model.eval(), placement)
-
-
-def untrained_twin(
-    description: ModelDescription, seed: int, placement: Placement, *, train_mode: bool = False
-) -> PreTrainedModel:
-    """A model of the same configuration with random weights; no weights are read for it.
-
-    Equal to `torch.manual_seed(seed); AutoModelForCausalLM.from_config(config)` in float32, then
-    cast to the placement's dtype: the same seed gives the same network in every dtype.
-
-    Args:
-        description: whose configuration; its own dtype and quantization are left out.
-        seed: of torch's generator, which is put back afterwards.
-        placement: dtype and device.
-        train_mode: keep dropout active, as the published Diff-eRank script does.
-    """
-    from transformers import AutoModelForCausalLM
-
-    config = copy.deepcopy(description.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    with torch.random.fork_rng(), _as_model_error(description.reference, "configuration"):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, trust_remote_code=description.trust_remote_code
-        )
-    return place(model.to(placement.torch_dtype).train(train_mode), placement)
 
 
 def _where(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, Any]:
@@ -157,7 +129,7 @@ def _without_tokenizer(reference: ModelReference, reason: str) -> ModelError:
 
 
 @contextmanager
-def _as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
+def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
     """Turns what transformers raises for a model that cannot be had into one line."""
     try:
         yield
@@ -172,7 +144,8 @@ def _as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
         raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
 
 
-def _plain_config(config: PretrainedConfig) -> dict[str, Any]:
+def plain_config(config: PretrainedConfig) -> dict[str, Any]:
+    """A configuration as JSON, without what differs between copies of the same model."""
     plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
     return {name: value for name, value in plain.items() if name not in ("_name_or_path", "transformers_version")}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.errors import ModelError
+from rankscope.models.pico import TOKENIZER, pico_folder
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf)", re.ASCII)
@@ -23,6 +24,7 @@ class ModelReference:
         location: the hub id, or the folder's path.
         revision: branch, tag or commit of a hub model.
         gguf_file: the file inside the location, where the weights are in GGUF.
+        tokenizer_location: where the tokenizer is, if not beside the weights.
     """
 
     text: str
@@ -30,26 +32,30 @@ class ModelReference:
     location: str
     revision: str | None = None
     gguf_file: str | None = None
+    tokenizer_location: str | None = None
 
     @property
     def label(self) -> str:
         """A short name for tables: the last part of a path, all of a hub id."""
-        if self.kind == "hub":
+        if self.kind == "hub" or self.tokenizer_location:
             return self.text
         return self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
 
 
 def parse_model_reference(text: str) -> ModelReference:
-    """Reads `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`.
+    """Reads `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`; or `pico`.
 
     A path that exists wins over a hub id of the same spelling. The revision of a folder is a
     checkpoint inside it: `run@checkpoint-500` is `run/checkpoint-500`.
 
     Raises:
         ModelError: no such folder or file, or neither a path nor a hub id.
+        UnknownNameError: no such member of the pico family.
     """
     if Path(text).exists():
         return _local(text, Path(text))
+    if folder := pico_folder(text):
+        return ModelReference(text, "folder", str(folder), tokenizer_location=str(TOKENIZER))
     location, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
     if revision and Path(location).exists():
         return _checkpoint(text, Path(location), revision)

@@ -1,5 +1,19 @@
 """Reports: summaries in, tables out."""
 
-from rankscope.reports.table import print_summary, summary_table
+from rankscope.reports.table import (
+    console_for,
+    differences_table,
+    print_notes,
+    print_summary,
+    summary_table,
+    trajectory_table,
+)
 
-__all__ = ["print_summary", "summary_table"]
+__all__ = [
+    "console_for",
+    "differences_table",
+    "print_notes",
+    "print_summary",
+    "summary_table",
+    "trajectory_table",
+]

@@ -7,29 +7,37 @@ import hashlib
 import json
 import platform
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import torch
 
-from rankscope.models import load_model, untrained_twin
+from rankscope.models import load_model
 from rankscope.runs.job import Job, prepare
 from rankscope.runs.loop import Unit, measure_unit
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
 from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
+from rankscope.runs.twin_cache import TwinCache, default_twin_cache
 from rankscope.settings import Settings, changed
-from rankscope.statistics import summarize
+from rankscope.statistics import notes_on, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transformers import PreTrainedModel
-
     from rankscope.models import ModelDescription
-    from rankscope.texts import TextSet
+    from rankscope.runs.plan import Plan
+
+_BASELINES = {
+    "default": "untrained twin",
+    "paper": "untrained twin in train mode",
+    "permuted": "weights to shuffle",
+    "revision": "checkpoint that stands in for the twin",
+}
 
 
 def evaluate(
@@ -68,8 +76,10 @@ def evaluate(
         session = _session(job)
         for model in job.models:
             _measure_model(job, model, folder, progress)
-        rows = summarize(read_measurements(folder.path).sort("model", "dataset", maintain_order=True))
-        folder.write_json(SUMMARY, {"schema": 1, "rows": _in_order(job, rows)})
+        measurements = read_measurements(folder.path).sort("model", "dataset", maintain_order=True)
+        rows = _in_order(job, summarize(measurements))
+        notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
+        folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
         session["finished"] = _now()
         folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
     return Run(folder.path)
@@ -77,29 +87,42 @@ def evaluate(
 
 def _measure_model(job: Job, model: ModelDescription, folder: RunFolder, progress: Progress) -> None:
     """Trained model first, then twin by twin; each network is gone before the next is made."""
-    missing: dict[int | None, list[tuple[Unit, TextSet]]] = {}
+    cache = default_twin_cache() if job.settings.twin_cache else None
+    missing: dict[int | None, list[tuple[Unit, Plan]]] = {}
     for unit, texts in job.units(model):
-        if not folder.is_finished(unit.name):
-            missing.setdefault(unit.seed, []).append((unit, texts))
+        if folder.is_finished(unit.name):
+            continue
+        plan = job.plan(model, texts)
+        if cache is not None and _adopt(job, model, unit, plan, folder, cache):
+            progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
+            continue
+        missing.setdefault(unit.seed, []).append((unit, plan))
     for seed, units in missing.items():
-        what = "weights" if seed is None else f"untrained twin, seed {seed}"
+        what = "weights" if seed is None else f"{_BASELINES[job.settings.protocol]}, seed {seed}"
         progress.say(f"{model.reference.label}: loading {what}")
-        network = _network(job, model, seed)
+        network = load_model(model, job.placement) if seed is None else job.baseline(model, seed)
         # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
         with torch.random.fork_rng() if units[0][0].reseed else nullcontext():
-            for unit, texts in units:
-                plan = job.plan(model, texts)
-                label = f"{model.reference.label} on {texts.name}" + ("" if seed is None else f", twin {seed}")
+            for unit, plan in units:
+                label = f"{model.reference.label} on {unit.dataset}" + ("" if seed is None else f", twin {seed}")
                 progress.start(label, plan.tokens)
                 measure_unit(unit, plan, network, folder, progress)
+                if cache is not None and seed is not None:
+                    cache.put(job.twin_key(model, unit, plan), folder.finished_unit(unit.name))
         del network
         gc.collect()
 
 
-def _network(job: Job, model: ModelDescription, seed: int | None) -> PreTrainedModel:
-    if seed is None:
-        return load_model(model, job.placement)
-    return untrained_twin(model, seed, job.placement, train_mode=job.settings.protocol == "paper")
+def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: RunFolder, cache: TwinCache) -> bool:
+    """Takes a twin's measurements from the cache, under this run's names."""
+    if unit.seed is None or folder.finished_batches(unit.name):
+        return False
+    found = cache.get(job.twin_key(model, unit, plan))
+    if found is None:
+        return False
+    names = {"model": unit.model, "dataset": unit.dataset}
+    folder.adopt_unit(unit.name, found.with_columns(**{name: pl.lit(value) for name, value in names.items()}))
+    return True
 
 
 def _default_folder(job: Job, identity: dict[str, Any]) -> Path:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
+from rankscope.metrics import parse_drop_rule
 from rankscope.models import (
     Placement,
+    check_same_shape,
     count_blocks,
     describe_model,
+    dropout_of,
+    load_model,
     parse_model_reference,
+    permuted_twin,
+    plain_config,
     resolve_device,
     resolve_layers,
+    untrained_twin,
 )
 from rankscope.runs.loop import Unit
-from rankscope.runs.plan import Plan, plan_batches
+from rankscope.runs.plan import Lengths, Plan, plan_batches
+from rankscope.runs.twin_cache import key_of
 from rankscope.texts import load_texts, parse_data_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from transformers import PreTrainedModel
 
     from rankscope.models import ModelDescription
     from rankscope.settings import Settings
@@ -28,30 +39,40 @@ if TYPE_CHECKING:
 
 _BATCH_TOKENS = {"cpu": 1024}
 _BATCH_TOKENS_ELSEWHERE = 16384
+# Written in a configuration, but no part of the untrained network.
+_NOT_THE_TWINS = ("dtype", "quantization_config", "architectures")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Models, texts and settings of a run, resolved and checked."""
+    """Models, texts and settings of a run, resolved and checked.
+
+    Attributes:
+        models: to measure.
+        text_sets: to measure them on.
+        settings: as given.
+        placement: dtype and device.
+        baselines: for each model the checkpoint that stands in for its twin, under protocol `revision`.
+    """
 
     models: tuple[ModelDescription, ...]
     text_sets: tuple[TextSet, ...]
     settings: Settings
     placement: Placement
+    baselines: tuple[ModelDescription, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same: any difference means other numbers."""
-        settings = {name: getattr(self.settings, name) for name in self.settings.names()}
-        settings |= {"device": self.placement.device, "batch_tokens": self.batch_tokens}
-        return {
-            "settings": settings,
-            "models": [
-                {"reference": model.reference.text, "revision": model.revision, "fingerprint": model.fingerprint}
-                for model in self.models
-            ],
+        settings = {"device": self.placement.device, "batch_tokens": self.batch_tokens}
+        identity: dict[str, Any] = {
+            "settings": self.settings.identity | settings,
+            "models": [_model_identity(model) for model in self.models],
             "data": [{"name": texts.name, "fingerprint": texts.fingerprint} for texts in self.text_sets],
         }
+        if self.baselines:
+            identity["baselines"] = [_model_identity(model) for model in self.baselines]
+        return identity
 
     @property
     def batch_tokens(self) -> int | None:
@@ -66,7 +87,39 @@ class Job:
 
     def plan(self, model: ModelDescription, texts: TextSet) -> Plan:
         """The batches of one model on one set of texts."""
-        return plan_batches(texts, model.tokenizer, self.max_length(model), self.batch_tokens)
+        lengths = Lengths(self.max_length(model), self.settings.window, self.batch_tokens)
+        return plan_batches(texts, model.tokenizer, lengths)
+
+    def baseline(self, model: ModelDescription, seed: int) -> PreTrainedModel:
+        """The network that a model is compared with, by the protocol."""
+        if self.settings.protocol == "revision":
+            return load_model(self.baselines[self.models.index(model)], self.placement)
+        if self.settings.protocol == "permuted":
+            return permuted_twin(model, seed, self.placement)
+        return untrained_twin(model, seed, self.placement, train_mode=self.settings.protocol == "paper")
+
+    def twin_key(self, model: ModelDescription, unit: Unit, plan: Plan) -> str:
+        """A name for all that a twin's measurements depend on; weights only where the protocol uses them."""
+        weights = {
+            "permuted": model.fingerprint,
+            "revision": self.baselines[self.models.index(model)].fingerprint if self.baselines else None,
+        }.get(self.settings.protocol)
+        config = plain_config(model.config)
+        return key_of(
+            {
+                "config": {name: config[name] for name in config if name not in _NOT_THE_TWINS},
+                "weights": weights,
+                "protocol": self.settings.protocol,
+                "seed": unit.seed,
+                "texts": plan.fingerprint,
+                "layers": unit.layers,
+                "metrics": unit.metrics,
+                "drop_tokens": unit.drop_tokens,
+                "dtype": self.placement.dtype,
+                "device": self.placement.device,
+                "versions": [metadata.version(name) for name in ("rankscope", "torch", "transformers")],
+            }
+        )
 
     def units(self, model: ModelDescription) -> Iterator[tuple[Unit, TextSet]]:
         """The units of one model: for each role and seed, each data set."""
@@ -85,6 +138,7 @@ class Job:
                         layers=layers,
                         metrics=self.settings.metric_names,
                         reseed=self.settings.protocol == "paper",
+                        drop_tokens=self.settings.drop_tokens,
                     ),
                     texts,
                 )
@@ -108,13 +162,33 @@ def prepare(models: Sequence[str], data: Sequence[str], settings: Settings) -> J
         if len(set(names)) < len(names):
             raise SettingsError(f"the same {what} is given twice in {', '.join(names)}: give each once")
     placement = Placement(settings.dtype, resolve_device(settings.device))
+    if settings.drop_tokens is not None:
+        parse_drop_rule(settings.drop_tokens)
     parsed = [parse_model_reference(model) for model in models]
     references = [parse_data_reference(one, settings.field, settings.template, settings.split) for one in data]
     descriptions = [describe_model(one, trust_remote_code=settings.trust_remote_code) for one in parsed]
     for description in descriptions:
         resolve_layers(settings.layers, count_blocks(description.config))
+    baselines = [_baseline(description, settings) for description in descriptions] if settings.untrained_from else []
     text_sets = [load_texts(one, limit=settings.limit, sample_seed=settings.sample_seed) for one in references]
-    return Job(tuple(descriptions), tuple(text_sets), settings, placement)
+    return Job(tuple(descriptions), tuple(text_sets), settings, placement, tuple(baselines))
+
+
+def _baseline(model: ModelDescription, settings: Settings) -> ModelDescription:
+    given = str(settings.untrained_from)
+    text = model.reference.text.partition("@")[0] + given if given.startswith("@") else given
+    baseline = describe_model(parse_model_reference(text), trust_remote_code=settings.trust_remote_code)
+    check_same_shape(model, baseline)
+    return baseline
+
+
+def _model_identity(model: ModelDescription) -> dict[str, str | float | None]:
+    return {
+        "reference": model.reference.text,
+        "revision": model.revision,
+        "fingerprint": model.fingerprint,
+        "dropout": dropout_of(model.config),
+    }
 
 
 def _slug(name: str) -> str:

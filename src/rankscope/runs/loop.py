@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
-from rankscope.metrics import METRICS, measure
+from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure
 from rankscope.models import Batch, forward
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Unit:
         metrics: which numbers.
         reseed: draw dropout from a seed of its own for each text, so that results do not depend on
             what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
+        drop_tokens: which tokens to leave out of representations; see `metrics.drop_tokens`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Unit:
     layers: tuple[str, ...]
     metrics: tuple[str, ...]
     reseed: bool = False
+    drop_tokens: str | None = None
 
 
 def measure_unit(unit: Unit, plan: Plan, network: PreTrainedModel, folder: RunFolder, progress: Progress) -> None:
@@ -96,8 +98,10 @@ def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrain
 
 
 def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
-    names = [name for name in METRICS if name in unit.metrics]
+    names = [name for name in (*METRICS, *OPTIONAL_METRICS) if name in unit.metrics]
     try:
+        if unit.drop_tokens is not None:
+            hidden = drop_tokens(hidden, unit.drop_tokens)
         numbers = measure(hidden, names)
     except RepresentationError as error:
         if error.fault == "not finite":
@@ -110,7 +114,8 @@ def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
         return {"status": "skipped", "reason": error.fault}
     # One transfer from the device for all of them.
     values = torch.stack([numbers[name] for name in names]).tolist() if names else []
-    return {"status": "ok", "hidden_size": hidden.shape[1], **dict(zip(names, values, strict=True))}
+    shape = {"n_tokens": hidden.shape[0], "hidden_size": hidden.shape[1]}
+    return {"status": "ok", **shape, **dict(zip(names, values, strict=True))}
 
 
 def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,40 +47,62 @@ class Plan:
     cut: int
 
     @property
+    def fingerprint(self) -> str:
+        """sha256 over what a network would see: token ids, in which batches, and what is left out."""
+        content = (
+            [[[text.index, text.id, text.tokens] for text in batch] for batch in self.batches],
+            [[text.index, text.id, text.reason] for text in self.unusable],
+        )
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
     def tokens(self) -> int:
         """Tokens in all batches, padding left out."""
         return sum(len(text.tokens) for batch in self.batches for text in batch)
 
 
-def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, max_length: int, batch_tokens: int | None) -> Plan:
-    """Tokenizes with the tokenizer's own special tokens, cuts, sorts by length, and fills batches.
+@dataclass(frozen=True)
+class Lengths:
+    """How long texts and batches may be, in tokens.
 
-    Args:
-        texts: the texts.
-        tokenizer: the model's.
-        max_length: longer texts are cut to this many tokens.
-        batch_tokens: at most this many tokens in a batch, padding included; a longer text has a
-            batch of its own. None: every text alone.
+    Attributes:
+        longest: longer texts are cut.
+        window: cut every text into windows of so many tokens; what is left over at its end is dropped.
+        batch: at most this many in a batch, padding included; a longer text has a batch of its own.
+            None: every text alone.
     """
+
+    longest: int
+    window: int | None = None
+    batch: int | None = None
+
+
+def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, lengths: Lengths) -> Plan:
+    """Tokenizes with the tokenizer's own special tokens, cuts, sorts by length, and fills batches."""
     encoded: list[list[int]] = []
     if texts.texts:
-        encoded = tokenizer([text.text for text in texts.texts], return_attention_mask=False, verbose=False)[
-            "input_ids"
-        ]
+        strings = [text.text for text in texts.texts]
+        encoded = tokenizer(strings, return_attention_mask=False, verbose=False)["input_ids"]
     planned: list[PlannedText] = []
     unusable: list[UnusableText] = []
-    for index, (text, ids) in enumerate(zip(texts.texts, encoded, strict=True)):
-        if len(ids) < 2:
-            unusable.append(UnusableText(index, text.id, len(ids), "fewer than 2 tokens"))
-        else:
-            planned.append(PlannedText(index, text.id, tuple(ids[:max_length])))
-    unusable += [
-        UnusableText(len(texts.texts) + place, skipped.id, 0, skipped.reason)
-        for place, skipped in enumerate(texts.skipped)
-    ]
+    for text, ids in zip(texts.texts, encoded, strict=True):
+        pieces = [ids[: lengths.longest]] if lengths.window is None else _windows(ids, lengths.window)
+        for number, piece in enumerate(pieces):
+            name = text.id if lengths.window is None else f"{text.id}#{number}"
+            if len(piece) >= 2:
+                planned.append(PlannedText(len(planned) + len(unusable), name, tuple(piece)))
+        if not pieces or len(pieces[0]) < 2:
+            reason = "fewer than 2 tokens" if lengths.window is None else f"shorter than a window of {lengths.window}"
+            unusable.append(UnusableText(len(planned) + len(unusable), text.id, len(ids), reason))
+    for skipped in texts.skipped:
+        unusable.append(UnusableText(len(planned) + len(unusable), skipped.id, 0, skipped.reason))
     planned.sort(key=lambda text: (-len(text.tokens), text.index))
-    cut = sum(len(ids) > max_length for ids in encoded)
-    return Plan(tuple(_fill(planned, batch_tokens)), tuple(unusable), cut)
+    cut = sum(len(ids) > lengths.longest for ids in encoded)
+    return Plan(tuple(_fill(planned, lengths.batch)), tuple(unusable), cut)
+
+
+def _windows(ids: list[int], window: int) -> list[list[int]]:
+    return [ids[start : start + window] for start in range(0, len(ids) - window + 1, window)]
 
 
 def _fill(planned: list[PlannedText], batch_tokens: int | None) -> list[tuple[PlannedText, ...]]:

@@ -76,20 +76,28 @@ class RunFolder:
             StorageError: the disk is full, or the folder cannot be written any more.
         """
         frame = pl.DataFrame(rows, schema=SCHEMA)
-        _write(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
+        write_whole(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
+
+    def finished_unit(self, unit: str) -> pl.DataFrame:
+        """The measurements of a finished unit."""
+        return pl.read_parquet(self.measurements / f"{unit}.parquet")
+
+    def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
+        """Keeps a whole unit that was measured elsewhere."""
+        write_whole(self.measurements / f"{unit}.parquet", measurements.select(list(SCHEMA)).write_parquet)
 
     def finish_unit(self, unit: str, layers: tuple[str, ...]) -> None:
         """Joins a unit's batches into one file, in the order of texts and layers."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
         depth = pl.col("layer").replace_strict(list(layers), range(len(layers)), return_dtype=pl.Int64)
         frame = pl.concat([pl.read_parquet(part) for part in parts]) if parts else pl.DataFrame(schema=SCHEMA)
-        _write(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
+        write_whole(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes `manifest.json` or `summary.json`; a NaN in it is a programming error and raises."""
         text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        _write(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
+        write_whole(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
 
     def _parts(self, unit: str) -> Path:
         return self.measurements / "parts" / unit
@@ -203,9 +211,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _write(place: Path, write: Callable[[Path], Any]) -> None:
+def write_whole(place: Path, write: Callable[[Path], Any]) -> None:
     """Writes a file beside its place, makes sure of it, and moves it there."""
-    beside = place.with_name(place.name + ".unfinished")
+    beside = place.with_name(f"{place.name}.{os.getpid()}.unfinished")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         write(beside)

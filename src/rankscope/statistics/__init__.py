@@ -1,5 +1,22 @@
 """Statistics: tables in, tables out."""
 
-from rankscope.statistics.aggregation import Summary, summarize
+from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
+from rankscope.statistics.bootstrap import bootstrap_interval
+from rankscope.statistics.correlation import Correlation, correlation
+from rankscope.statistics.notes import Facts, Note, notes_on
+from rankscope.statistics.paired import PairedDifference, paired_difference
 
-__all__ = ["Summary", "summarize"]
+__all__ = [
+    "Correlation",
+    "Facts",
+    "Note",
+    "PairedDifference",
+    "Summary",
+    "bootstrap_interval",
+    "complete_texts",
+    "correlation",
+    "notes_on",
+    "over_noise",
+    "paired_difference",
+    "summarize",
+]

@@ -1,13 +1,35 @@
-"""From measurements of texts to one row for each model, data set and layer."""
+"""From measurements of texts to one row for each model, data set and layer, with intervals and nulls.
+
+All aggregates of a row are functions of means over its texts. One function turns means into aggregates;
+it is given the means themselves for the values, and the means of bootstrap samples for the intervals.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
 import polars as pl
-import torch
 
-from rankscope.metrics import aggregate_effective_rank, diff_erank, perplexity, reduced_loss
+from rankscope.metrics import METRICS, noise_value
+from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
 
+Summary = dict[str, str | int | float | None]
+
+FEWEST_TEXTS_FOR_AN_INTERVAL = 2
 _MEANS = (
+    "matrix_entropy",
+    "normalized_matrix_entropy",
+    "matrix_nuclear_norm",
+    "rotated_matrix_nuclear_norm",
+    "nuclear_norm",
+    "stable_rank",
+    "participation_ratio",
+    "loss",
+)
+_ALWAYS = (
+    "effective_rank",
+    "effective_rank_b",
     "matrix_entropy",
     "normalized_matrix_entropy",
     "matrix_nuclear_norm",
@@ -15,9 +37,9 @@ _MEANS = (
     "stable_rank",
     "participation_ratio",
     "loss",
+    "perplexity",
 )
-
-Summary = dict[str, str | int | float | None]
+_WITH_TWINS = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
 
 
 def summarize(measurements: pl.DataFrame) -> list[Summary]:
@@ -31,66 +53,117 @@ def summarize(measurements: pl.DataFrame) -> list[Summary]:
 
 
 def _summarize_layer(rows: pl.DataFrame) -> Summary:
-    seeds = rows.filter(pl.col("role") == "untrained")["seed"].n_unique()
-    usable = rows.filter(pl.col("status") == "ok")
-    complete = usable.group_by("text_index").len().filter(pl.col("len") == 1 + seeds)
-    usable = usable.join(complete, on="text_index", how="semi").sort("seed", "text_index", nulls_last=False)
-    trained = usable.filter(pl.col("role") == "trained")
-    untrained = usable.filter(pl.col("role") == "untrained")
-    texts = trained.height
-    entropies, losses = _column(trained, "matrix_entropy"), _column(trained, "loss")
+    trained, twins = complete_texts(rows)
+    seeds = len(twins)
+    columns = _columns(trained, twins)
     summary: Summary = {
         "model": rows["model"][0],
         "dataset": rows["dataset"][0],
         "layer": rows["layer"][0],
-        "texts": texts,
-        "skipped": rows["text_index"].n_unique() - texts,
+        "texts": trained.height,
+        "skipped": rows["text_index"].n_unique() - trained.height,
         "tokens": int(trained["n_tokens"].sum()),
-        "hidden_size": usable["hidden_size"].first(),  # type: ignore[dict-item]
-        "effective_rank": _number(None if entropies is None else aggregate_effective_rank(entropies, "a")),
-        "effective_rank_b": _number(None if entropies is None else aggregate_effective_rank(entropies, "b")),
-        **{name: _mean(trained, name) for name in _MEANS},
-        "perplexity": _number(None if losses is None else perplexity(losses.mean())),
+        "hidden_size": trained["hidden_size"].first(),  # type: ignore[dict-item]
+        **dict.fromkeys(_ALWAYS),
     }
     if seeds:
-        summary["untrained_seeds"] = seeds
-        twins = [_column(untrained, name) for name in ("matrix_entropy", "loss")]
-        of_seeds = [None if twin is None else twin.reshape(seeds, texts) for twin in twins]
-        summary |= _against_twins(entropies, of_seeds[0]) | _against_twin_losses(losses, of_seeds[1])
-    return summary
+        summary |= {"untrained_seeds": seeds, **dict.fromkeys(_WITH_TWINS)}
+    if columns:
+        summary |= _values_and_intervals(columns, seeds)
+    return summary | _against_noise(trained, twins)
 
 
-def _against_twins(trained: torch.Tensor | None, untrained: torch.Tensor | None) -> Summary:
-    """Both terms of Diff-eRank, from entropies (texts) and (seeds, texts); means over seeds."""
-    names = ("effective_rank_untrained", "diff_erank", "diff_erank_b")
-    if trained is None or untrained is None:
-        return dict.fromkeys(names)
+def complete_texts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """The texts that every role and seed could be measured on: of the trained model, and of each twin."""
+    seeds = rows.filter(pl.col("role") == "untrained")["seed"].n_unique()
+    usable = rows.filter(pl.col("status") == "ok")
+    complete = usable.group_by("text_index").len().filter(pl.col("len") == 1 + seeds)
+    usable = usable.join(complete, on="text_index", how="semi").sort("text_index")
+    twins = usable.filter(pl.col("role") == "untrained").group_by("seed", maintain_order=True)
+    return usable.filter(pl.col("role") == "trained"), [twin for _, twin in sorted(twins, key=lambda pair: pair[0])]
+
+
+def _columns(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numbers]:
+    """What is averaged over texts: for each a column (texts,); a twin's carry its place in the list."""
+    columns: dict[str, Numbers] = {}
+    for suffix, frame in [("", trained), *((f"/{place}", twin) for place, twin in enumerate(twins))]:
+        for name in _MEANS if not suffix else ("matrix_entropy", "loss"):
+            if not frame[name].is_empty() and not frame[name].null_count():
+                columns[name + suffix] = frame[name].to_numpy().astype(np.float64)
+        if "matrix_entropy" + suffix in columns:
+            columns["effective_rank" + suffix] = np.exp(columns["matrix_entropy" + suffix])
+    return columns
+
+
+def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
+    """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
+    found = {name: means[name] for name in _MEANS if name in means}
+    if "loss" in means:
+        found["perplexity"] = np.exp(means["loss"])
+    if "matrix_entropy" in means:
+        found |= {"effective_rank": np.exp(means["matrix_entropy"]), "effective_rank_b": means["effective_rank"]}
+    if seeds and "matrix_entropy/0" in means:
+        of_a = np.mean([np.exp(means[f"matrix_entropy/{place}"]) for place in range(seeds)], axis=0)
+        of_b = np.mean([means[f"effective_rank/{place}"] for place in range(seeds)], axis=0)
+        found |= {"effective_rank_untrained": of_a, "diff_erank": of_a - found["effective_rank"]}
+        found["diff_erank_b"] = of_b - found["effective_rank_b"]
+    if seeds and "loss/0" in means:
+        found["untrained_loss"] = np.mean([means[f"loss/{place}"] for place in range(seeds)], axis=0)
+        found["reduced_loss"] = found["untrained_loss"] - found["loss"]
+    return found
+
+
+def _values_and_intervals(columns: dict[str, Numbers], seeds: int) -> Summary:
+    table = np.column_stack(list(columns.values()))
+    values = _aggregates(dict(zip(columns, table.mean(axis=0), strict=True)), seeds)
+    found: Summary = {name: float(value) for name, value in values.items()}
+    if len(table) >= FEWEST_TEXTS_FOR_AN_INTERVAL:
+        samples = resampled_means(table, rng=np.random.default_rng(0))
+        spread = _aggregates(dict(zip(columns, samples.T, strict=True)), seeds)
+        for name, sample in spread.items():
+            found[f"{name}_low"], found[f"{name}_high"] = percentile_interval(sample)
+        if seeds >= 2 and "diff_erank" in spread:
+            found |= _share_of_seeds(columns, seeds, float(np.var(spread["diff_erank"])))
+    return found
+
+
+def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: float) -> Summary:
+    """Spread of the untrained effective rank over seeds, and its share of Diff-eRank's squared error."""
+    ranks = [float(np.exp(columns[f"matrix_entropy/{place}"].mean())) for place in range(seeds)]
+    variance = float(np.var(ranks, ddof=1))
+    of_mean = variance / seeds
+    total = of_mean + variance_of_texts
     return {
-        "effective_rank_untrained": _number(aggregate_effective_rank(untrained).mean()),
-        "diff_erank": _number(diff_erank(untrained, trained, "a").mean()),
-        "diff_erank_b": _number(diff_erank(untrained, trained, "b").mean()),
+        "effective_rank_untrained_sd": variance**0.5,
+        "diff_erank_seed_share": of_mean / total if total > 0 else 0.0,
     }
 
 
-def _against_twin_losses(trained: torch.Tensor | None, untrained: torch.Tensor | None) -> Summary:
-    if trained is None or untrained is None:
-        return dict.fromkeys(("untrained_loss", "reduced_loss"))
-    return {
-        "untrained_loss": _number(untrained.mean()),
-        "reduced_loss": _number(reduced_loss(untrained, trained).mean()),
-    }
+def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> Summary:
+    """Mean over texts of each metric's ratio to isotropic noise of the same shape."""
+    found: Summary = {}
+    for metric in METRICS:
+        ratios = over_noise(trained, metric)
+        if not ratios.is_empty() and not ratios.null_count():
+            found[f"{metric}_over_noise"] = float(ratios.mean())  # type: ignore[arg-type]
+    ratios = (
+        pl.concat([over_noise(twin, "effective_rank") for twin in twins]) if twins else pl.Series([], dtype=pl.Float64)
+    )
+    if not ratios.is_empty() and not ratios.null_count():
+        found["effective_rank_untrained_over_noise"] = float(ratios.mean())  # type: ignore[arg-type]
+    return found
 
 
-def _column(rows: pl.DataFrame, name: str) -> torch.Tensor | None:
-    """A column in float64, or None where nothing was measured."""
-    values = rows[name]
-    return None if values.is_empty() or values.null_count() else torch.tensor(values.to_list(), dtype=torch.float64)
+def over_noise(rows: pl.DataFrame, metric: str) -> pl.Series:
+    """Each text's metric over its null; None where there is no number, or too few tokens for a null."""
 
+    @cache
+    def null(tokens: int, hidden_size: int) -> float | None:
+        return noise_value(metric, tokens, hidden_size) if tokens >= 3 and hidden_size >= 2 else None
 
-def _mean(rows: pl.DataFrame, name: str) -> float | None:
-    values = _column(rows, name)
-    return None if values is None else _number(values.mean())
-
-
-def _number(value: torch.Tensor | None) -> float | None:
-    return None if value is None else float(value)
+    shapes = zip(rows["n_tokens"], rows["hidden_size"], rows[metric], strict=True)
+    ratios = [
+        value / noise if value is not None and size is not None and (noise := null(tokens, size)) else None
+        for tokens, size, value in shapes
+    ]
+    return pl.Series(f"{metric}_over_noise", ratios, dtype=pl.Float64)

@@ -1,0 +1,44 @@
+"""`rankscope compare`: differences between models, with confidence."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def compare(
+    runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Show how models differ on the same texts: differences from the first one, intervals, p-values, notes.
+
+    For example:
+
+        rankscope compare runs/step-1000 runs/step-143000
+
+    Args:
+        runs: Folders of finished runs; several models in one run are compared as well.
+        json: Print JSON, and nothing else, on standard output.
+    """
+    from rankscope.reports import console_for, differences_table, print_notes
+    from rankscope.runs import compare as compare_runs
+
+    comparison = compare_runs(*runs)
+    if json:
+        from json import dumps
+
+        content = {
+            "schema": 1,
+            "differences": [asdict(difference) for difference in comparison.differences],
+            "notes": [asdict(note) for note in comparison.notes],
+        }
+        print(dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+        return
+    console_for(sys.stdout).print(differences_table(comparison.differences))
+    print_notes(comparison.notes, sys.stdout)

@@ -1,0 +1,71 @@
+"""`rankscope demo`: the whole idea in a minute, offline."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
+from rankscope.settings import Settings
+
+_TEXTS = 100
+
+_ACROSS_SIZES = """
+Four small models of one family, trained on the same text, read {texts} passages from the docstrings of Python's
+standard library:
+"""
+
+_THROUGH_TRAINING = """
+One of them through its training, on the same passages:
+"""
+
+_WHAT_IT_IS = """
+eRank counts how many directions the hidden states of a text really use. "Untrained" is the same network with random
+weights, and Diff-eRank is the difference; the loss is what training lowers, and nothing trains eRank. Do not conclude
+that a higher Diff-eRank is a better model: much of it is the untrained network, whose eRank grows with the hidden size,
+and both terms depend on how long the texts are. Compare on equal texts, read both terms, keep the loss beside them.
+
+Now a model of your own:
+
+  rankscope evaluate YOUR_MODEL --data YOUR_TEXTS.txt        a hub id, a folder or a .gguf file; a text a line
+  rankscope evaluate pico-3m --data stdlib-docs --limit 100 --layers all
+"""
+
+
+def demo(*, output: Path | None = None) -> None:
+    """Show the whole idea in a minute, offline, on models and text that are inside.
+
+    For example:
+
+        rankscope demo
+
+    Args:
+        output: A folder for the two runs; left out, they are not kept.
+    """
+    quieten_libraries()
+    from rankscope.models import pico_checkpoints, pico_sizes
+    from rankscope.reports import console_for, summary_table, trajectory_table
+    from rankscope.runs import evaluate
+
+    checkpoints = pico_checkpoints()
+    with tempfile.TemporaryDirectory() if output is None else nullcontext(str(output)) as folder:
+        settings = Settings(limit=_TEXTS, device="cpu")
+        with progress_on_stderr() as progress:
+            place = Path(folder)
+            sizes = evaluate(
+                pico_sizes(), "stdlib-docs", output=place / "sizes", settings=settings, progress=progress
+            ).summary_rows()
+            names = [model.name for model in checkpoints]
+            settings = replace(settings, untrained_seeds=0)
+            training = evaluate(
+                names, "stdlib-docs", output=place / "training", settings=settings, progress=progress
+            ).summary_rows()
+    console = console_for(sys.stdout)
+    console.print(_ACROSS_SIZES.format(texts=sizes[0]["texts"]))
+    console.print(summary_table(sizes))
+    console.print(_THROUGH_TRAINING)
+    console.print(trajectory_table(training, [model.step for model in checkpoints]))
+    console.print(_WHAT_IT_IS)

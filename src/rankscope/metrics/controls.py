@@ -1,0 +1,111 @@
+"""Controls: what a metric becomes without sink tokens, with fewer tokens, in another basis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.entropy import effective_rank
+from rankscope.metrics.spectrum import unit_rows
+
+MASSIVE = 10.0
+"""A token is massive if its hidden state is this many times longer than the median token's."""
+
+_DIRECTIONS = 256
+
+
+def parse_drop_rule(rule: str) -> str | int:
+    """`first`, `massive`, or a number of leading tokens.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    if rule == "massive":
+        return rule
+    if rule == "first":
+        return 1
+    if rule.isdecimal() and int(rule) > 0:
+        return int(rule)
+    raise SettingsError(f"the tokens to drop are 'first', 'massive' or a number of leading tokens, got {rule!r}")
+
+
+def drop_tokens(hidden: Float[Tensor, "tokens hidden"], rule: str) -> Float[Tensor, "kept hidden"]:
+    """Hidden states without the tokens that act as attention sinks.
+
+    Args:
+        hidden: hidden states of one text.
+        rule: `first` or a number K drop the first one or K tokens; `massive` drops those whose hidden
+            state is more than ten times as long as the median token's.
+
+    Raises:
+        RepresentationError: fewer than two tokens are left.
+        SettingsError: another rule.
+    """
+    parsed = parse_drop_rule(rule)
+    if isinstance(parsed, int):
+        kept = hidden[parsed:]
+    else:
+        lengths = torch.linalg.vector_norm(hidden.float(), dim=1)
+        kept = hidden[lengths <= MASSIVE * lengths.median()]
+    if kept.shape[0] < 2:
+        raise RepresentationError(
+            "too few tokens left", f"{kept.shape[0]} of {hidden.shape[0]} tokens are left after dropping {rule}"
+        )
+    return kept
+
+
+def rarefaction_curve(
+    hidden: Float[Tensor, "tokens hidden"], sizes: Sequence[int], *, draws: int = 20, seed: int = 0
+) -> Float[Tensor, " sizes"]:
+    """Mean effective rank of random subsets of so many tokens: how it depends on length alone.
+
+    Args:
+        hidden: hidden states of one text.
+        sizes: numbers of tokens, each from 2 to N.
+        draws: subsets drawn of each size, without replacement.
+        seed: of the draws.
+
+    Raises:
+        SettingsError: a size out of range.
+        RepresentationError: a subset without a spectrum.
+    """
+    tokens = hidden.shape[0]
+    if bad := [size for size in sizes if not 2 <= size <= tokens]:
+        raise SettingsError(f"sizes of subsets are from 2 to the {tokens} tokens of the text, got {bad[0]}")
+    generator = torch.Generator().manual_seed(seed)
+
+    def mean_over_draws(size: int) -> Tensor:
+        subsets = [torch.randperm(tokens, generator=generator)[:size].to(hidden.device) for _ in range(draws)]
+        return torch.stack([effective_rank(hidden[subset]) for subset in subsets]).mean()
+
+    return torch.stack([mean_over_draws(size) for size in sizes])
+
+
+def rotated_matrix_nuclear_norm(hidden: Float[Tensor, "tokens hidden"], *, seed: int = 0) -> Float[Tensor, ""]:
+    """The Matrix Nuclear-Norm after a random rotation of the hidden dimensions.
+
+    Far from the Matrix Nuclear-Norm where a few outlier dimensions carry it; the exact nuclear norm does
+    not move. Above 256 dimensions it is estimated from 256 random orthonormal directions.
+
+    Raises:
+        RepresentationError: as `matrix_nuclear_norm`.
+    """
+    return rotated_matrix_nuclear_norm_of_unit_rows(unit_rows(hidden), seed=seed)
+
+
+def rotated_matrix_nuclear_norm_of_unit_rows(
+    rows: Float[Tensor, "tokens hidden"], *, seed: int = 0
+) -> Float[Tensor, ""]:
+    """The same from centred unit rows."""
+    tokens, hidden_size = rows.shape
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(hidden_size, min(hidden_size, _DIRECTIONS), generator=generator, dtype=torch.float64)
+    basis: Tensor = torch.linalg.qr(directions)[0].to(rows.device, rows.dtype)
+    columns: Tensor = torch.linalg.vector_norm(rows @ basis, dim=0)
+    share = min(tokens, hidden_size) / hidden_size
+    kept = max(1, round(share * len(columns)))
+    return columns.topk(kept).values.mean() * min(tokens, hidden_size) / tokens

@@ -1,0 +1,111 @@
+"""What isotropic Gaussian noise of the same shape gives: the value that each metric is read against.
+
+Closed forms, for N tokens of d dimensions whose coordinates are independent and equal in variance. The
+N centred rows span N - 1 dimensions, so noise has the spectrum of a Wishart matrix of m = min(N - 1, d)
+by n = max(N - 1, d), divided by its trace.
+
+Sources: Page 1993 (arXiv gr-qc/9305007; entropy), Zyczkowski & Sommers 2001 (arXiv quant-ph/0012101;
+purity), Marchenko & Pastur 1967 (density), Johnstone 2001 (doi 10.1214/aos/1009210544; largest eigenvalue).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from rankscope.errors import SettingsError, UnknownNameError
+
+_MEAN_OF_TRACY_WIDOM = -1.2065335746  # of the distribution for real matrices
+_POINTS = 4096  # of the midpoint rule for the nuclear norm: its error is far below 1e-6
+
+
+def noise_value(metric: str, tokens: int, hidden_size: int) -> float:
+    """The value of a metric on isotropic noise of shape (tokens, hidden size), within a few per cent.
+
+    Args:
+        metric: a name of `METRICS`.
+        tokens: N, at least 3.
+        hidden_size: d, at least 2.
+
+    Raises:
+        UnknownNameError: no such metric.
+        SettingsError: a shape that noise has no spectrum for.
+    """
+    if metric not in _NULLS:
+        raise UnknownNameError("metric with a null", metric, _NULLS)
+    if tokens < 3 or hidden_size < 2:
+        raise SettingsError(f"noise needs at least 3 tokens of 2 dimensions, got {tokens} of {hidden_size}")
+    return _NULLS[metric](tokens, hidden_size)
+
+
+def _sides(tokens: int, hidden_size: int) -> tuple[int, int]:
+    return min(tokens - 1, hidden_size), max(tokens - 1, hidden_size)
+
+
+def _matrix_entropy(tokens: int, hidden_size: int) -> float:
+    """Ln m - m / 2n, the mean entropy of a random reduced state for large m n."""
+    m, n = _sides(tokens, hidden_size)
+    return math.log(m) - m / (2 * n)
+
+
+def _effective_rank(tokens: int, hidden_size: int) -> float:
+    return math.exp(_matrix_entropy(tokens, hidden_size))
+
+
+def _normalized_matrix_entropy(tokens: int, hidden_size: int) -> float:
+    return _matrix_entropy(tokens, hidden_size) / math.log(hidden_size)
+
+
+def _participation_ratio(tokens: int, hidden_size: int) -> float:
+    """M n / (m + n): one over the mean purity."""
+    m, n = _sides(tokens, hidden_size)
+    return m * n / (m + n)
+
+
+def _stable_rank(tokens: int, hidden_size: int) -> float:
+    """Trace over the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
+    m, n = _sides(tokens, hidden_size)
+    roots = math.sqrt(n - 1) + math.sqrt(m)
+    sigma: float = roots * (1 / math.sqrt(max(n - 1, 1)) + 1 / math.sqrt(m)) ** (1 / 3)
+    return min(float(m), m * n / (roots**2 + _MEAN_OF_TRACY_WIDOM * sigma))
+
+
+def _nuclear_norm(tokens: int, hidden_size: int) -> float:
+    """sqrt(N / m) m E[sqrt x], x of mean 1 after Marchenko and Pastur with ratio c = m / n.
+
+    With x = 1 + c + 2 sqrt(c) cos t the density's edges vanish from the integrand.
+    """
+    m, n = _sides(tokens, hidden_size)
+    ratio = m / n
+    angle = (torch.arange(_POINTS, dtype=torch.float64) + 0.5) * (math.pi / _POINTS)
+    x = (1 + ratio + 2 * math.sqrt(ratio) * angle.cos()).clamp_min(1e-12)
+    mean_root = float((2 / math.pi) * (angle.sin().square() / x.sqrt()).mean() * math.pi)
+    return math.sqrt(tokens * m) * mean_root
+
+
+def _matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
+    """sqrt(N / d) for N <= d, where all columns are alike, and sqrt(d / N) beyond.
+
+    For N < d the D largest columns stand above the mean by the expected excess of a normal sample's upper part.
+    """
+    kept = min(tokens, hidden_size) / hidden_size
+    # Column norms of noise are near normal with mean sqrt(N/d) and standard deviation sqrt(1 / 2d).
+    excess = 0.0
+    if kept < 1:
+        quantile = math.sqrt(2) * float(torch.erfinv(torch.tensor(1 - 2 * kept, dtype=torch.float64)))
+        excess = math.exp(-(quantile**2) / 2) / math.sqrt(2 * math.pi) / kept
+    column = math.sqrt(tokens / hidden_size) + excess * math.sqrt(1 / (2 * hidden_size))
+    return min(tokens, hidden_size) * column / tokens
+
+
+_NULLS: dict[str, Callable[[int, int], float]] = {
+    "matrix_entropy": _matrix_entropy,
+    "effective_rank": _effective_rank,
+    "normalized_matrix_entropy": _normalized_matrix_entropy,
+    "nuclear_norm": _nuclear_norm,
+    "stable_rank": _stable_rank,
+    "participation_ratio": _participation_ratio,
+    "matrix_nuclear_norm": _matrix_nuclear_norm,
+}

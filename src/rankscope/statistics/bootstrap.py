@@ -1,0 +1,64 @@
+"""Bootstrap over texts: how far an aggregate would move with other texts of the same kind.
+
+Every aggregate of a data set is a function of means over its texts, so one matrix of resampling counts,
+shared by all columns, gives the intervals of all of them with a single product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def resampled_means(
+    columns: Numbers, *, resamples: int = RESAMPLES, rng: np.random.Generator, at_once: int = 1 << 24
+) -> Numbers:
+    """Means of columns over texts drawn with replacement: (texts, columns) -> (resamples, columns).
+
+    The same texts are drawn for all columns, so differences between columns are paired.
+    """
+    texts = len(columns)
+    means = np.empty((resamples, columns.shape[1]))
+    step = max(1, at_once // max(texts, 1))
+    for start in range(0, resamples, step):
+        stop = min(resamples, start + step)
+        counts = rng.multinomial(texts, np.full(texts, 1 / texts), size=stop - start)
+        means[start:stop] = counts @ columns / texts
+    return means
+
+
+def percentile_interval(statistics: Numbers, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The central interval of bootstrap values."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(statistics, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bootstrap_interval(
+    columns: Numbers,
+    statistic: Callable[[Numbers], Numbers] = lambda means: means[..., 0],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of a function of means over texts.
+
+    Args:
+        columns: (texts,) or (texts, columns): what is averaged.
+        statistic: from means (..., columns) to a number (...); the first column's mean if left out.
+        confidence: the share of repetitions that such intervals should contain the truth in.
+        resamples: of the bootstrap.
+        seed: the same texts and seed give the same interval.
+    """
+    table = np.asarray(columns, dtype=np.float64)
+    table = table[:, None] if table.ndim == 1 else table
+    means = resampled_means(table, resamples=resamples, rng=np.random.default_rng(seed))
+    return percentile_interval(statistic(means), confidence)

@@ -1,0 +1,131 @@
+"""Correlation between metrics over models: with intervals, the number of models, and what they share.
+
+Sources of the intervals: Fisher 1915 (Pearson); Bonett & Wright 2000, doi 10.1007/BF02294183 (Spearman and
+Kendall, on Fisher's scale with their own standard errors).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from rankscope.errors import SettingsError
+from rankscope.statistics.bootstrap import CONFIDENCE, Numbers
+
+Method = Literal["pearson", "spearman", "kendall"]
+METHODS: tuple[Method, ...] = ("pearson", "spearman", "kendall")
+FEWEST_MODELS = 5
+"""Below this no interval is given: every correlation of so few points is compatible with most values."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A correlation over models.
+
+    Attributes:
+        method: pearson, spearman or kendall.
+        value: between -1 and 1.
+        low: of its interval; None below five models.
+        high: of its interval; None below five models.
+        models: how many.
+        controls: how many variables were held fixed.
+    """
+
+    method: Method
+    value: float
+    low: float | None
+    high: float | None
+    models: int
+    controls: int = 0
+
+
+def correlation(
+    x: Numbers,
+    y: Numbers,
+    method: Method = "pearson",
+    *,
+    controls: Numbers | None = None,
+    confidence: float = CONFIDENCE,
+) -> Correlation:
+    """Correlation of two metrics over models, or their partial correlation given others.
+
+    A partial correlation is that of what a least-squares fit on the controls leaves over; for ranks,
+    all variables are ranked first.
+
+    Args:
+        x: (models,) one metric.
+        y: (models,) another.
+        method: of correlation.
+        controls: (models, variables) to hold fixed, such as hidden size and length.
+        confidence: of the interval.
+
+    Raises:
+        SettingsError: shapes that do not match, fewer than three models beyond the controls, a metric
+            that is the same for all models (also after the controls), or another method.
+    """
+    one, other = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    held = np.empty((len(one), 0)) if controls is None else np.asarray(controls, dtype=np.float64).reshape(len(one), -1)
+    number, fixed = len(one), held.shape[1]
+    if method not in METHODS:
+        raise SettingsError(f"a correlation is {', '.join(METHODS)}, got {method!r}")
+    if one.shape != other.shape or one.ndim != 1 or number - fixed < 3:
+        raise SettingsError(
+            f"a correlation needs two metrics of the same models, at least 3 more than controls; got {one.shape}, "
+            f"{other.shape} and {fixed} controls"
+        )
+    if fixed:
+        if method != "pearson":
+            one, other, held = stats.rankdata(one), stats.rankdata(other), stats.rankdata(held, axis=0)
+        one, other = _what_is_left(one, held), _what_is_left(other, held)
+    for metric in (one, other):
+        if np.ptp(metric) == 0:
+            raise SettingsError("a metric that is the same for all models (given the controls) correlates with nothing")
+    value = round(_COEFFICIENTS[method](one, other), 12)  # rounding is no association: 1 is 1
+    low, high = _interval(value, method, number - fixed, confidence)
+    return Correlation(method, value, low, high, number, fixed)
+
+
+def _pearson(one: Numbers, other: Numbers) -> float:
+    return float(stats.pearsonr(one, other).statistic)
+
+
+def _spearman(one: Numbers, other: Numbers) -> float:
+    return float(stats.spearmanr(one, other).statistic)
+
+
+def _kendall(one: Numbers, other: Numbers) -> float:
+    return float(stats.kendalltau(one, other).statistic)
+
+
+_COEFFICIENTS: dict[Method, Callable[[Numbers, Numbers], float]] = {
+    "pearson": _pearson,
+    "spearman": _spearman,
+    "kendall": _kendall,
+}
+
+
+def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
+    design = np.column_stack([np.ones(len(metric)), controls])
+    fitted = design @ np.linalg.lstsq(design, metric, rcond=None)[0]
+    left: Numbers = metric - fitted
+    # What rounding leaves of a perfect fit is nothing.
+    return np.where(np.abs(left) < 1e-9 * max(1.0, float(np.abs(metric).max())), 0.0, left)
+
+
+def _interval(value: float, method: Method, models: int, confidence: float) -> tuple[float | None, float | None]:
+    if models < FEWEST_MODELS:
+        return None, None
+    if abs(value) >= 1:
+        return value, value
+    errors = {
+        "pearson": math.sqrt(1 / (models - 3)),
+        "spearman": math.sqrt((1 + value**2 / 2) / (models - 3)),
+        "kendall": math.sqrt(0.437 / (models - 4)),
+    }
+    reach = float(stats.norm.ppf((1 + confidence) / 2)) * errors[method]
+    return math.tanh(math.atanh(value) - reach), math.tanh(math.atanh(value) + reach)

@@ -1,0 +1,212 @@
+"""Notes: one line each on what is known to mislead, where it shows in these numbers.
+
+A note has a name and a threshold, both explained in `docs/reading.md`. Each is a function from the rows
+of a summary and what is known of the run to the notes that fire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scipy import stats
+
+from rankscope.statistics.aggregation import Summary
+
+COLLAPSED_TWIN, WIDE_TWIN = 0.15, 0.7  # untrained eRank over that of noise
+LENGTHS_APART = 0.10
+NEAR_NOISE = 0.15
+RANKED_BY_SIZE = 0.9  # |Spearman|, from four models on
+FEWEST_MODELS_TO_RANK = 4
+FEWEST_TEXTS = 30
+MANY_SKIPPED = 0.05
+SINK_STABLE_RANK = 1.25
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What notes need to know of a run beside its numbers.
+
+    Attributes:
+        protocol: of the twins.
+        dropout: by model, the largest dropout of its configuration.
+    """
+
+    protocol: str = "default"
+    dropout: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note that fired.
+
+    Attributes:
+        name: as in the documentation.
+        text: one line for people.
+        rows: `model | dataset | layer` of the rows concerned.
+        numbers: what made it fire.
+    """
+
+    name: str
+    text: str
+    rows: tuple[str, ...]
+    numbers: dict[str, float]
+
+
+def notes_on(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    """All notes that fire, in a fixed order."""
+    return [note for rule in _RULES for note in rule(rows, facts)]
+
+
+def _negative_diff_erank(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    found = [row for row in rows if _below(row.get("diff_erank_high", row.get("diff_erank")), 0)]
+    baseline = {"permuted": "shuffled weights", "revision": "the checkpoint"}.get(facts.protocol, "the untrained twin")
+    return _note(
+        "negative-diff-erank",
+        f"Diff-eRank is negative: {baseline} has fewer effective dimensions than the trained model. Llama-like "
+        "networks collapse tokens at initialisation; it is no error (--protocol permuted gives another baseline)",
+        found,
+        "diff_erank",
+    )
+
+
+def _twin_collapsed(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    found = [row for row in rows if _below(row.get("effective_rank_untrained_over_noise"), COLLAPSED_TWIN)]
+    limit = f"{COLLAPSED_TWIN:.0%}"
+    text = f"the twin is collapsed: its eRank is below {limit} of noise, so Diff-eRank says little of training"
+    return _note("twin-collapsed", text, found, "effective_rank_untrained_over_noise")
+
+
+def _twin_wide(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    found = [row for row in rows if _above(row.get("effective_rank_untrained_over_noise"), WIDE_TWIN)]
+    text = (
+        f"the twin is unusually wide: its eRank is above {WIDE_TWIN:.0%} of noise, so Diff-eRank mostly counts tokens"
+    )
+    return _note("twin-wide", text, found, "effective_rank_untrained_over_noise")
+
+
+def _dropout_in_twin(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    found = [row for row in rows if "untrained_seeds" in row and facts.dropout.get(str(row["model"]), 0) > 0]
+    if facts.protocol != "paper" or not found:
+        return []
+    largest = max(facts.dropout[str(row["model"])] for row in found)
+    text = f"dropout ({largest:g}) was active in the twin, as in the published script: it widens the untrained eRank"
+    return [Note("dropout-in-twin", text, tuple(map(_name, found)), {"dropout": largest})]
+
+
+def _lengths_differ(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    notes = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        lengths = {
+            str(row["model"]): _number(row["tokens"]) / _number(row["texts"])
+            for row in rows
+            if row["dataset"] == dataset and row["texts"]
+        }
+        if len(lengths) > 1 and max(lengths.values()) > (1 + LENGTHS_APART) * min(lengths.values()):
+            low, high = min(lengths.values()), max(lengths.values())
+            text = f"lengths differ on {dataset}: {low:.0f} to {high:.0f} tokens a text; eRank grows with it (--window)"
+            concerned = tuple(_name(row) for row in rows if row["dataset"] == dataset)
+            notes.append(Note("lengths-differ", text, concerned, {"shortest": low, "longest": high}))
+    return notes
+
+
+def _near_noise(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    notes: list[Note] = []
+    for metric, called in (("effective_rank", "eRank"), ("matrix_nuclear_norm", "MNN")):
+        key = f"{metric}_over_noise"
+        found = [row for row in rows if abs(_number(row.get(key), absent=0.0) - 1) <= NEAR_NOISE]
+        text = f"{called} is within {NEAR_NOISE:.0%} of what noise of the same shape gives: it reflects N and d"
+        notes += _note("near-noise", text, found, key)
+    return notes
+
+
+def _ranked_by_hidden_size(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    notes = []
+    for dataset, layer in dict.fromkeys((row["dataset"], row["layer"]) for row in rows):
+        group = [row for row in rows if (row["dataset"], row["layer"]) == (dataset, layer)]
+        key = "diff_erank" if any("diff_erank" in row for row in group) else "effective_rank"
+        pairs = [
+            (_number(row["hidden_size"]), _number(row[key])) for row in group if row["hidden_size"] and row.get(key)
+        ]
+        sizes, values = zip(*pairs, strict=True) if pairs else ((), ())
+        if len(pairs) < FEWEST_MODELS_TO_RANK or len(set(sizes)) < 3 or len(set(values)) < 2:
+            continue
+        rho = float(stats.spearmanr(sizes, values).statistic)
+        if abs(rho) >= RANKED_BY_SIZE:
+            called = "Diff-eRank" if key == "diff_erank" else "eRank"
+            text = (
+                f"hidden size alone explains the ranking of the {len(pairs)} models by {called} (Spearman {rho:+.2f})"
+            )
+            notes.append(Note("ranked-by-hidden-size", text, tuple(map(_name, group)), {"spearman": rho}))
+    return notes
+
+
+def _few_texts(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    found = [row for row in rows if _number(row["texts"]) < FEWEST_TEXTS]
+    return _note("few-texts", f"fewer than {FEWEST_TEXTS} texts: the intervals are too narrow to trust", found, "texts")
+
+
+def _many_skipped(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    shares = [
+        (row, _number(row["skipped"]) / max(1.0, _number(row["skipped"]) + _number(row["texts"]))) for row in rows
+    ]
+    found = [(row, share) for row, share in shares if share > MANY_SKIPPED]
+    if not found:
+        return []
+    worst = max(share for _, share in found)
+    text = f"up to {worst:.0%} of the texts were skipped: the rest may not stand for them"
+    return [Note("many-skipped", text, tuple(_name(row) for row, _ in found), {"share": worst})]
+
+
+def _sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    notes = []
+    for model, dataset in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
+        group = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset) and row.get("stable_rank")]
+        if len(group) < 3:
+            continue
+        found = [row for row in group if _number(row["stable_rank"]) < SINK_STABLE_RANK]
+        text = "one direction holds these layers (attention sinks?): compare with --drop-tokens massive; layers "
+        notes += _note("sink-layers", text + ", ".join(str(row["layer"]) for row in found), found, "stable_rank")
+    return notes
+
+
+_RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
+    _negative_diff_erank,
+    _twin_collapsed,
+    _twin_wide,
+    _dropout_in_twin,
+    _lengths_differ,
+    _near_noise,
+    _ranked_by_hidden_size,
+    _few_texts,
+    _many_skipped,
+    _sink_layers,
+)
+
+
+def _note(name: str, text: str, rows: Sequence[Summary], key: str) -> list[Note]:
+    """One note for all rows that it concerns, with their extreme values."""
+    if not rows:
+        return []
+    values = [_number(row.get(key), absent=0.0) for row in rows]
+    return [Note(name, text, tuple(map(_name, rows)), {"lowest": min(values), "highest": max(values)})]
+
+
+def _name(row: Summary) -> str:
+    return f"{row['model']} | {row['dataset']} | {row['layer']}"
+
+
+def _number(value: object, absent: float | None = None) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    if absent is None:
+        raise TypeError(f"expected a number, got {value!r}")
+    return absent
+
+
+def _below(value: object, threshold: float) -> bool:
+    return isinstance(value, (int, float)) and value < threshold
+
+
+def _above(value: object, threshold: float) -> bool:
+    return isinstance(value, (int, float)) and value > threshold

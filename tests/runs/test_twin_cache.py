@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import rankscope as rs
+from rankscope.errors import SettingsError
+from rankscope.runs.store import SCHEMA
+from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from tiny import SENTENCES, save_tiny
+
+
+def frame(rows: int = 1) -> pl.DataFrame:
+    return pl.DataFrame({name: [None] * rows for name in SCHEMA}, schema=SCHEMA)
+
+
+def test_what_was_put_is_got(tmp_path: Path) -> None:
+    cache = TwinCache(tmp_path / "twins")
+    assert cache.get("a") is None
+    cache.put("a", frame(3))
+    assert_frame_equal(cache.get("a"), frame(3))
+    assert [file.stem for file, _, _ in cache.entries()] == ["a"]
+    assert cache.clear() == 1
+    assert cache.get("a") is None
+
+
+def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
+    cache = TwinCache(tmp_path)
+    for age, key in ((300, "old"), (200, "used"), (100, "new")):
+        cache.put(key, frame())
+        os.utime(tmp_path / f"{key}.parquet", (1e9 - age, 1e9 - age))
+    cache.get("used")
+    size = (tmp_path / "new.parquet").stat().st_size
+    TwinCache(tmp_path, limit=3 * size).put("newest", frame())
+    assert {file.stem for file, _, _ in cache.entries()} == {"newest", "used", "new"}
+
+
+def test_a_damaged_or_foreign_file_is_no_measurement(tmp_path: Path) -> None:
+    cache = TwinCache(tmp_path)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 broken")
+    assert cache.get("a") is None
+    pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "b.parquet")
+    assert cache.get("b") is None
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, polars as pl; from rankscope.runs.store import SCHEMA; "
+        "from rankscope.runs.twin_cache import TwinCache\n"
+        f"cache = TwinCache(pathlib.Path({str(tmp_path)!r}), limit=20_000)\n"
+        "frame = pl.DataFrame({name: [None] for name in SCHEMA}, schema=SCHEMA)\n"
+        "for n in range(150):\n"
+        "    cache.put(str(n % 20), frame)\n"
+        "    found = cache.get(str((n * 7) % 20))\n"
+        "    assert found is None or found.height == 1\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+
+
+def test_where_it_is_and_how_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RANKSCOPE_CACHE", str(tmp_path))
+    monkeypatch.setenv("RANKSCOPE_CACHE_MIB", "3")
+    assert default_twin_cache() == TwinCache(tmp_path, 3 << 20)
+    monkeypatch.delenv("RANKSCOPE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert default_twin_cache().folder == tmp_path / "x" / "rankscope" / "twins"
+    monkeypatch.setenv("RANKSCOPE_CACHE_MIB", "much")
+    with pytest.raises(SettingsError, match="a whole number, got 'much'"):
+        default_twin_cache()
+
+
+def test_a_key_does_not_depend_on_order() -> None:
+    assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1}) != key_of({"a": 1, "b": [3]})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(SENTENCES))
+    return str(path)
+
+
+def test_a_sweep_over_checkpoints_pays_for_its_twin_once(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (save_tiny(tmp_path / name, seed=seed) for seed, name in enumerate(("step-1", "step-2")))
+    first = rs.evaluate(str(one), data, output=tmp_path / "a", untrained_seeds=2)
+    with monkeypatch.context() as patched:
+        patched.setattr("rankscope.runs.job.untrained_twin", lambda *_, **__: pytest.fail("made the twin again"))
+        second = rs.evaluate(str(two), data, output=tmp_path / "b", untrained_seeds=2)
+    twins = [run.measurements().filter(pl.col("role") == "untrained") for run in (first, second)]
+    assert_frame_equal(twins[0].drop("model"), twins[1].drop("model"), check_exact=True)
+    assert twins[1]["model"].unique().to_list() == [str(two)]
+    uncached = rs.evaluate(str(two), data, output=tmp_path / "c", untrained_seeds=2, twin_cache=False)
+    assert_frame_equal(uncached.measurements(), second.measurements(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": "all"},
+        {"dtype": "bfloat16"},
+        {"batch_tokens": 30},
+        {"limit": 3},
+        {"window": 8},
+        {"protocol": "paper"},
+    ],
+)
+def test_other_conditions_need_another_twin(
+    tmp_path: Path, data: str, tiny_folder: Path, own_twin_cache: Path, change: dict
+) -> None:
+    rs.evaluate(str(tiny_folder), data, output=tmp_path / "a")
+    rs.evaluate(str(tiny_folder), data, output=tmp_path / "b", **change)
+    assert len(list(own_twin_cache.glob("*.parquet"))) == 2
+
+
+def test_shuffled_weights_are_kept_by_weights_and_not_by_configuration(
+    tmp_path: Path, data: str, own_twin_cache: Path
+) -> None:
+    for seed in (0, 1):
+        folder = save_tiny(tmp_path / str(seed), seed=seed)
+        rs.evaluate(str(folder), data, output=tmp_path / f"run-{seed}", protocol="permuted")
+    assert len(list(own_twin_cache.glob("*.parquet"))) == 2

@@ -1,0 +1,96 @@
+"""Each note fires where it should, and is silent where it should be."""
+
+from __future__ import annotations
+
+import pytest
+
+from rankscope.statistics import Facts, notes_on
+
+ROW = {
+    "model": "m", "dataset": "d", "layer": "last", "texts": 100, "skipped": 0, "tokens": 10_000, "hidden_size": 64,
+    "effective_rank": 20.0, "effective_rank_over_noise": 0.4, "matrix_nuclear_norm_over_noise": 0.7, "stable_rank": 3.0,
+    "untrained_seeds": 1, "effective_rank_untrained": 30.0, "effective_rank_untrained_over_noise": 0.5,
+    "diff_erank": 10.0, "diff_erank_low": 9.0, "diff_erank_high": 11.0,
+}  # fmt: skip
+
+
+TWIN = "effective_rank_untrained_over_noise"
+
+
+def fired(rows: list[dict], **facts: object) -> list[str]:
+    return [note.name for note in notes_on(rows, Facts(**facts))]
+
+
+def models(sizes: list[int], ranks: list[float]) -> list[dict]:
+    return [
+        ROW | {"model": f"m{n}", "hidden_size": size, "diff_erank": rank, "diff_erank_high": rank + 1}
+        for n, (size, rank) in enumerate(zip(sizes, ranks, strict=True))
+    ]
+
+
+def test_an_unremarkable_row_has_no_notes() -> None:
+    assert fired([ROW]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fires", "silent"),
+    [
+        (
+            "negative-diff-erank",
+            {"diff_erank_high": -0.1},
+            {"diff_erank_high": 0.1},
+        ),
+        (
+            "twin-collapsed",
+            {TWIN: 0.14},
+            {TWIN: 0.16},
+        ),
+        ("twin-wide", {TWIN: 0.71}, {TWIN: 0.69}),
+        ("near-noise", {"effective_rank_over_noise": 0.86}, {"effective_rank_over_noise": 0.84}),
+        ("near-noise", {"matrix_nuclear_norm_over_noise": 1.14}, {"matrix_nuclear_norm_over_noise": 1.16}),
+        ("few-texts", {"texts": 29}, {"texts": 30}),
+        ("many-skipped", {"texts": 94, "skipped": 6}, {"texts": 95, "skipped": 5}),
+    ],
+)
+def test_thresholds_of_a_single_row(name: str, fires: dict, silent: dict) -> None:
+    assert fired([ROW | fires]) == [name]
+    assert fired([ROW | silent]) == []
+
+
+def test_dropout_in_the_twin() -> None:
+    assert fired([ROW], protocol="paper", dropout={"m": 0.1}) == ["dropout-in-twin"]
+    assert fired([ROW], protocol="paper", dropout={"m": 0.0}) == []
+    assert fired([ROW], protocol="default", dropout={"m": 0.1}) == []
+
+
+def test_lengths_of_compared_models() -> None:
+    assert fired([ROW, ROW | {"model": "n", "tokens": 11_100}]) == ["lengths-differ"]
+    assert fired([ROW, ROW | {"model": "n", "tokens": 10_900}]) == []
+    assert fired([ROW, ROW | {"dataset": "e", "tokens": 20_000}]) == []
+
+
+def test_a_ranking_that_hidden_size_explains() -> None:
+    assert fired(models([64, 128, 256, 512], [1.0, 2.0, 3.0, 4.0])) == ["ranked-by-hidden-size"]
+    assert fired(models([64, 128, 256, 512], [4.0, 3.0, 2.0, 1.0])) == ["ranked-by-hidden-size"]
+    assert fired(models([64, 128, 256, 512], [2.0, 1.0, 4.0, 3.0])) == []
+    assert fired(models([64, 128, 256], [1.0, 2.0, 3.0])) == []
+
+
+def test_layers_that_one_direction_holds() -> None:
+    layers = [ROW | {"layer": str(n), "stable_rank": 3.0} for n in range(4)]
+    assert fired(layers) == []
+    (note,) = notes_on([*layers, ROW | {"layer": "4", "stable_rank": 1.1}], Facts())
+    assert note.name == "sink-layers"
+    assert note.rows == ("m | d | 4",)
+    assert note.numbers == {"lowest": 1.1, "highest": 1.1}
+
+
+def test_a_note_names_the_rows_that_it_concerns() -> None:
+    (note,) = notes_on([ROW, ROW | {"layer": "3", "texts": 5}, ROW | {"layer": "4", "texts": 7}], Facts())
+    assert note.rows == ("m | d | 3", "m | d | 4")
+    assert note.numbers == {"lowest": 5.0, "highest": 7.0}
+
+
+def test_rows_without_numbers_say_nothing() -> None:
+    empty = dict.fromkeys(ROW) | {"model": "m", "dataset": "d", "layer": "last", "texts": 0, "skipped": 3, "tokens": 0}
+    assert fired([empty]) == ["few-texts", "many-skipped"]
