@@ -79,7 +79,9 @@ def test_a_ranking_that_hidden_size_explains() -> None:
 def test_layers_that_one_direction_holds() -> None:
     layers = [ROW | {"layer": str(n), "stable_rank": 3.0} for n in range(4)]
     assert fired(layers) == []
-    (note,) = notes_on([*layers, ROW | {"layer": "4", "stable_rank": 1.1}], Facts())
+    (note,) = notes_on([*layers, ROW | {"layer": "4", "stable_rank": 1.1, "effective_rank": 9.0}], Facts())
+    assert fired([*layers, ROW | {"layer": "4", "stable_rank": 2.1, "effective_rank": 9.0}]) == []
+    assert fired([*layers, ROW | {"layer": "4", "stable_rank": 1.1, "effective_rank": 11.0}]) == []
     assert note.name == "sink-layers"
     assert note.rows == ("m | d | 4",)
     assert note.numbers == {"lowest": 1.1, "highest": 1.1}

@@ -20,7 +20,8 @@ RANKED_BY_SIZE = 0.9  # |Spearman|, from four models on
 FEWEST_MODELS_TO_RANK = 4
 FEWEST_TEXTS = 30
 MANY_SKIPPED = 0.05
-SINK_STABLE_RANK = 1.25
+SINK_STABLE_RANK = 2.0  # the largest eigenvalue holds more than half of the spectrum,
+SINK_SHARE = 0.5  # and the layer has less than half of the widest layer's effective rank
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,13 @@ def notes_on(rows: Sequence[Summary], facts: Facts) -> list[Note]:
 
 def _negative_diff_erank(rows: Sequence[Summary], facts: Facts) -> list[Note]:
     found = [row for row in rows if _below(row.get("diff_erank_high", row.get("diff_erank")), 0)]
-    baseline = {"permuted": "shuffled weights", "revision": "the checkpoint"}.get(facts.protocol, "the untrained twin")
-    return _note(
-        "negative-diff-erank",
-        f"Diff-eRank is negative: {baseline} has fewer effective dimensions than the trained model. Llama-like "
-        "networks collapse tokens at initialisation; it is no error (--protocol permuted gives another baseline)",
-        found,
-        "diff_erank",
-    )
+    text = "Diff-eRank is negative: what the model is compared with has fewer effective dimensions than the model"
+    if facts.protocol in ("default", "paper"):
+        text += (
+            ". Many untrained networks collapse tokens, Llama-like ones most: no error "
+            "(--protocol permuted gives another baseline)"
+        )
+    return _note("negative-diff-erank", text, found, "diff_erank")
 
 
 def _twin_collapsed(rows: Sequence[Summary], _: Facts) -> list[Note]:
@@ -161,10 +161,21 @@ def _many_skipped(rows: Sequence[Summary], _: Facts) -> list[Note]:
 def _sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
     notes = []
     for model, dataset in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
-        group = [row for row in rows if (row["model"], row["dataset"]) == (model, dataset) and row.get("stable_rank")]
+        group = [
+            row
+            for row in rows
+            if (row["model"], row["dataset"]) == (model, dataset)
+            and row.get("stable_rank")
+            and row.get("effective_rank")
+        ]
         if len(group) < 3:
             continue
-        found = [row for row in group if _number(row["stable_rank"]) < SINK_STABLE_RANK]
+        widest = max(_number(row["effective_rank"]) for row in group)
+        found = [
+            row
+            for row in group
+            if _number(row["stable_rank"]) < SINK_STABLE_RANK and _number(row["effective_rank"]) < SINK_SHARE * widest
+        ]
         text = "one direction holds these layers (attention sinks?): compare with --drop-tokens massive; layers "
         notes += _note("sink-layers", text + ", ".join(str(row["layer"]) for row in found), found, "stable_rank")
     return notes

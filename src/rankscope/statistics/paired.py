@@ -21,7 +21,7 @@ class PairedDifference:
         difference: mean of a minus mean of b.
         low: of its bootstrap interval.
         high: of its bootstrap interval.
-        p_value: of a two-sided sign-flip test; its smallest value is 1 / 10,000.
+        p_value: of a two-sided sign-flip test; its smallest value is 2 / 10,000.
         texts: how many pairs.
     """
 
