@@ -51,6 +51,13 @@ class RunFolderError(CallError):
     """The run folder belongs to other settings, is in use, or cannot be written."""
 
 
+class MissingExtraError(CallError):
+    """An optional part is not installed; the message names the extra that brings it."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'rankscope[{extra}]'")
+
+
 class StorageError(RankscopeError):
     """A result could not be written after measuring had begun, for example on a full disk."""
 

@@ -26,7 +26,7 @@ def compare(
         runs: Folders of finished runs; several models in one run are compared as well.
         json: Print JSON, and nothing else, on standard output.
     """
-    from rankscope.reports import console_for, differences_table, print_notes
+    from rankscope.reports import differences_table, print_notes, print_table
     from rankscope.runs import compare as compare_runs
 
     comparison = compare_runs(*runs)
@@ -40,5 +40,5 @@ def compare(
         }
         print(dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
         return
-    console_for(sys.stdout).print(differences_table(comparison.differences))
+    print_table(differences_table(comparison.differences), sys.stdout)
     print_notes(comparison.notes, sys.stdout)

@@ -47,7 +47,7 @@ def demo(*, output: Path | None = None) -> None:
     """
     quieten_libraries()
     from rankscope.models import pico_checkpoints, pico_sizes
-    from rankscope.reports import console_for, summary_table, trajectory_table
+    from rankscope.reports import console_for, print_table, summary_table, trajectory_table
     from rankscope.runs import evaluate
 
     checkpoints = pico_checkpoints()
@@ -65,7 +65,7 @@ def demo(*, output: Path | None = None) -> None:
             ).summary_rows()
     console = console_for(sys.stdout)
     console.print(_ACROSS_SIZES.format(texts=sizes[0]["texts"]))
-    console.print(summary_table(sizes))
+    print_table(summary_table(sizes), sys.stdout, compact=True)
     console.print(_THROUGH_TRAINING)
-    console.print(trajectory_table(training, [model.step for model in checkpoints]))
+    print_table(trajectory_table(training, [model.step for model in checkpoints]), sys.stdout)
     console.print(_WHAT_IT_IS)

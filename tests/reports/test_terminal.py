@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from rankscope.reports import console_for, differences_table, print_notes, print_summary, trajectory_table
+from rankscope.reports import differences_table, print_notes, print_summary, print_table, trajectory_table
 from rankscope.runs import Difference
 from rankscope.statistics import Note
 
@@ -56,7 +56,7 @@ def test_differences_are_rounded_by_their_interval() -> None:
         model_value=3.12345, difference=0.1358, low=0.1212, high=0.1504, p_value=0.0001, texts=48,
     )  # fmt: skip
     stream = io.StringIO()
-    console_for(stream).print(differences_table([one, replace(one, metric="diff_erank", p_value=None)]))
+    print_table(differences_table([one, replace(one, metric="diff_erank", p_value=None)]), stream)
     _, first, second, caption = stream.getvalue().splitlines()
     expected = "c/d d last loss 2.988 3.123 +0.136 +0.121 to +0.150 0.0001 48"
     assert first.split() == expected.split()
@@ -73,7 +73,7 @@ def test_notes_are_a_line_each() -> None:
 def test_a_trajectory_has_bars_that_follow_the_rank() -> None:
     rows = [{"model": f"m@{step}", "loss": 5.0, "effective_rank": float(step)} for step in (10, 20)]
     stream = io.StringIO()
-    console_for(stream).print(trajectory_table(rows, [1, 1000]))
+    print_table(trajectory_table(rows, [1, 1000]), stream)
     _, first, second = stream.getvalue().splitlines()
     assert (first.count("█"), second.count("█")) == (12, 24)
     assert second.split()[:3] == ["m@20", "1,000", "5.000"]

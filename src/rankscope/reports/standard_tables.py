@@ -1,0 +1,90 @@
+"""The tables that every run has: its headline, its differences from other runs, its way through training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.reports.tables import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.runs import Difference
+    from rankscope.statistics import Summary
+
+
+def short_name(model: object) -> str:
+    """A path's last part; hub ids stay whole."""
+    path = Path(str(model))
+    return path.name.removesuffix(".gguf") if path.is_absolute() or path.exists() else str(model)
+
+
+_MODEL = Column("model", "model", align="left", show=short_name)
+_DATA = Column("dataset", "data", align="left")
+_LAYER = Column("layer", "layer")
+_ENTROPY = Column("normalized_matrix_entropy", "H/ln d", digits=4, aligned=True)
+_NORM = Column("matrix_nuclear_norm", "MNN", digits=4, aligned=True)
+_LOSS = Column("loss", "loss", digits=3, aligned=True)
+_RANK = Column("effective_rank", "eRank", digits=2, aligned=True)
+_RANKS = Column(
+    "effective_rank", "eRank untrained → trained", digits=2, aligned=True, before="effective_rank_untrained"
+)
+_DIFF_ERANK = Column("diff_erank", "Diff-eRank", digits=2, aligned=True)
+
+
+def summary_table(rows: Sequence[Summary]) -> Table:
+    """The headline table: both terms of Diff-eRank beside it, then H/ln d, MNN and loss.
+
+    The interval is Diff-eRank's over texts, without twins the effective rank's; "of noise" is the trained
+    effective rank over that of isotropic noise of the same shape.
+    """
+    twins = any("effective_rank_untrained" in row for row in rows)
+    columns = [_MODEL, _DATA]
+    columns += [_LAYER] if {row["layer"] for row in rows} != {"last"} else []
+    columns += [Column("texts", "texts"), Column("tokens", "tokens")]
+    columns += [_RANKS, _DIFF_ERANK] if twins else [_RANK]
+    key = "diff_erank" if twins else "effective_rank"
+    columns.append(Column(key, "95 % interval", digits=2, aligned=True, interval=True))
+    columns += [Column("effective_rank_over_noise", "of noise", percent=True), _ENTROPY, _NORM, _LOSS]
+    return Table(tuple(columns), tuple(rows))
+
+
+def differences_table(differences: Sequence[Difference]) -> Table:
+    """Differences from the first model: both values, the difference with its interval, the p-value."""
+    columns = (
+        _MODEL,
+        _DATA,
+        _LAYER,
+        Column("metric", "metric", align="left"),
+        Column("reference_value", "reference", rounded_by="difference"),
+        Column("model_value", "model's", rounded_by="difference"),
+        Column("difference", "difference", sign=True),
+        Column("difference", "95 % interval", sign=True, interval=True),
+        Column("p_value", "p", significant=2),
+        Column("texts", "texts"),
+    )
+    caption = f"differences from {short_name(differences[0].reference)}" if differences else ""
+    return Table(columns, tuple(_difference_row(one) for one in differences), caption)
+
+
+def _difference_row(one: Difference) -> dict[str, object]:
+    """With the interval's ends under the difference's name."""
+    row = asdict(one)
+    low, high = row.pop("low"), row.pop("high")
+    return row | {"difference_low": low, "difference_high": high}
+
+
+def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:
+    """One model through its training: loss and effective rank at each checkpoint, with a bar for the rank."""
+    columns = (
+        Column("model", "checkpoint", align="left", show=short_name),
+        Column("step", "step"),
+        _LOSS,
+        _RANK,
+        _ENTROPY,
+        _NORM,
+        Column("effective_rank", "", bar=True, align="left"),
+    )
+    return Table(columns, tuple(row | {"step": step} for row, step in zip(rows, steps, strict=True)))

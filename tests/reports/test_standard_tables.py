@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from rankscope.reports import short_name, summary_table, to_csv
+
+
+def test_a_path_is_shortened_and_a_hub_id_is_not(tmp_path: Path) -> None:
+    assert short_name("/somewhere/else/model.gguf") == "model"
+    assert short_name(tmp_path) == tmp_path.name
+    assert short_name("owner/model@v1") == "owner/model@v1"
+
+
+def test_csv_has_the_reference_as_given_and_all_that_the_table_shows() -> None:
+    row = {
+        "model": "/a/b.gguf", "dataset": "d", "layer": "last", "texts": 5, "tokens": 9, "diff_erank": 1.5,
+        "diff_erank_low": 1.0, "diff_erank_high": 2.0, "effective_rank": 3.25, "effective_rank_untrained": 4.75,
+        "effective_rank_over_noise": 0.5, "normalized_matrix_entropy": 0.25, "matrix_nuclear_norm": None, "loss": 2.0,
+    }  # fmt: skip
+    heading, values = to_csv(summary_table([row])).splitlines()
+    assert dict(zip(heading.split(","), values.split(","), strict=True)) == {
+        key: "" if value is None else str(value) for key, value in row.items() if key != "layer"
+    }
