@@ -32,6 +32,18 @@ def smollm2_gguf() -> Path:
         pytest.skip(message)
 
 
+@pytest.fixture(scope="session")
+def smollm2_folder(smollm2_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as a folder, which loads in a second."""
+    from rankscope.models import Placement, describe_model, load_model, parse_model_reference
+
+    folder = tmp_path_factory.mktemp("smollm2") / "SmolLM2-135M-Instruct"
+    description = describe_model(parse_model_reference(str(smollm2_gguf)))
+    load_model(description, Placement()).save_pretrained(folder)  # plain weights, not packed ones
+    description.tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def own_twin_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test starts without twins from elsewhere."""

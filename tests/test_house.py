@@ -12,14 +12,16 @@ import pytest
 import rankscope
 
 SOURCE = Path(rankscope.__file__).parent
-FLOORS = ("metrics", "texts", "statistics", "models", "runs", "studies", "reports", "integrations", "cli")
+FLOORS = ("metrics", "texts", "statistics", "models", "integrations", "runs", "studies", "reports", "cli")
 MAY_IMPORT = {
     "metrics": set(),
     "texts": set(),
     "statistics": {"metrics"},
     "models": {"metrics"},
     "runs": {"metrics", "texts", "statistics", "models"},
-    "reports": {"metrics", "statistics", "runs"},
+    "integrations": {"metrics", "models", "texts"},
+    "studies": {"metrics", "texts", "statistics", "models", "runs", "integrations"},
+    "reports": {"metrics", "statistics", "runs", "studies"},
     "cli": set(FLOORS),
 }
 

@@ -39,6 +39,10 @@ class SettingsError(CallError):
     """A setting has a value outside its range, or two settings exclude each other."""
 
 
+class ConstantMetricError(SettingsError):
+    """A metric is the same for all models, or wholly explained by the controls: it correlates with nothing."""
+
+
 class DataError(CallError):
     """The texts cannot be had: no such file, field, split or usable text, or a malformed line."""
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from rankscope.errors import SettingsError, UnknownNameError
 
 Protocol = Literal["default", "paper", "permuted", "revision"]
 DataType = Literal["float32", "bfloat16", "float16"]
+Perturbation = Literal[
+    "words-shuffled",
+    "words-reversed",
+    "words-shuffled-reversed",
+    "tokens-shuffled",
+    "tokens-reversed",
+    "tokens-shuffled-reversed",
+]
 
 DEFAULT_METRICS: tuple[str, ...] = (
     "matrix_entropy",
@@ -45,6 +54,9 @@ class Settings:
         untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone is
             that revision of each model.
         metrics: Comma-separated names; all but the rotated norm if left out.
+        prefix: Put this before every text, for example an instruction; a space joins them.
+        perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
+            and the same with tokens. Special tokens and the white space between words stay where they are.
         window: Cut every text into windows of this many tokens, so that lengths match across models.
         drop_tokens: Leave out attention sinks: first, a number of leading tokens, or massive.
         max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
@@ -65,6 +77,8 @@ class Settings:
     protocol: Protocol = "default"
     untrained_from: str | None = None
     metrics: str | None = None
+    prefix: str | None = None
+    perturbation: Perturbation | None = None
     window: int | None = None
     drop_tokens: str | None = None
     max_length: int = 2048
@@ -82,6 +96,8 @@ class Settings:
         _at_least("window", self.window, 2)
         _one_of("protocol", self.protocol, get_args(Protocol))
         _one_of("dtype", self.dtype, ("float32", "bfloat16", "float16"))
+        if self.perturbation is not None:
+            _one_of("perturbation", self.perturbation, get_args(Perturbation))
         if (self.protocol == "revision") != (self.untrained_from is not None):
             raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) go together: give both or none")
         if self.protocol == "revision" and self.untrained_seeds > 1:
@@ -113,6 +129,32 @@ class Settings:
     def names(cls) -> tuple[str, ...]:
         """The names of all settings."""
         return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What a study is asked about, and what some studies need besides.
+
+    Attributes:
+        models: Model references; family:NAME stands for a family (rankscope list models). Left out: the paper's.
+        data: As evaluate takes it. Left out: the paper's.
+        tasks: Benchmarks whose accuracy is measured by lm-evaluation-harness: names, or NAME=PATH[,PATH] for local
+            files; none for no accuracy.
+        responses: For responses: a file of given responses (.jsonl, .json; also .gz) instead of having models answer.
+        max_new_tokens: For responses: the longest response; 1,000 as in the papers if left out.
+        judge: For responses: one model that reads everybody's responses.
+        leaderboard: For responses: a CSV file with a row for each responder.
+        leaderboard_column: For responses: the column of the leaderboard to rank by.
+    """
+
+    models: tuple[str, ...] | None = None
+    data: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    responses: Path | None = None
+    max_new_tokens: int | None = None
+    judge: str | None = None
+    leaderboard: Path | None = None
+    leaderboard_column: str | None = None
 
 
 def changed(settings: Settings, changes: dict[str, object]) -> Settings:

@@ -226,3 +226,37 @@ def test_notes_follow_the_table(
 ) -> None:
     assert run("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run") == 0
     assert "note few-texts: fewer than 30 texts" in capsys.readouterr().out
+
+
+def test_a_study_prints_its_table_and_keeps_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["study", "scaling", "--models", "pico-0.1m", "pico-0.4m", "--data", "stdlib-docs", "--limit", "4"]
+    assert run(*command, "--output", str(tmp_path / "study")) == 0
+    out = capsys.readouterr().out
+    assert "published.csv" in out
+    assert "its untrained term moves by" in out
+    assert run(*command, "--output", str(tmp_path / "study"), "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in content["rows"]] == ["pico-0.1m", "pico-0.4m"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("scalin",), "did you mean scaling"),
+        (("lengths", "--window", "16"), "decides window itself"),
+        (("scaling", "--judge", "pico"), "does not read judge"),
+        (("scaling", "--models", "family:opd"), "did you mean opt"),
+        (("responses", "--responses", "nowhere.jsonl", "--judge", "pico"), "no such data file: nowhere.jsonl"),
+        (
+            ("families", "--models", "pico", "--data", "stdlib-docs", "--limit", "2", "--tasks", "piqa=no.jsonl"),
+            "no.jsonl",
+        ),
+    ],
+)
+def test_a_wrong_study_is_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("study", *arguments, "--output", str(tmp_path / "study")) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err

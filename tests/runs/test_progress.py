@@ -51,3 +51,17 @@ def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     assert "loading [weights]" in shown
     assert "m on d, twin 0" in shown
     assert "500/500" in shown
+
+
+def test_another_unit_and_slow_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.start("m answers d", 4, "prompts")
+    clock[0] = 20
+    lines.advance(3, computed=True)
+    assert stream.getvalue().splitlines() == [
+        "m answers d: 4 prompts",
+        "m answers d: 75 %, 3 of 4 prompts, 0.15/s, 7 s left",
+    ]

@@ -43,6 +43,9 @@ PIQA = {"goal": "To boil water,", "sol1": "freeze it.", "sol2": "heat it."}
             {"sentence": "Ann beat Bea, so _ won.", "option1": "Ann", "option2": "Bea", "answer": "1"},
             "Ann beat Bea, so Ann won.",
         ),
+        ("alpaca-eval", {"instruction": "Name a star.", "output": "The sun.", "generator": "m"}, "Name a star."),
+        ("arena-hard", {"uid": "0a", "prompt": "Name a star."}, "Name a star."),
+        ("arena-hard", {"question_id": "0a", "turns": [{"content": "Name a star."}]}, "Name a star."),
     ],
 )
 def test_text_of_a_row(name: str, row: dict, text: str | None) -> None:
@@ -56,6 +59,8 @@ def test_text_of_a_row(name: str, row: dict, text: str | None) -> None:
         ("piqa", PIQA | {"label": -1}, "no correct answer: expected 0 or 1, got '-1'"),
         ("dolly-15k", {"contxt": "x"}, "did you mean contxt"),
         ("winogrande", {"sentence": "_", "option1": "a", "option2": "b", "answer": ""}, "no correct answer"),
+        ("winogrande", {"sentence": "No gap.", "option1": "a", "option2": "b", "answer": "1"}, "no gap"),
+        ("arena-hard", {"uid": "0a", "question": "Name a star."}, "no field 'prompt'"),
     ],
 )
 def test_rows_of_another_shape(name: str, row: dict, message: str) -> None:

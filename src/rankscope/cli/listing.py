@@ -6,14 +6,14 @@ import sys
 from typing import Literal
 
 
-def listing(what: Literal["metrics", "datasets", "models"], /) -> None:
-    """Show the metrics, the data sets or the embedded models that have a name.
+def listing(what: Literal["metrics", "datasets", "models", "studies"], /) -> None:
+    """Show what has a name: metrics, data sets, models and families, studies.
 
     For example:
         rankscope list datasets
 
     Args:
-        what: metrics, datasets or models.
+        what: metrics, datasets, models or studies.
     """
     from rich.console import Console
     from rich.table import Table
@@ -22,7 +22,7 @@ def listing(what: Literal["metrics", "datasets", "models"], /) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    rows = {"metrics": _metrics, "datasets": _datasets, "models": _models}[what]()
+    rows = {"metrics": _metrics, "datasets": _datasets, "models": _models, "studies": _studies}[what]()
     for name, description in rows:
         table.add_row(Text(name), Text(description))
     Console(file=sys.stdout, highlight=False).print(table)
@@ -44,9 +44,16 @@ def _datasets() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from rankscope.models import pico_family
+    from rankscope.models import family_members, known_families, pico_family
 
-    return [
+    families = [
+        (
+            f"family:{family}",
+            ", ".join(f"{known.reference} (d = {known.hidden_size:,})" for known in family_members(family)),
+        )
+        for family in known_families()
+    ]
+    return families + [
         (
             model.name,
             f"{model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, step {model.step:,}, "
@@ -54,3 +61,9 @@ def _models() -> list[tuple[str, str]]:
         )
         for model in pico_family()
     ]
+
+
+def _studies() -> list[tuple[str, str]]:
+    from rankscope.studies import STUDIES
+
+    return [(study.name, f"{study.question} ({study.source})") for study in STUDIES.values()]

@@ -1,6 +1,15 @@
-"""Models: references, loading, untrained twins, and the forward pass that hands over hidden states."""
+"""Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.families import (
+    KnownModel,
+    count_parameters,
+    expand_families,
+    family_members,
+    known_families,
+    known_model,
+)
 from rankscope.models.forward_pass import Batch, forward
+from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
 from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
@@ -10,16 +19,26 @@ from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, 
 
 __all__ = [
     "Batch",
+    "GenerationSettings",
+    "KnownModel",
     "ModelDescription",
     "ModelReference",
     "PicoModel",
     "Placement",
+    "Response",
+    "UnansweredPrompt",
     "check_same_shape",
     "count_blocks",
+    "count_parameters",
     "describe_model",
     "dropout_of",
+    "expand_families",
+    "family_members",
     "find_blocks",
     "forward",
+    "generate",
+    "known_families",
+    "known_model",
     "load_model",
     "parse_model_reference",
     "permuted_twin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from contextlib import contextmanager
@@ -39,8 +40,7 @@ class ModelDescription:
     @property
     def positions(self) -> int | None:
         """The longest text that the model's configuration allows, in tokens."""
-        text_config = self.config.get_text_config()
-        return getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
+        return positions_of(self.config)
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +77,7 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     try:
         with as_model_error(reference, "tokenizer"):
             if reference.tokenizer_location:
-                where["pretrained_model_name_or_path"] = reference.tokenizer_location
+                where = {"pretrained_model_name_or_path": reference.tokenizer_location}
             tokenizer = AutoTokenizer.from_pretrained(**where)
     except ModelError as error:
         raise _without_tokenizer(reference, str(error)) from error
@@ -93,12 +93,16 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     Raises:
         ModelError: no weights, weights that do not fit the configuration, or an unknown device.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
     where = _where(description.reference, trust_remote_code=description.trust_remote_code)
+    # Newer versions keep a GGUF file's weights packed where they find kernels for them: other arithmetic, silently.
+    if description.reference.gguf_file and hasattr(transformers, "GgufConfig"):
+        where["quantization_config"] = transformers.GgufConfig(dequantize=True)
     with as_model_error(description.reference, "weights"):
-        model, report = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=placement.torch_dtype, output_loading_info=True
+        # With the configuration at hand a GGUF file is parsed once less, which takes seconds.
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            **where, config=copy.deepcopy(description.config), dtype=placement.torch_dtype, output_loading_info=True
         )
     # Weights that are not in the files would be random, and the numbers with them.
     if missing := sorted(report["missing_keys"]) + sorted(report["mismatched_keys"]):
@@ -142,6 +146,12 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
             ) from error
         first = reason.splitlines()[0] if reason else type(error).__name__
         raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
+
+
+def positions_of(config: PretrainedConfig) -> int | None:
+    """How many tokens a model can see at once; None where its configuration sets no limit."""
+    text_config = config.get_text_config()
+    return getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
 
 
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:

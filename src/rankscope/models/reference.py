@@ -11,6 +11,8 @@ from rankscope.errors import ModelError
 from rankscope.models.pico import TOKENIZER, pico_folder
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+# Models whose page names another one's tokenizer, by the beginning of their ids.
+_TOKENIZERS = {"apple/OpenELM-": "meta-llama/Llama-2-7b-hf"}
 _HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf)", re.ASCII)
 
 
@@ -66,7 +68,8 @@ def parse_model_reference(text: str) -> ModelReference:
     if location.endswith(".gguf"):
         raise ModelError(f"no such GGUF file: {location}")
     if _HUB_ID.fullmatch(location):
-        return ModelReference(text, "hub", location, revision or None)
+        tokenizer = next((there for start, there in _TOKENIZERS.items() if location.startswith(start)), None)
+        return ModelReference(text, "hub", location, revision or None, tokenizer_location=tokenizer)
     raise ModelError(f"a model is a hub id (owner/name), a folder or a .gguf file, got {text!r}: no such file")
 
 

@@ -47,6 +47,16 @@ def import_vl_convert() -> ModuleType:
     return _import("vl_convert", "vl-convert-python")
 
 
+def require_charts() -> None:
+    """Does nothing where figures can be made.
+
+    Raises:
+        MissingExtraError: altair or vl-convert is not installed.
+    """
+    import_altair()
+    import_vl_convert()
+
+
 def theme(*, dark: bool = False) -> dict[str, Any]:
     """The look of all charts, as a Vega-Lite configuration."""
     ink, quiet, line = ("#e6e6e3", "#a9adb3", "#3a3f47") if dark else ("#1d2126", "#5b6169", "#dcdfe3")

@@ -1,15 +1,19 @@
 """Runs: the plan, the loop, the store, resuming, `evaluate`, `compare`."""
 
 from rankscope.runs.comparison import Comparison, Difference, compare
-from rankscope.runs.evaluation import evaluate
+from rankscope.runs.evaluation import evaluate, evaluate_each
+from rankscope.runs.job import Job, prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
+from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
+from rankscope.runs.store import write_whole
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache
 
 __all__ = [
     "Bar",
     "Comparison",
     "Difference",
+    "Job",
     "Lines",
     "Progress",
     "Run",
@@ -19,4 +23,8 @@ __all__ = [
     "compare",
     "default_twin_cache",
     "evaluate",
+    "evaluate_each",
+    "prepare",
+    "respond",
+    "write_whole",
 ]

@@ -6,8 +6,8 @@ import gc
 import hashlib
 import json
 import platform
-from contextlib import nullcontext
-from dataclasses import asdict
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 import torch
 
 from rankscope.models import load_model
-from rankscope.runs.job import Job, prepare
+from rankscope.runs.job import Job, prepare_each
 from rankscope.runs.loop import Unit, measure_unit
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
@@ -28,6 +28,8 @@ from rankscope.statistics import notes_on, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
 
     from rankscope.models import ModelDescription
     from rankscope.runs.plan import Plan
@@ -64,53 +66,113 @@ def evaluate(
         CallError: the call was wrong; nothing was measured.
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
+    chosen = changed(settings or Settings(), changes)
+    (run,) = evaluate_each(models, data, [(None if output is None else Path(output), chosen)], progress)
+    return run
+
+
+def evaluate_each(
+    models: str | Sequence[str],
+    data: str | Sequence[str],
+    conditions: Sequence[tuple[Path | None, Settings]],
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Evaluates the same models under several conditions; each network is made once for all of them.
+
+    Args:
+        models: as for `evaluate`.
+        data: as for `evaluate`.
+        conditions: a folder and settings for each run. What decides which network is made must be the same in all.
+        progress: told of progress; silent if left out.
+
+    Raises:
+        SettingsError: conditions of different dtype, device, protocol or code.
+        RankscopeError: as `evaluate`.
+    """
     progress = progress or Silent()
     progress.say("reading texts, tokenizers and configurations")
-    job = prepare(
+    jobs = prepare_each(
         [models] if isinstance(models, str) else models,
         [data] if isinstance(data, str) else data,
-        changed(settings or Settings(), changes),
+        [settings for _, settings in conditions],
     )
-    identity = job.identity
-    with open_run_folder(Path(output) if output else _default_folder(job, identity), identity) as (folder, manifest):
-        session = _session(job)
-        for model in job.models:
-            _measure_model(job, model, folder, progress)
-        measurements = read_measurements(folder.path).sort("model", "dataset", maintain_order=True)
-        rows = _in_order(job, summarize(measurements))
-        notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
-        folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
-        session["finished"] = _now()
-        folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
-    return Run(folder.path)
+    with ExitStack() as stack:
+        opened = [
+            _Opened(
+                job, *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)), _session(job)
+            )
+            for job, (output, _) in zip(jobs, conditions, strict=True)
+        ]
+        for model in jobs[0].models:
+            _measure_model(model, opened, progress)
+        for one in opened:
+            _conclude(one)
+    return [Run(one.folder.path) for one in opened]
 
 
-def _measure_model(job: Job, model: ModelDescription, folder: RunFolder, progress: Progress) -> None:
+@dataclass(frozen=True)
+class _Opened:
+    """A job, the folder that it may write to, what is in its manifest, and this process's part."""
+
+    job: Job
+    folder: RunFolder
+    manifest: dict[str, Any]
+    session: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """A unit that has to be measured."""
+
+    job: Job
+    folder: RunFolder
+    unit: Unit
+    plan: Plan
+
+
+def _conclude(opened: _Opened) -> None:
+    folder = opened.folder
+    measurements = read_measurements(folder.path).sort("model", "dataset", maintain_order=True)
+    rows = _in_order(opened.job, summarize(measurements))
+    notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
+    folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
+    session = opened.session | {"finished": _now()}
+    folder.write_json(MANIFEST, opened.manifest | {"sessions": [*opened.manifest["sessions"], session]})
+
+
+def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress: Progress) -> None:
     """Trained model first, then twin by twin; each network is gone before the next is made."""
-    cache = default_twin_cache() if job.settings.twin_cache else None
-    missing: dict[int | None, list[tuple[Unit, Plan]]] = {}
-    for unit, texts in job.units(model):
-        if folder.is_finished(unit.name):
-            continue
-        plan = job.plan(model, texts)
-        if cache is not None and _adopt(job, model, unit, plan, folder, cache):
-            progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
-            continue
-        missing.setdefault(unit.seed, []).append((unit, plan))
+    missing: dict[int | None, list[_Missing]] = {}
+    for one in opened:
+        cache = default_twin_cache() if one.job.settings.twin_cache else None
+        for unit, texts in one.job.units(model):
+            if one.folder.is_finished(unit.name):
+                continue
+            plan = one.job.plan(model, texts)
+            if cache is not None and _adopt(one.job, model, unit, plan, one.folder, cache):
+                progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
+                continue
+            missing.setdefault(unit.seed, []).append(_Missing(one.job, one.folder, unit, plan))
     for seed, units in missing.items():
+        job = units[0].job
         what = "weights" if seed is None else f"{_BASELINES[job.settings.protocol]}, seed {seed}"
         progress.say(f"{model.reference.label}: loading {what}")
         network = load_model(model, job.placement) if seed is None else job.baseline(model, seed)
         # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
-        with torch.random.fork_rng() if units[0][0].reseed else nullcontext():
-            for unit, plan in units:
-                label = f"{model.reference.label} on {unit.dataset}" + ("" if seed is None else f", twin {seed}")
-                progress.start(label, plan.tokens)
-                measure_unit(unit, plan, network, folder, progress)
-                if cache is not None and seed is not None:
-                    cache.put(job.twin_key(model, unit, plan), folder.finished_unit(unit.name))
+        with torch.random.fork_rng() if units[0].unit.reseed else nullcontext():
+            for needed in units:
+                _measure(model, needed, network, progress)
         del network
         gc.collect()
+
+
+def _measure(model: ModelDescription, missing: _Missing, network: PreTrainedModel, progress: Progress) -> None:
+    unit, plan, folder = missing.unit, missing.plan, missing.folder
+    label = f"{model.reference.label} on {unit.dataset}" + ("" if unit.seed is None else f", twin {unit.seed}")
+    progress.start(label, plan.tokens)
+    measure_unit(unit, plan, network, folder, progress)
+    if missing.job.settings.twin_cache and unit.seed is not None:
+        default_twin_cache().put(missing.job.twin_key(model, unit, plan), folder.finished_unit(unit.name))
 
 
 def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: RunFolder, cache: TwinCache) -> bool:
@@ -125,8 +187,8 @@ def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: Ru
     return True
 
 
-def _default_folder(job: Job, identity: dict[str, Any]) -> Path:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+def _default_folder(job: Job) -> Path:
+    digest = hashlib.sha256(json.dumps(job.identity, sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"{job.label}-{digest[:8]}"
 
 

@@ -24,9 +24,9 @@ from rankscope.models import (
     untrained_twin,
 )
 from rankscope.runs.loop import Unit
-from rankscope.runs.plan import Lengths, Plan, plan_batches
+from rankscope.runs.plan import Layout, Plan, plan_batches
 from rankscope.runs.twin_cache import key_of
-from rankscope.texts import load_texts, parse_data_reference
+from rankscope.texts import changed_texts, load_texts, parse_data_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
 
     from rankscope.models import ModelDescription
     from rankscope.settings import Settings
-    from rankscope.texts import TextSet
+    from rankscope.texts import DataReference, TextSet
 
 _BATCH_TOKENS = {"cpu": 1024}
 _BATCH_TOKENS_ELSEWHERE = 16384
 # Written in a configuration, but no part of the untrained network.
 _NOT_THE_TWINS = ("dtype", "quantization_config", "architectures")
+
+
+_SAME_NETWORK = ("dtype", "device", "protocol", "untrained_from", "trust_remote_code")
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ class Job:
 
     def plan(self, model: ModelDescription, texts: TextSet) -> Plan:
         """The batches of one model on one set of texts."""
-        lengths = Lengths(self.max_length(model), self.settings.window, self.batch_tokens)
-        return plan_batches(texts, model.tokenizer, lengths)
+        settings = self.settings
+        layout = Layout(self.max_length(model), settings.window, self.batch_tokens, settings.perturbation)
+        return plan_batches(texts, model.tokenizer, layout)
 
     def baseline(self, model: ModelDescription, seed: int) -> PreTrainedModel:
         """The network that a model is compared with, by the protocol."""
@@ -156,22 +160,47 @@ def prepare(models: Sequence[str], data: Sequence[str], settings: Settings) -> J
     Raises:
         CallError: whatever is wrong with the call.
     """
+    (job,) = prepare_each(models, data, [settings])
+    return job
+
+
+def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequence[Settings]) -> list[Job]:
+    """A job for each condition; models are looked up once for all of them.
+
+    Raises:
+        CallError: whatever is wrong with the call.
+    """
     if not models or not data:
         raise SettingsError("an evaluation needs at least one model and one data set (--data)")
     for what, names in (("model", models), ("data set", data)):
         if len(set(names)) < len(names):
             raise SettingsError(f"the same {what} is given twice in {', '.join(names)}: give each once")
-    placement = Placement(settings.dtype, resolve_device(settings.device))
+    if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
+        raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
+    shared = conditions[0]
+    placement = Placement(shared.dtype, resolve_device(shared.device))
+    parsed = [parse_model_reference(model) for model in models]
+    references = [_references(data, settings) for settings in conditions]
+    descriptions = tuple(describe_model(one, trust_remote_code=shared.trust_remote_code) for one in parsed)
+    for settings in conditions:
+        for description in descriptions:
+            resolve_layers(settings.layers, count_blocks(description.config))
+    baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
+    return [
+        Job(descriptions, tuple(_texts(reference, settings) for reference in of_one), settings, placement, baselines)
+        for of_one, settings in zip(references, conditions, strict=True)
+    ]
+
+
+def _references(data: Sequence[str], settings: Settings) -> list[DataReference]:
     if settings.drop_tokens is not None:
         parse_drop_rule(settings.drop_tokens)
-    parsed = [parse_model_reference(model) for model in models]
-    references = [parse_data_reference(one, settings.field, settings.template, settings.split) for one in data]
-    descriptions = [describe_model(one, trust_remote_code=settings.trust_remote_code) for one in parsed]
-    for description in descriptions:
-        resolve_layers(settings.layers, count_blocks(description.config))
-    baselines = [_baseline(description, settings) for description in descriptions] if settings.untrained_from else []
-    text_sets = [load_texts(one, limit=settings.limit, sample_seed=settings.sample_seed) for one in references]
-    return Job(tuple(descriptions), tuple(text_sets), settings, placement, tuple(baselines))
+    return [parse_data_reference(one, settings.field, settings.template, settings.split) for one in data]
+
+
+def _texts(reference: DataReference, settings: Settings) -> TextSet:
+    texts = load_texts(reference, limit=settings.limit, sample_seed=settings.sample_seed)
+    return changed_texts(texts, settings.prefix, settings.perturbation)
 
 
 def _baseline(model: ModelDescription, settings: Settings) -> ModelDescription:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from rankscope.texts import reorder_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from rankscope.settings import Perturbation
     from rankscope.texts import TextSet
 
 
@@ -62,22 +65,24 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """How long texts and batches may be, in tokens.
+class Layout:
+    """How long texts and batches may be, in tokens, and in which order tokens stand.
 
     Attributes:
         longest: longer texts are cut.
         window: cut every text into windows of so many tokens; what is left over at its end is dropped.
         batch: at most this many in a batch, padding included; a longer text has a batch of its own.
             None: every text alone.
+        perturbation: of the tokens of each text, after it was cut; one of words was applied to the texts before.
     """
 
     longest: int
     window: int | None = None
     batch: int | None = None
+    perturbation: Perturbation | None = None
 
 
-def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, lengths: Lengths) -> Plan:
+def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, layout: Layout) -> Plan:
     """Tokenizes with the tokenizer's own special tokens, cuts, sorts by length, and fills batches."""
     encoded: list[list[int]] = []
     if texts.texts:
@@ -86,19 +91,25 @@ def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, lengths: Le
     planned: list[PlannedText] = []
     unusable: list[UnusableText] = []
     for text, ids in zip(texts.texts, encoded, strict=True):
-        pieces = [ids[: lengths.longest]] if lengths.window is None else _windows(ids, lengths.window)
+        pieces = [ids[: layout.longest]] if layout.window is None else _windows(ids, layout.window)
         for number, piece in enumerate(pieces):
-            name = text.id if lengths.window is None else f"{text.id}#{number}"
+            name = text.id if layout.window is None else f"{text.id}#{number}"
             if len(piece) >= 2:
                 planned.append(PlannedText(len(planned) + len(unusable), name, tuple(piece)))
         if not pieces or len(pieces[0]) < 2:
-            reason = "fewer than 2 tokens" if lengths.window is None else f"shorter than a window of {lengths.window}"
+            reason = "fewer than 2 tokens" if layout.window is None else f"shorter than a window of {layout.window}"
             unusable.append(UnusableText(len(planned) + len(unusable), text.id, len(ids), reason))
     for skipped in texts.skipped:
         unusable.append(UnusableText(len(planned) + len(unusable), skipped.id, 0, skipped.reason))
+    if layout.perturbation is not None and layout.perturbation.startswith("tokens-"):
+        special = frozenset(tokenizer.all_special_ids)
+        planned = [
+            replace(text, tokens=tuple(reorder_tokens(text.tokens, layout.perturbation, text.id, special)))
+            for text in planned
+        ]
     planned.sort(key=lambda text: (-len(text.tokens), text.index))
-    cut = sum(len(ids) > lengths.longest for ids in encoded)
-    return Plan(tuple(_fill(planned, lengths.batch)), tuple(unusable), cut)
+    cut = sum(len(ids) > layout.longest for ids in encoded)
+    return Plan(tuple(_fill(planned, layout.batch)), tuple(unusable), cut)
 
 
 def _windows(ids: list[int], window: int) -> list[list[int]]:

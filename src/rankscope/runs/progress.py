@@ -17,15 +17,15 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    """What the loop tells of its progress, in tokens."""
+    """What a loop tells of its progress, in tokens or whatever unit it names."""
 
     def say(self, message: str) -> None:
         """Something that happens before or between measuring."""
 
-    def start(self, label: str, tokens: int) -> None:
-        """A unit begins."""
+    def start(self, label: str, total: int, unit: str = "tokens") -> None:
+        """A piece of work begins."""
 
-    def advance(self, tokens: int, *, computed: bool) -> None:
+    def advance(self, done: int, *, computed: bool) -> None:
         """A batch is done: computed now, or found in the run's folder."""
 
 
@@ -35,10 +35,10 @@ class Silent:
     def say(self, message: str) -> None:
         """Says nothing."""
 
-    def start(self, label: str, tokens: int) -> None:
+    def start(self, label: str, total: int, unit: str = "tokens") -> None:
         """Says nothing."""
 
-    def advance(self, tokens: int, *, computed: bool) -> None:
+    def advance(self, done: int, *, computed: bool) -> None:
         """Says nothing."""
 
 
@@ -47,31 +47,32 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._label, self._total, self._done, self._computed = "", 0, 0, 0
+        self._label, self._unit, self._total, self._done, self._computed = "", "tokens", 0, 0, 0
         self._started = self._spoke = time.monotonic()
 
     def say(self, message: str) -> None:
         """Prints the message on a line."""
         print(message, file=self._stream, flush=True)
 
-    def start(self, label: str, tokens: int) -> None:
-        """Names the unit."""
-        self._label, self._total, self._done, self._computed = label, tokens, 0, 0
+    def start(self, label: str, total: int, unit: str = "tokens") -> None:
+        """Names the work."""
+        self._label, self._unit, self._total, self._done, self._computed = label, unit, total, 0, 0
         self._started = self._spoke = time.monotonic()
-        self.say(f"{label}: {tokens:,} tokens")
+        self.say(f"{label}: {total:,} {unit}")
 
-    def advance(self, tokens: int, *, computed: bool) -> None:
+    def advance(self, done: int, *, computed: bool) -> None:
         """Prints a line every ten seconds and at the end."""
-        self._done += tokens
-        self._computed += tokens if computed else 0
+        self._done += done
+        self._computed += done if computed else 0
         now = time.monotonic()
         if now - self._spoke < _SECONDS_BETWEEN_LINES and self._done < self._total:
             return
         self._spoke = now
         rate = self._computed / max(now - self._started, 1e-9)
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         left = f", {(self._total - self._done) / rate:,.0f} s left" if rate > 0 and self._done < self._total else ""
         share = 100 * self._done // max(self._total, 1)
-        self.say(f"{self._label}: {share} %, {self._done:,} of {self._total:,} tokens, {rate:,.0f}/s{left}")
+        self.say(f"{self._label}: {share} %, {self._done:,} of {self._total:,} {self._unit}, {speed}/s{left}")
 
 
 class Bar:
@@ -94,30 +95,32 @@ class Bar:
         self._bar.stop()
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def start(self, label: str, tokens: int) -> None:
-        """Shows a bar for the unit."""
+    def start(self, label: str, total: int, unit: str = "tokens") -> None:
+        """Shows a bar for the work."""
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._bar.start()
-        self._task = self._bar.add_task(label, total=tokens)
+        self._task = self._bar.add_task(label, total=total, unit=unit)
 
-    def advance(self, tokens: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)
+    def advance(self, done: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)
         """Moves the bar."""
         if self._task is not None:
-            self._bar.advance(self._task, tokens)
+            self._bar.advance(self._task, done)
 
 
 def bar_on_stderr() -> Bar:
     """A bar with rate and remaining time, on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
     from rich.text import Text
 
     class Rate(TextColumn):
         def render(self, task: object) -> Text:
-            speed = getattr(task, "speed", None)
-            return Text(f"{speed:,.0f} tokens/s" if speed else "", style="progress.data.speed")
+            if not isinstance(task, Task) or not task.speed:
+                return Text("")
+            speed = f"{task.speed:,.0f}" if task.speed >= 10 else f"{task.speed:.2g}"
+            return Text(f"{speed} {task.fields['unit']}/s", style="progress.data.speed")
 
     return Bar(
         RichProgress(

@@ -2,13 +2,15 @@
 
 from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
 from rankscope.statistics.bootstrap import bootstrap_interval
-from rankscope.statistics.correlation import Correlation, correlation
+from rankscope.statistics.correlation import METHODS, Correlation, Method, correlation
 from rankscope.statistics.notes import Facts, Note, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
 __all__ = [
+    "METHODS",
     "Correlation",
     "Facts",
+    "Method",
     "Note",
     "PairedDifference",
     "Summary",

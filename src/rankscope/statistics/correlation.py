@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from rankscope.errors import SettingsError
+from rankscope.errors import ConstantMetricError, SettingsError
 from rankscope.statistics.bootstrap import CONFIDENCE, Numbers
 
 Method = Literal["pearson", "spearman", "kendall"]
@@ -65,8 +65,8 @@ def correlation(
         confidence: of the interval.
 
     Raises:
-        SettingsError: shapes that do not match, fewer than three models beyond the controls, a metric
-            that is the same for all models (also after the controls), or another method.
+        ConstantMetricError: a metric that is the same for all models, also after the controls.
+        SettingsError: shapes that do not match, fewer than three models beyond the controls, or another method.
     """
     one, other = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     held = np.empty((len(one), 0)) if controls is None else np.asarray(controls, dtype=np.float64).reshape(len(one), -1)
@@ -84,7 +84,9 @@ def correlation(
         one, other = _what_is_left(one, held), _what_is_left(other, held)
     for metric in (one, other):
         if np.ptp(metric) == 0:
-            raise SettingsError("a metric that is the same for all models (given the controls) correlates with nothing")
+            raise ConstantMetricError(
+                "a metric that is the same for all models (given the controls) correlates with nothing"
+            )
     value = round(_COEFFICIENTS[method](one, other), 12)  # rounding is no association: 1 is 1
     low, high = _interval(value, method, number - fixed, confidence)
     return Correlation(method, value, low, high, number, fixed)

@@ -1,8 +1,11 @@
 """Texts: the catalogue of data sets, files, hub data sets; from a reference to strings with ids."""
 
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry
+from rankscope.texts.leaderboard import read_leaderboard
 from rankscope.texts.loading import load_texts
+from rankscope.texts.perturbations import changed_texts, reorder_tokens
 from rankscope.texts.reference import DataReference, parse_data_reference
+from rankscope.texts.responses import read_responses
 from rankscope.texts.text import SkippedText, Text, TextSet
 
 __all__ = [
@@ -12,6 +15,10 @@ __all__ = [
     "SkippedText",
     "Text",
     "TextSet",
+    "changed_texts",
     "load_texts",
     "parse_data_reference",
+    "read_leaderboard",
+    "read_responses",
+    "reorder_tokens",
 ]

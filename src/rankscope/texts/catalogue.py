@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from rankscope.errors import DataError
+from rankscope.texts.benchmark_rows import openbookqa_columns, piqa_columns, winogrande_columns
 from rankscope.texts.hub import HubSource
-from rankscope.texts.rows import LocatedRow, Render, Row, render_field, text_at, value_at
+from rankscope.texts.rows import LocatedRow, Render, Row, render_field, text_at
 from rankscope.texts.stdlib_docs import describe_stdlib_docs, read_stdlib_docs
 
 
@@ -53,31 +52,23 @@ def _dolly(row: Row) -> str | None:
 
 
 def _openbookqa(row: Row) -> str:
-    stem = text_at(row, "question_stem" if "question_stem" in row else "question.stem")
-    choices = value_at(row, "choices" if "choices" in row else "question.choices")
-    if isinstance(choices, dict):  # the hub keeps columns, the release a list of objects
-        by_label = dict(zip(choices["label"], choices["text"], strict=True))
-    else:
-        by_label = {choice["label"]: choice["text"] for choice in choices}
-    return f"{stem} {_chosen(by_label, text_at(row, 'answerKey'))}"
+    item = openbookqa_columns(row)
+    correct = item["choices"]["label"].index(item["answerKey"])
+    return f"{item['question_stem']} {item['choices']['text'][correct]}"
 
 
 def _piqa(row: Row) -> str:
-    solutions = {"0": text_at(row, "sol1"), "1": text_at(row, "sol2")}
-    if "label" not in row:
-        raise DataError("no field 'label': give the file of labels too, piqa=valid.jsonl,valid-labels.lst")
-    return f"{text_at(row, 'goal')} {_chosen(solutions, str(row['label']))}"
+    item = piqa_columns(row)
+    return f"{item['goal']} {item['sol2' if item['label'] else 'sol1']}"
 
 
 def _winogrande(row: Row) -> str:
-    options = {"1": text_at(row, "option1"), "2": text_at(row, "option2")}
-    return text_at(row, "sentence").replace("_", _chosen(options, str(value_at(row, "answer"))))
+    item = winogrande_columns(row)
+    return str(item["sentence"].replace("_", item[f"option{item['answer']}"]))
 
 
-def _chosen(options: dict[str, Any], answer: str) -> str:
-    if answer not in options:
-        raise DataError(f"no correct answer: expected {' or '.join(options)}, got {answer!r}")
-    return str(options[answer])
+def _arena_hard(row: Row) -> str:
+    return text_at(row, "prompt" if "prompt" in row or "turns" not in row else "turns.0.content")
 
 
 _HH_RLHF = ("harmless-base", "helpful-base", "helpful-online", "helpful-rejection-sampled")
@@ -119,6 +110,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         "sentence with the correct option in its gap, validation; all",
         HubSource("allenai/winogrande", config="winogrande_xl", split="validation"),
         _winogrande,
+    ),
+    "alpaca-eval": CatalogueEntry(
+        "instructions of AlpacaEval, for instruct models to answer; all 805",
+        # The main branch is a loading script, which the datasets library no longer runs.
+        HubSource("tatsu-lab/alpaca_eval", revision="refs/convert/parquet", folders=("alpaca_eval",)),
+        render_field("instruction"),
+    ),
+    "arena-hard": CatalogueEntry(
+        "prompts of Arena-Hard v0.1, for instruct models to answer; all 500",
+        HubSource("lmarena-ai/arena-hard-auto-v0.1", split="train"),
+        _arena_hard,
     ),
     "stdlib-docs": CatalogueEntry(
         "prose from the docstrings of Python's own standard library, made offline; all",

@@ -89,7 +89,7 @@ def _collect(
             raise DataError(f"{where}: {error}") from error
         if text is None:
             continue
-        found.append((place, _own_id(row), text))
+        found.append((place, own_id(row), text))
         usable += bool(text.strip())
         if usable == size:
             break
@@ -103,7 +103,8 @@ def _collect(
     )
 
 
-def _own_id(row: Row) -> str | None:
+def own_id(row: Row) -> str | None:
+    """The data set's own id of a row, where it has one."""
     for name in _ID_FIELDS:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":

@@ -1,0 +1,57 @@
+"""`rankscope study`: a question of the papers, asked of models at hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
+from rankscope.settings import Settings, StudyOptions
+
+
+def study(
+    name: str,
+    /,
+    *,
+    output: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    options: Annotated[StudyOptions, Parameter(name="*", negative="", consume_multiple=True)] = StudyOptions(),  # noqa: B008 (frozen)
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
+) -> None:
+    """Ask a question of the papers of models at hand: table, figure and a paragraph, ours beside the published.
+
+    The same command again completes a study that was interrupted.
+
+    For example:
+        rankscope study scaling --models family:pico --data stdlib-docs --limit 50
+
+    Args:
+        name: Which study (rankscope list studies).
+        output: The study's folder. Left out: one under studies/, named by what is asked for.
+        json: Print the result as JSON, and nothing else, on standard output.
+        options: What it is asked about.
+        settings: Of all evaluations.
+    """
+    quieten_libraries()
+    from rankscope.reports import print_notes, print_table, require_charts, study_content, study_table, write_study
+    from rankscope.studies import conduct
+
+    require_charts()  # before anything is measured
+    with progress_on_stderr() as progress:
+        conducted = conduct(name, options, output=output, settings=settings, progress=progress)
+        files = write_study(conducted)
+    if json:
+        from json import dumps
+
+        print(dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False))
+        return
+    print(f"{conducted.study.question}\n")
+    print_table(study_table(conducted), sys.stdout)
+    print()
+    for sentence in conducted.findings.sentences:
+        print(sentence)
+    print_notes(conducted.findings.notes, sys.stdout)
+    print(f"\nkept in {conducted.request.folder}: {', '.join(file.name for file in files)}")

@@ -1,0 +1,132 @@
+"""The figure of a study: a panel for each metric, a line for each series, published values and noise beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from rankscope.reports.figures import import_altair, themed
+from rankscope.reports.standard_tables import short_name
+from rankscope.studies.sentences import named
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from rankscope.studies import Conducted, Figure
+
+_UNITS = {
+    "effective_rank": "dimensions",
+    "effective_rank_untrained": "dimensions",
+    "diff_erank": "dimensions",
+    "diff_erank_b": "dimensions",
+    "matrix_entropy": "nats",
+    "loss": "nats per token",
+    "reduced_loss": "nats per token",
+    "tokens_per_text": "tokens",
+    "length": "tokens",
+    "size": "texts",
+    "forward_seconds": "s, log scale",
+    "mnn_seconds": "s, log scale",
+    "entropy_seconds": "s, log scale",
+    "papers_seconds": "s, log scale",
+}
+_WIDTH, _HEIGHT, _COLUMNS = 230, 190, 3
+
+
+def study_figure(conducted: Conducted) -> alt.VConcatChart:
+    """One altair specification of all panels.
+
+    Points carry their bootstrap intervals; hollow diamonds are what a paper prints for the same model and data, and
+    the dashed line is isotropic noise of the same shape.
+    """
+    alt = import_altair()
+    figure, table = conducted.study.figure, _labelled(conducted.findings.table)
+    metrics = [name for name in figure.metrics if name in table.columns and table[name].null_count() < table.height]
+    by = figure.panels_by
+    groups = (
+        [(None, table)]
+        if by is None
+        else [(str(name), rows) for (name,), rows in table.group_by(by, maintain_order=True)]
+    )
+    rows = []
+    for name, group in groups:
+        panels = [_panel(alt, figure, metric, group) for metric in metrics]
+        lines = [
+            alt.hconcat(*panels[start : start + _COLUMNS], spacing=28) for start in range(0, len(panels), _COLUMNS)
+        ]
+        title = None if name is None else {"text": f"{by}: {name}" if by == "layer" else name, "fontSize": 13}
+        block = alt.vconcat(*lines, spacing=18)
+        rows.append(block.properties(title=title) if title else block)
+    subtitle = [conducted.study.question, _count(table)]
+    chart = alt.vconcat(*rows, spacing=30).properties(
+        title={"text": conducted.study.name.capitalize(), "subtitle": subtitle},
+        description=f"Study {conducted.study.name}: {conducted.study.question}",
+    )
+    return themed(chart)
+
+
+def _labelled(table: pl.DataFrame) -> pl.DataFrame:
+    names = [name for name in ("model", "judge") if name in table.columns]
+    return table.with_columns(*(pl.col(name).map_elements(short_name, return_dtype=pl.String) for name in names))
+
+
+def _count(table: pl.DataFrame) -> str:
+    numbers = table["texts"].to_list()
+    low, high = min(numbers), max(numbers)
+    texts = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"n = {texts} texts a point; intervals are 95 % bootstrap intervals over texts where a metric has one"
+
+
+def _panel(alt: Any, figure: Figure, metric: str, table: pl.DataFrame) -> Any:
+    beside = [
+        f"{metric}_{name}" for name in ("low", "high", "published", "noise") if f"{metric}_{name}" in table.columns
+    ]
+    wanted = dict.fromkeys([figure.x, figure.series, "model", "texts", metric, *beside])
+    columns = [name for name in wanted if name in table.columns]
+    data = alt.Data(values=table.select(columns).drop_nulls(metric).rows(named=True))
+    base = alt.Chart(data)
+    x = _x_axis(alt, figure)
+    color = alt.Color(f"{figure.series}:N", title=named(figure.series), sort=None)
+    scale = alt.Scale(domain=_domain(table, [metric, *beside]), nice=True, type="log" if _is_log(metric) else "linear")
+    y, *others = (alt.Y(f"{name}:Q", title=_titled(metric), scale=scale) for name in (metric, *beside))
+    of = dict(zip(beside, others, strict=True))
+    tooltip = [alt.Tooltip(f"{name}:{'N' if table[name].dtype == pl.String else 'Q'}") for name in columns]
+    layers = []
+    if f"{metric}_low" in beside:
+        ends = base.mark_rule(opacity=0.6).encode(x=x, color=color, y=of[f"{metric}_low"], y2=f"{metric}_high:Q")
+        layers.append(ends)
+    if figure.is_ordered:
+        layers.append(base.mark_line().encode(x=x, y=y, color=color))
+    layers.append(base.mark_point(filled=True, size=45).encode(x=x, y=y, color=color, tooltip=tooltip))
+    if f"{metric}_noise" in beside:
+        noise = base.mark_line(strokeDash=[4, 3], strokeWidth=1.2)
+        layers.append(noise.encode(x=x, y=of[f"{metric}_noise"], color=color))
+    if f"{metric}_published" in beside:
+        printed = base.mark_point(filled=False, shape="diamond", size=90)
+        layers.append(printed.encode(x=x, y=of[f"{metric}_published"], color=color))
+    return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
+
+
+def _x_axis(alt: Any, figure: Figure) -> Any:
+    title = _titled(figure.x)
+    if figure.x == "condition":
+        return alt.X("condition:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35))
+    scale = alt.Scale(type="log", nice=False, padding=12) if figure.log_x else alt.Scale(zero=False, padding=12)
+    axis = alt.Axis(format="~s", tickCount=5) if figure.x in ("parameters", "step", "size") else alt.Axis(tickCount=6)
+    return alt.X(f"{figure.x}:Q", title=title, scale=scale, axis=axis)
+
+
+def _domain(table: pl.DataFrame, columns: list[str]) -> list[float]:
+    """From the lowest to the highest of all that is drawn, the ends of intervals included."""
+    drawn = table.select(columns).unpivot()["value"].drop_nulls()
+    return [float(drawn.min()), float(drawn.max())]  # type: ignore[arg-type]
+
+
+def _is_log(metric: str) -> bool:
+    return metric.endswith("_seconds")
+
+
+def _titled(metric: str) -> str:
+    unit = _UNITS.get(metric)
+    return f"{named(metric)} ({unit})" if unit else named(metric)

@@ -1,0 +1,159 @@
+"""What a study leaves behind: its table in three forms, its figure in two, its paragraph, the published values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.reports.figures import save_figure
+from rankscope.reports.standard_tables import short_name
+from rankscope.reports.study_figure import study_figure
+from rankscope.reports.tables import Column, Table, to_latex, to_markdown
+from rankscope.runs import write_whole
+from rankscope.studies import printed_tables
+from rankscope.studies.sentences import named
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from rankscope.studies import Conducted
+
+_LEFT = (
+    "model",
+    "dataset",
+    "family",
+    "condition",
+    "stage",
+    "called",
+    "judge",
+    "responder",
+    "metric",
+    "target",
+    "given",
+    "method",
+)
+_SHOWN = {
+    "dataset": Column("dataset", "data", align="left"),
+    "called": Column("called", "named", align="left"),
+    "judge": Column("judge", "judged by", align="left", show=short_name),
+    "seed": Column("seed", "seed"),
+    "tokens_per_text": Column("tokens_per_text", "tokens a text", digits=1),
+    "effective_rank": Column("effective_rank", "eRank", digits=2),
+    "effective_rank_untrained": Column("effective_rank_untrained", "eRank untrained", digits=2),
+    "effective_rank_b": Column("effective_rank_b", "eRank (b)", digits=2),
+    "effective_rank_noise": Column("effective_rank_noise", "of noise", digits=2),
+    "diff_erank": Column("diff_erank", "Diff-eRank", digits=2),
+    "diff_erank_b": Column("diff_erank_b", "Diff-eRank (b)", digits=2),
+    "b_over_a": Column("b_over_a", "(b) / (a)", digits=3),
+    "matrix_entropy": Column("matrix_entropy", "H", digits=3),
+    "normalized_matrix_entropy": Column("normalized_matrix_entropy", "H/ln d", digits=4),
+    "normalized_matrix_entropy_noise": Column("normalized_matrix_entropy_noise", "of noise", digits=4),
+    "matrix_nuclear_norm": Column("matrix_nuclear_norm", "MNN", digits=4),
+    "matrix_nuclear_norm_noise": Column("matrix_nuclear_norm_noise", "of noise", digits=4),
+    "over_noise": Column("over_noise", "MNN / noise", percent=True),
+    "matrix_entropy_difference": Column("matrix_entropy_difference", "H - base", digits=4, sign=True),
+    "matrix_nuclear_norm_difference": Column("matrix_nuclear_norm_difference", "MNN - base", digits=4, sign=True),
+    "forward_seconds": Column("forward_seconds", "forward, s", digits=2),
+    "mnn_seconds": Column("mnn_seconds", "with MNN, s", digits=2),
+    "entropy_seconds": Column("entropy_seconds", "with entropy, s", digits=2),
+    "papers_seconds": Column("papers_seconds", "papers' way, s", digits=1),
+    "entropy_over_mnn": Column("entropy_over_mnn", "entropy / MNN", digits=3),
+    "papers_over_entropy": Column("papers_over_entropy", "papers' / entropy", digits=1),
+    "forward_memory": Column("forward_memory", "peak forward, GiB", digits=2),
+    "entropy_memory": Column("entropy_memory", "peak entropy, GiB", digits=2),
+    "papers_memory": Column("papers_memory", "peak papers', GiB", digits=2),
+}
+
+
+def study_table(conducted: Conducted) -> Table:
+    """The study's columns that came out; what a paper prints stands beside ours."""
+    table = conducted.findings.table
+    keys = [*conducted.study.columns]
+    if conducted.request.options.leaderboard_column:
+        keys.append(conducted.request.options.leaderboard_column)
+    if "layer" in table.columns and "layer" not in keys and set(table["layer"]) != {"last"}:
+        keys.insert(2, "layer")
+    columns = []
+    for key in keys:
+        if key in table.columns and table[key].null_count() < table.height:
+            columns.append(_column(key))
+            if f"{key}_published" in table.columns:
+                beside = replace(_column(key), key=f"{key}_published", heading="published", before=None)
+                columns.append(beside)
+    return Table(tuple(columns), tuple(table.rows(named=True)))
+
+
+def plain_table(frame: pl.DataFrame) -> Table:
+    """All columns of a further table of a study."""
+    return Table(tuple(_column(key) for key in frame.columns), tuple(frame.rows(named=True)))
+
+
+def study_paragraph(conducted: Conducted) -> str:
+    """What was asked, what came out, which notes fired."""
+    study, findings, request = conducted.study, conducted.findings, conducted.request
+    asked = (
+        f"{study.question} ({study.source}.) Asked of {_listed([short_name(model) for model in request.models])} on "
+    )
+    asked += f"{_listed([short_name(data.partition('=')[0]) for data in request.data])}"
+    limit = request.settings.limit
+    asked += f", the first {limit:,} usable texts." if limit else "."
+    notes = [f"{note.name} ({note.text})" for note in findings.notes]
+    fired = f"Notes that fired: {'; '.join(notes)}." if notes else "No note fired."
+    return " ".join([asked, *findings.sentences, fired])
+
+
+def write_study(conducted: Conducted) -> tuple[Path, ...]:
+    """Writes everything into the study's folder; returns the files.
+
+    Raises:
+        MissingExtraError: the libraries for figures are not installed; the tables are written before.
+        StorageError: a file could not be written.
+    """
+    folder, findings = conducted.request.folder, conducted.findings
+    table = study_table(conducted)
+    files = {
+        "table.csv": findings.table.write_csv(),
+        "table.md": to_markdown(table),
+        "table.tex": to_latex(table),
+        "paragraph.md": study_paragraph(conducted) + "\n",
+    }
+    for name, frame in findings.more.items():
+        files |= {f"{name}.csv": frame.write_csv(), f"{name}.md": to_markdown(plain_table(frame))}
+    if conducted.study.published:
+        files["published.csv"] = printed_tables(conducted.study.published).write_csv()
+    files["study.json"] = json.dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    for name, text in files.items():
+        write_whole(folder / name, lambda place, text=text: place.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+    figures = save_figure(study_figure(conducted), folder / "figure", ("svg", "html"))
+    return (*(folder / name for name in files), *figures)
+
+
+def study_content(conducted: Conducted) -> dict[str, object]:
+    """A study's result as JSON: schema, rows, sentences, notes and further tables."""
+    findings = conducted.findings
+    return {
+        "schema": 1,
+        "study": conducted.study.name,
+        "question": conducted.study.question,
+        "source": conducted.study.source,
+        "models": list(conducted.request.models),
+        "data": list(conducted.request.data),
+        "settings": conducted.request.settings.identity,
+        "rows": findings.table.rows(named=True),
+        "sentences": list(findings.sentences),
+        "notes": [asdict(note) for note in findings.notes],
+        **{name: frame.rows(named=True) for name, frame in findings.more.items()},
+    }
+
+
+def _column(key: str) -> Column:
+    shown = _SHOWN.get(key) or Column(key, named(key))
+    show = short_name if key in ("model", "responder") else shown.show
+    return replace(shown, show=show, align="left" if key in _LEFT else shown.align)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,17 @@
+"""Studies: one file for each question of the papers, and what they share."""
+
+from rankscope.studies.conduct import STUDIES, Conducted, conduct
+from rankscope.studies.published import printed, printed_tables
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+__all__ = [
+    "STUDIES",
+    "Conducted",
+    "Figure",
+    "Findings",
+    "Request",
+    "Study",
+    "conduct",
+    "printed",
+    "printed_tables",
+]

@@ -1,0 +1,117 @@
+"""Accuracy columns for studies, by lm-evaluation-harness; kept model by model and task by task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from scipy import stats
+
+from rankscope.integrations import Accuracy, TaskReference, accuracies, parse_task_reference
+from rankscope.models import (
+    ModelDescription,
+    Placement,
+    describe_model,
+    load_model,
+    parse_model_reference,
+    resolve_device,
+)
+from rankscope.runs import write_whole
+from rankscope.studies.measuring import folder_name
+from rankscope.studies.study import Request
+
+NONE = ("none",)
+_SCHEMA = {"model": pl.String, "task": pl.String, "items": pl.Int64} | dict.fromkeys(
+    ("accuracy", "accuracy_low", "accuracy_high"), pl.Float64
+)
+
+
+def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[str]) -> pl.DataFrame:
+    """Accuracy of each model on each task, with Wilson's 95 % interval over items.
+
+    Args:
+        request: its tasks are the default's unless it names others.
+        models: model references; each is loaded once, and only if one of its numbers is missing.
+        default: task references.
+    """
+    given = request.options.tasks
+    tasks = [parse_task_reference(task) for task in (default if given is None else given if given != NONE else ())]
+    rows = [
+        _row(model, accuracy) for model in (models if tasks else ()) for accuracy in _of_model(request, model, tasks)
+    ]
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def with_accuracy(table: pl.DataFrame, accuracy: pl.DataFrame, *, per_dataset: bool) -> pl.DataFrame:
+    """Adds accuracy: of the task that a row's texts are from, or the mean over tasks (without an interval)."""
+    if accuracy.is_empty():
+        return table
+    if per_dataset:
+        return table.join(
+            accuracy.rename({"task": "dataset"}), on=["model", "dataset"], how="left", maintain_order="left"
+        )
+    mean = accuracy.group_by("model").agg(pl.col("accuracy").mean())
+    return table.join(mean, on="model", how="left", maintain_order="left")
+
+
+def _of_model(request: Request, model: str, tasks: Sequence[TaskReference]) -> list[Accuracy]:
+    settings = request.settings
+    reference = parse_model_reference(model)
+    description = describe_model(reference, trust_remote_code=settings.trust_remote_code)
+    placement = Placement(settings.dtype, resolve_device(settings.device))
+    files = {task.name: request.folder / "accuracy" / f"{folder_name(model)}_{task.name}.json" for task in tasks}
+    identities = {task.name: _identity(description, placement, task, settings.limit) for task in tasks}
+    found = {name: _kept(file, identities[name]) for name, file in files.items()}
+    missing = [task for task in tasks if found[task.name] is None]
+    if missing:
+        request.progress.say(f"{reference.label}: loading weights for {', '.join(task.name for task in missing)}")
+        network = load_model(description, placement)
+        for task in missing:
+            request.progress.say(f"{reference.label}: accuracy on {task.name}")
+            (accuracy,) = accuracies(network, description.tokenizer, [task], limit=settings.limit)
+            _keep(files[task.name], identities[task.name], accuracy)
+            found[task.name] = accuracy
+    return [accuracy for accuracy in found.values() if accuracy is not None]
+
+
+def _identity(
+    description: ModelDescription, placement: Placement, task: TaskReference, limit: int | None
+) -> dict[str, Any]:
+    files = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in task.files]
+    return {
+        "fingerprint": description.fingerprint,
+        "dtype": placement.dtype,
+        "device": placement.device,
+        "task": task.name,
+        "files": files,
+        "limit": limit,
+    }
+
+
+def _kept(file: Path, identity: dict[str, Any]) -> Accuracy | None:
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return Accuracy(**content["accuracy"]) if content["identity"] == identity else None
+
+
+def _keep(file: Path, identity: dict[str, Any], accuracy: Accuracy) -> None:
+    text = json.dumps({"identity": identity, "accuracy": asdict(accuracy)}, indent=2) + "\n"
+    write_whole(file, lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def _row(model: str, accuracy: Accuracy) -> dict[str, object]:
+    right = round(accuracy.accuracy * accuracy.items)
+    interval = stats.binomtest(right, accuracy.items).proportion_ci(method="wilson")
+    return {
+        "model": model,
+        "task": accuracy.task,
+        "items": accuracy.items,
+        "accuracy": accuracy.accuracy,
+        "accuracy_low": float(interval.low),
+        "accuracy_high": float(interval.high),
+    }

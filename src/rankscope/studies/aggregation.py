@@ -1,0 +1,72 @@
+"""Algorithm (a), exp of the mean entropy, against algorithm (b), the mean of effective ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from rankscope.statistics import correlation
+from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.published import printed
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+_FEWEST_TO_RANK = 3
+
+
+def conduct(request: Request) -> Findings:
+    """One evaluation; both algorithms come from the same texts."""
+    measured = measure(request, [Condition("aggregation")])
+    table = with_published(measured.table, _published).sort("dataset", "family", "parameters", maintain_order=True)
+    table = table.with_columns(b_over_a=pl.col("effective_rank_b") / pl.col("effective_rank"))
+    return Findings(table, tuple(_sentences(table)), measured.notes)
+
+
+def _published(row: dict[str, Any]) -> Cells:
+    columns = {"diff_erank": "algorithm_a", "diff_erank_b": "algorithm_b"}
+    if row["dataset"] != "dolly-15k":
+        return {}
+    return {ours: printed("diff_erank.table9", row["model"], column) for ours, column in columns.items()}
+
+
+def _sentences(table: pl.DataFrame) -> list[str]:
+    ratios = table["b_over_a"].drop_nulls().to_list()
+    found = [
+        f"Trained eRank by (b) is {min(ratios):.3f} to {max(ratios):.3f} times that by (a); by Jensen's inequality it "
+        "is never below it, and the gap grows with the spread of lengths."
+    ]
+    for (dataset,), rows in table.group_by("dataset", maintain_order=True):
+        pairs = rows.drop_nulls(["diff_erank", "diff_erank_b"]) if "diff_erank" in rows.columns else rows.clear()
+        if (
+            pairs.height >= _FEWEST_TO_RANK
+            and pairs["diff_erank"].n_unique() > 1
+            and pairs["diff_erank_b"].n_unique() > 1
+        ):
+            tau = correlation(pairs["diff_erank"].to_numpy(), pairs["diff_erank_b"].to_numpy(), "kendall")
+            found.append(f"On {dataset} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}.")
+    return found
+
+
+STUDY = Study(
+    name="aggregation",
+    question="Does it matter whether a data set's effective rank is exp(mean H), algorithm (a), or mean exp H, (b)?",
+    source="Diff-eRank, figure 4 and table 9",
+    models=("family:opt",),
+    data=("dolly-15k",),
+    columns=(
+        "dataset",
+        "model",
+        "parameters",
+        "texts",
+        "effective_rank",
+        "effective_rank_b",
+        "b_over_a",
+        "diff_erank",
+        "diff_erank_b",
+    ),
+    figure=Figure(
+        x="parameters", metrics=("diff_erank", "diff_erank_b"), series="family", log_x=True, panels_by="dataset"
+    ),
+    conduct=conduct,
+    published=("diff_erank.table9",),
+)

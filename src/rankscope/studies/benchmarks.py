@@ -1,0 +1,80 @@
+"""Diff-eRank, MNN and reduced loss beside accuracy on question answering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from rankscope.studies.accuracy import measure_accuracy, with_accuracy
+from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.published import printed
+from rankscope.studies.sentences import over_sizes
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+_METRICS = ("diff_erank", "effective_rank", "reduced_loss", "loss", "matrix_nuclear_norm", "normalized_matrix_entropy")
+
+
+def conduct(request: Request) -> Findings:
+    """The texts are questions with their correct answers; the harness answers the same questions."""
+    measured = measure(request, [Condition("benchmarks")])
+    accuracy = measure_accuracy(request, request.models, default=request.data)
+    table = with_accuracy(measured.table, accuracy, per_dataset=True)
+    table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
+    sentences = list(over_sizes(table))
+    more: dict[str, pl.DataFrame] = {}
+    if "accuracy" in table.columns:
+        found = [
+            correlations(rows, _METRICS, "accuracy").with_columns(dataset=pl.lit(dataset))
+            for (dataset,), rows in table.group_by("dataset", maintain_order=True)
+        ]
+        more["correlations"] = pl.concat(found)
+        for of_one in found:
+            where = of_one["dataset"][0] if of_one.height else "each data set"
+            sentences += [f"{where}: {text}" for text in correlation_sentences(of_one, len(request.models))]
+    return Findings(table, tuple(dict.fromkeys(sentences)), measured.notes, more)
+
+
+def _published(row: dict[str, Any]) -> Cells:
+    model, data = row["model"], row["dataset"]
+    cells: Cells = {
+        name: printed("diff_erank.table1", model, data, name) for name in ("accuracy", "reduced_loss", "diff_erank")
+    }
+    if cells["accuracy"] is None:
+        cells["accuracy"] = printed("mnn.table10", model, data, "accuracy")
+    cells["matrix_nuclear_norm"] = printed("mnn.table10", model, data, "matrix_nuclear_norm")
+    cells["normalized_matrix_entropy"] = printed("mnn.table10", model, data, "matrix_entropy")
+    return cells
+
+
+STUDY = Study(
+    name="benchmarks",
+    question="Do Diff-eRank, MNN and reduced loss move with accuracy on questions with known answers?",
+    source="Diff-eRank, table 1; Matrix Nuclear-Norm, tables 9 and 10",
+    models=("family:opt",),
+    data=("openbookqa", "piqa", "winogrande"),
+    columns=(
+        "dataset",
+        "model",
+        "parameters",
+        "texts",
+        "effective_rank_untrained",
+        "effective_rank",
+        "diff_erank",
+        "reduced_loss",
+        "normalized_matrix_entropy",
+        "matrix_nuclear_norm",
+        "accuracy",
+    ),
+    figure=Figure(
+        x="parameters",
+        metrics=("diff_erank", "reduced_loss", "matrix_nuclear_norm", "accuracy"),
+        series="family",
+        log_x=True,
+        panels_by="dataset",
+    ),
+    conduct=conduct,
+    published=("diff_erank.table1", "mnn.table10"),
+    options=("tasks",),
+)

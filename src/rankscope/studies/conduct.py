@@ -1,0 +1,118 @@
+"""Conducting a study: from its name and what was asked for to findings in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.models import expand_families
+from rankscope.runs import Progress, Silent
+from rankscope.settings import Settings, StudyOptions, changed
+from rankscope.studies import (
+    aggregation,
+    benchmarks,
+    families,
+    layers,
+    lengths,
+    perturbations,
+    prompts,
+    responses,
+    sampling,
+    scaling,
+    timing,
+    training,
+)
+from rankscope.studies.study import Findings, Request, Study
+
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY
+    for module in (
+        scaling,
+        benchmarks,
+        families,
+        aggregation,
+        layers,
+        training,
+        sampling,
+        timing,
+        lengths,
+        perturbations,
+        prompts,
+        responses,
+    )
+}
+"""All studies by name."""
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """A study that was conducted: what was asked for, and what came out."""
+
+    study: Study
+    request: Request
+    findings: Findings
+
+
+def conduct(
+    name: str,
+    options: StudyOptions | None = None,
+    *,
+    output: str | Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    **changes: object,
+) -> Conducted:
+    """Conducts a study on models and data, its own unless others are given.
+
+    Args:
+        name: of `STUDIES`.
+        options: models and data, and what single studies need besides; the paper's if left out.
+        output: the folder for runs and results; left out, one under `studies/` named by what was asked for.
+            Given again, only what is missing is computed.
+        settings: of all evaluations.
+        progress: told of progress; silent if left out.
+        changes: settings by name, such as `limit=50`.
+
+    Raises:
+        UnknownNameError: no such study, family, model, data set or setting.
+        SettingsError: a setting that the study decides itself, or an option that it does not read.
+        RankscopeError: as `evaluate`.
+    """
+    if name not in STUDIES:
+        raise UnknownNameError("study", name, STUDIES)
+    study = STUDIES[name]
+    given, chosen = changed(settings or Settings(), changes), options or StudyOptions()
+    _refuse_what_the_study_decides(study, given, chosen)
+    references = expand_families(chosen.models or study.models)
+    texts = chosen.data or study.data
+    request = Request(
+        models=references,
+        data=texts,
+        settings=given,
+        options=chosen,
+        folder=Path(output) if output else _default_folder(study, references, texts, given, chosen),
+        progress=progress or Silent(),
+    )
+    return Conducted(study, request, study.conduct(request))
+
+
+def _refuse_what_the_study_decides(study: Study, settings: Settings, options: StudyOptions) -> None:
+    usual = Settings()
+    for name in study.decides:
+        if getattr(settings, name) != getattr(usual, name):
+            raise SettingsError(f"study {study.name} decides {name} itself: leave it out")
+    for name, value in vars(options).items():
+        if value is not None and name not in ("models", "data", *study.options):
+            raise SettingsError(f"study {study.name} does not read {name}: leave it out")
+
+
+def _default_folder(
+    study: Study, models: Sequence[str], data: Sequence[str], settings: Settings, options: StudyOptions
+) -> Path:
+    content = [models, data, settings.identity, {name: str(value) for name, value in vars(options).items()}]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return Path("studies") / f"{study.name}-{digest[:8]}"

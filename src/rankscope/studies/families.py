@@ -1,0 +1,90 @@
+"""Several families on one data set, with mean accuracy and correlations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankscope.studies.accuracy import measure_accuracy, with_accuracy
+from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.published import printed
+from rankscope.studies.sentences import over_sizes
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+_TASKS = ("winogrande", "piqa")
+_METRICS = (
+    "diff_erank",
+    "effective_rank",
+    "effective_rank_untrained",
+    "reduced_loss",
+    "loss",
+    "matrix_nuclear_norm",
+    "normalized_matrix_entropy",
+)
+_TABLES = ("diff_erank.table7", "diff_erank.table8")
+
+
+def conduct(request: Request) -> Findings:
+    """One evaluation of all models, accuracy of each, and correlations over all models together.
+
+    Without tasks, the loss takes the place of accuracy.
+    """
+    measured = measure(request, [Condition("families")])
+    accuracy = measure_accuracy(request, request.models, default=_TASKS)
+    table = with_accuracy(measured.table, accuracy, per_dataset=False)
+    table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
+    target = "accuracy" if "accuracy" in table.columns else "loss"
+    widths = table.with_columns(log_hidden_size=pl.Series(np.log(table["hidden_size"].to_numpy())))
+    found = pl.concat(
+        [
+            correlations(rows, _METRICS, target, controls).with_columns(dataset=pl.lit(dataset))
+            for (dataset,), rows in widths.group_by("dataset", maintain_order=True)
+            for controls in ((), ("log_hidden_size",))
+        ]
+    )
+    sentences = [*over_sizes(table), *correlation_sentences(found, len(request.models))]
+    return Findings(table, tuple(sentences), measured.notes, {"correlations": found})
+
+
+def _published(row: dict[str, Any]) -> Cells:
+    if row["dataset"] != "dolly-15k":
+        return {}
+    names = ("diff_erank", "reduced_loss", "accuracy")
+    values = {name: [printed(table, row["model"], name) for table in _TABLES] for name in names}
+    return {name: next((value for value in found if value is not None), None) for name, found in values.items()}
+
+
+STUDY = Study(
+    name="families",
+    question="Over models of several families, what goes with accuracy: Diff-eRank, its two terms, MNN, or the loss?",
+    source="Diff-eRank, figure 3 and tables 7 and 8",
+    models=("family:opt", "family:cerebras-gpt", "family:openelm"),
+    data=("dolly-15k",),
+    columns=(
+        "dataset",
+        "family",
+        "model",
+        "parameters",
+        "texts",
+        "effective_rank_untrained",
+        "effective_rank",
+        "diff_erank",
+        "reduced_loss",
+        "matrix_nuclear_norm",
+        "loss",
+        "accuracy",
+    ),
+    figure=Figure(
+        x="parameters",
+        metrics=("diff_erank", "effective_rank", "reduced_loss", "accuracy"),
+        series="family",
+        log_x=True,
+        panels_by="dataset",
+    ),
+    conduct=conduct,
+    published=_TABLES,
+    options=("tasks",),
+)

@@ -1,0 +1,104 @@
+"""The metrics against length, with the line of isotropic noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from rankscope.models import describe_model, parse_model_reference
+from rankscope.statistics import Note
+from rankscope.studies.measuring import (
+    Cells,
+    Condition,
+    distinct_notes,
+    folder_name,
+    measure,
+    with_noise,
+    with_published,
+)
+from rankscope.studies.published import printed
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+LENGTHS = (64, 128, 256, 512, 1024)
+_NORMS = ("matrix_nuclear_norm", "matrix_nuclear_norm_noise")
+_METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
+
+
+def conduct(request: Request) -> Findings:
+    """All texts cut into windows of each length that a model has positions for."""
+    positions = {model: _positions(model, trust=request.settings.trust_remote_code) for model in request.models}
+    tables: list[pl.DataFrame] = []
+    notes: list[Note] = []
+    for model, longest in positions.items():
+        conditions = [
+            Condition(f"{folder_name(model)}-{length}", {"window": length, "untrained_seeds": 0}, {"length": length})
+            for length in LENGTHS
+            if longest is None or longest >= length
+        ]
+        if conditions:
+            measured = measure(request, conditions, [model])
+            tables.append(measured.table)
+            notes += measured.notes
+    everything = pl.concat(tables, how="diagonal_relaxed")
+    table = everything.filter(pl.col("texts") > 0)
+    table = with_published(with_noise(table, _METRICS, "length"), _published)
+    table = table.with_columns(over_noise=pl.col("matrix_nuclear_norm") / pl.col("matrix_nuclear_norm_noise"))
+    table = table.sort("dataset", "family", "parameters", "model", "length", maintain_order=True)
+    return Findings(table, tuple(_sentences(table, everything, positions)), distinct_notes([notes]))
+
+
+def _positions(model: str, *, trust: bool) -> int | None:
+    return describe_model(parse_model_reference(model), trust_remote_code=trust).positions
+
+
+def _published(row: dict[str, Any]) -> Cells:
+    return {"matrix_nuclear_norm": printed("mnn.table13", row["model"], str(row["length"]))}
+
+
+def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[str, int | None]) -> list[str]:
+    found = []
+    for (model, dataset), rows in table.group_by("model", "dataset", maintain_order=True):
+        first, last = rows.row(0, named=True), rows.row(-1, named=True)
+        if first["length"] < last["length"]:
+            moves = {
+                name: f"from {first[name]:.{digits}f} to {last[name]:.{digits}f}"
+                for name, digits in (
+                    ("effective_rank", 2),
+                    ("matrix_nuclear_norm", 4),
+                    ("matrix_nuclear_norm_noise", 4),
+                )
+            }
+            found.append(
+                f"{model} on {dataset}, {first['length']} to {last['length']} tokens: eRank goes "
+                f"{moves['effective_rank']}, MNN {moves['matrix_nuclear_norm']}; noise alone moves MNN "
+                f"{moves['matrix_nuclear_norm_noise']}."
+            )
+    empty = everything.filter(pl.col("texts") == 0)
+    found += [
+        f"{row['dataset']} has no text of {row['length']} tokens for {row['model']}." for row in empty.rows(named=True)
+    ]
+    short = {model: longest for model, longest in positions.items() if longest is not None and longest < LENGTHS[-1]}
+    found += [f"{model} has {longest} positions: longer windows were left out." for model, longest in short.items()]
+    return found
+
+
+STUDY = Study(
+    name="lengths",
+    question="How much of a metric is length alone?",
+    source="Matrix Nuclear-Norm, table 13",
+    models=("family:cerebras-gpt",),
+    data=("openwebtext2",),
+    columns=(
+        "dataset",
+        "model",
+        "length",
+        "texts",
+        *(name for metric in _METRICS for name in (metric, f"{metric}_noise")),
+        "over_noise",
+    ),
+    figure=Figure(x="length", metrics=_METRICS, series="model", log_x=True, panels_by="dataset"),
+    conduct=conduct,
+    decides=("window", "untrained_seeds"),
+    published=("mnn.table13",),
+)

@@ -1,0 +1,145 @@
+"""What studies share: evaluating their conditions, and columns that their tables have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankscope.metrics import noise_value
+from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
+from rankscope.runs import Run, evaluate_each
+from rankscope.settings import changed
+from rankscope.statistics import Note, complete_texts, paired_difference
+from rankscope.studies.study import Request
+
+Cells = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One evaluation of a study.
+
+    Attributes:
+        name: of its run's folder.
+        changes: of the settings.
+        columns: what its rows of the table are told apart by.
+    """
+
+    name: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    columns: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Evaluated conditions.
+
+    Attributes:
+        table: summary rows of all conditions, with the conditions' columns and each model's family and parameters.
+        notes: those that fired, each once.
+        runs: by condition.
+    """
+
+    table: pl.DataFrame
+    notes: tuple[Note, ...]
+    runs: Mapping[str, Run]
+
+
+def measure(request: Request, conditions: Sequence[Condition], models: Sequence[str] | None = None) -> Measured:
+    """Evaluates each condition in a folder of its own; what is there already is not computed again.
+
+    A model is loaded once for all conditions.
+    """
+    names = request.models if models is None else models
+    settings = [
+        (request.folder / "runs" / one.name, changed(request.settings, dict(one.changes))) for one in conditions
+    ]
+    evaluated = evaluate_each(names, request.data, settings, request.progress)
+    runs = {one.name: run for one, run in zip(conditions, evaluated, strict=True)}
+    rows = [dict(one.columns) | row for one in conditions for row in runs[one.name].summary_rows()]
+    facts = {model: _facts(model, trust=request.settings.trust_remote_code) for model in names}
+    table = pl.DataFrame([facts[str(row["model"])] | row for row in rows], infer_schema_length=None)
+    return Measured(table, distinct_notes(run.notes() for run in runs.values()), runs)
+
+
+def distinct_notes(found: Iterable[Sequence[Note]]) -> tuple[Note, ...]:
+    """Each note once, by its text."""
+    return tuple({note.text: note for notes in found for note in notes}.values())
+
+
+def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Cells]) -> pl.DataFrame:
+    """Adds a column `<metric>_published` for each metric that a paper prints for at least one row."""
+    cells = [published(row) for row in table.rows(named=True)]
+    names = dict.fromkeys(name for cell in cells for name, value in cell.items() if value is not None)
+    columns = {name: pl.Series([cell.get(name) for cell in cells], dtype=pl.Float64) for name in names}
+    return table.with_columns(**{f"{name}_published": column for name, column in columns.items()})
+
+
+def with_noise(table: pl.DataFrame, metrics: Sequence[str], tokens: str) -> pl.DataFrame:
+    """Adds a column `<metric>_noise`: isotropic noise of as many tokens as a column says, and of the row's width."""
+    shapes = list(zip(table[tokens], table["hidden_size"], strict=True))
+    columns = {
+        f"{metric}_noise": pl.Series([noise_value(metric, n, d) for n, d in shapes], dtype=pl.Float64)
+        for metric in metrics
+    }
+    return table.with_columns(**columns)
+
+
+def with_tokens_per_text(table: pl.DataFrame) -> pl.DataFrame:
+    """Adds the mean length of a text in tokens."""
+    return table.with_columns(tokens_per_text=pl.col("tokens") / pl.col("texts"))
+
+
+def with_differences(table: pl.DataFrame, runs: Mapping[str, Run], base: str, metrics: Sequence[str]) -> pl.DataFrame:
+    """Adds, for each metric, the paired difference of every condition from one of them, over the texts of both.
+
+    The columns are `<metric>_difference` with `_low`, `_high` (bootstrap over texts) and `_p` (sign-flip test).
+    The table has a column `condition` with the runs' names; rows of the base itself hold nothing.
+    """
+    measured = {name: run.measurements().filter(pl.col("role") == "trained") for name, run in runs.items()}
+    cells = [
+        {} if row["condition"] == base else _differences(measured[base], measured[row["condition"]], row, metrics)
+        for row in table.rows(named=True)
+    ]
+    names = dict.fromkeys(name for cell in cells for name in cell)
+    columns = {name: pl.Series([cell.get(name) for cell in cells], dtype=pl.Float64) for name in names}
+    return table.with_columns(**columns)
+
+
+def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], metrics: Sequence[str]) -> Cells:
+    keys = [pl.col(name) == row[name] for name in ("model", "dataset", "layer")]
+    (one, _), (two, _) = complete_texts(base.filter(keys)), complete_texts(other.filter(keys))
+    common = one.join(two, on="text_id", suffix="/other")
+    cells: Cells = {}
+    for metric in metrics:
+        if common.height < 2 or common[metric].null_count() or common[f"{metric}/other"].null_count():
+            continue
+        paired = paired_difference(
+            *(common[name].to_numpy().astype(np.float64) for name in (f"{metric}/other", metric))
+        )
+        cells |= {
+            f"{metric}_difference": paired.difference,
+            f"{metric}_difference_low": paired.low,
+            f"{metric}_difference_high": paired.high,
+            f"{metric}_difference_p": paired.p_value,
+        }
+    return cells
+
+
+def folder_name(name: str) -> str:
+    """A name as a file's."""
+    return re.sub(r"[^A-Za-z0-9.@-]+", "-", name).strip("-.") or "unnamed"
+
+
+def _facts(model: str, *, trust: bool) -> dict[str, object]:
+    """Family and parameters: the papers' names for their models, else counted from the configuration."""
+    known = known_model(model)
+    if known is not None:
+        return {"family": known.family, "parameters": known.parameters}
+    description = describe_model(parse_model_reference(model), trust_remote_code=trust)
+    return {"family": description.config.model_type, "parameters": count_parameters(description)}

@@ -1,0 +1,173 @@
+"""Instruct models measured on responses: on their own, and all of them by one fixed judge.
+
+A model that scores its own text is measured on texts of its own length and style. One judge for all takes the scorer
+out of the comparison; length stays in it, and stands beside every score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rankscope.errors import DataError, SettingsError
+from rankscope.models import GenerationSettings
+from rankscope.runs import evaluate, respond, write_whole
+from rankscope.settings import changed
+from rankscope.statistics import Note
+from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.measuring import distinct_notes, folder_name, with_tokens_per_text
+from rankscope.studies.study import Figure, Findings, Request, Study
+from rankscope.texts import TextSet, read_leaderboard, read_responses
+
+_METRICS = ("matrix_nuclear_norm", "normalized_matrix_entropy", "effective_rank", "loss", "tokens_per_text")
+ITSELF = "itself"
+
+
+def conduct(request: Request) -> Findings:
+    """Responses are read or generated, then measured by the judge, and by their own models where these are here."""
+    options = request.options
+    if options.leaderboard is not None and options.leaderboard_column is None:
+        raise SettingsError("a leaderboard has many columns: name one with --leaderboard-column")
+    if options.responses is not None and options.judge is None:
+        raise SettingsError(f"{options.responses} holds responses, but who reads them? Give --judge MODEL")
+    sentences: list[str] = []
+    if options.responses is None:
+        responses, said = _generated(request)
+        sentences += said
+    else:
+        responses = read_responses(options.responses)
+    chosen = _common(responses, request.settings.limit)
+    files = {
+        name: _write(request.folder / "texts" / f"{place:02d}-{folder_name(name)}.jsonl", texts)
+        for place, (name, texts) in enumerate(chosen.items())
+    }
+    rows, notes = [], []
+    judged = [(options.judge, options.judge, files)] if options.judge else []
+    if options.responses is None:
+        judged += [(name, ITSELF, {name: file}) for name, file in files.items()]
+    for judge, called, read in judged:
+        of_judge, fired = _measured_by(request, judge, called, read)
+        rows += of_judge
+        notes += fired
+    table = with_tokens_per_text(pl.DataFrame(rows, infer_schema_length=None))
+    table, more = _ranked(request, table)
+    number = next(iter(chosen.values()))
+    sentences.append(f"{len(chosen)} responders on {len(number.texts)} prompts that all of them answered.")
+    for correlated in more.values():
+        for (by,), rows_of in correlated.group_by("judge", maintain_order=True):
+            sentences += [f"Judged by {by}: {text}" for text in correlation_sentences(rows_of, len(chosen))]
+    return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), distinct_notes([notes]), more)
+
+
+def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
+    """Each model's own responses, and how many of them were stopped before they ended."""
+    if len(request.data) != 1:
+        raise SettingsError(f"one set of prompts at a time, got {', '.join(request.data)}")
+    longest = request.options.max_new_tokens
+    sampling = GenerationSettings() if longest is None else GenerationSettings(max_new_tokens=longest)
+    found: dict[str, TextSet] = {}
+    sentences = []
+    for model in request.models:
+        place = request.folder / "responses" / folder_name(model)
+        loading, progress = request.settings, request.progress
+        file = respond(model, request.data[0], output=place, settings=sampling, loading=loading, progress=progress)
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+        unfinished = sum(row.get("finished") is False for row in rows)
+        if unfinished:
+            stopped = f"stopped at {sampling.max_new_tokens:,} tokens before they ended"
+            sentences.append(f"{unfinished} of {len(rows)} responses of {model} were {stopped}.")
+        found |= read_responses(file)
+    return found, sentences
+
+
+def _common(responses: Mapping[str, TextSet], limit: int | None) -> dict[str, TextSet]:
+    """The first responses to prompts that every responder answered."""
+    ids = [text.id for text in next(iter(responses.values())).texts]
+    for texts in responses.values():
+        own = {text.id for text in texts.texts}
+        ids = [one for one in ids if one in own]
+    if not ids:
+        raise DataError(f"no prompt was answered by all of {', '.join(responses)}: expected the same prompts for each")
+    kept = set(ids[:limit])
+    return {
+        name: TextSet(texts.name, texts.source, tuple(text for text in texts.texts if text.id in kept))
+        for name, texts in responses.items()
+    }
+
+
+def _write(file: Path, texts: TextSet) -> Path:
+    lines = [json.dumps({"id": text.id, "response": text.text}) + "\n" for text in texts.texts]
+    write_whole(file, lambda beside: beside.write_text("".join(lines), encoding="utf-8"))
+    return file
+
+
+def _measured_by(
+    request: Request, judge: str, called: str, files: Mapping[str, Path]
+) -> tuple[list[dict[str, Any]], list[Note]]:
+    changes: dict[str, object] = {"field": "response", "template": None, "untrained_seeds": 0, "limit": None}
+    run = evaluate(
+        judge,
+        [str(file) for file in files.values()],
+        output=request.folder / "runs" / folder_name(f"{judge}-{called}"),
+        settings=changed(request.settings, changes),
+        progress=request.progress,
+    )
+    responders = {file.name: responder for responder, file in files.items()}
+    rows = [row | {"judge": called, "responder": responders[str(row["dataset"])]} for row in run.summary_rows()]
+    return rows, run.notes()
+
+
+def _ranked(request: Request, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Adds the leaderboard's column, and correlates every metric with it, also with length held fixed."""
+    options = request.options
+    if options.leaderboard is None or options.leaderboard_column is None:
+        return table, {}
+    places = read_leaderboard(options.leaderboard, options.leaderboard_column)
+    column = options.leaderboard_column
+    table = table.with_columns(
+        pl.col("responder").replace_strict(places, default=None, return_dtype=pl.Float64).alias(column)
+    )
+    if table[column].null_count() == table.height:
+        raise DataError(
+            f"{options.leaderboard} knows none of {', '.join(table['responder'].unique())}: its names are "
+            f"{', '.join(list(places)[:5])}, ..."
+        )
+    found = [
+        correlations(rows, _METRICS, column, controls).with_columns(judge=pl.lit(judge))
+        for (judge,), rows in table.group_by("judge", maintain_order=True)
+        for controls in ((), ("tokens_per_text",))
+    ]
+    return table, {"correlations": pl.concat(found)}
+
+
+STUDY = Study(
+    name="responses",
+    question="Do metrics of instruct models' responses rank the models as people and judges do, or by length?",
+    source="Matrix Nuclear-Norm, tables 3, 4, 6 and 7",
+    models=("family:instruct",),
+    data=("alpaca-eval",),
+    columns=(
+        "judge",
+        "responder",
+        "texts",
+        "tokens_per_text",
+        "matrix_nuclear_norm",
+        "normalized_matrix_entropy",
+        "effective_rank",
+        "loss",
+    ),
+    figure=Figure(
+        x="tokens_per_text",
+        metrics=("matrix_nuclear_norm", "normalized_matrix_entropy", "effective_rank"),
+        series="judge",
+        is_ordered=False,
+    ),
+    conduct=conduct,
+    decides=("untrained_seeds",),
+    published=("mnn.tables3_4_6_7",),
+    options=("responses", "judge", "max_new_tokens", "leaderboard", "leaderboard_column"),
+)

@@ -1,0 +1,59 @@
+"""Sentences that several studies say of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+NAMES = {
+    "effective_rank": "eRank",
+    "effective_rank_untrained": "untrained eRank",
+    "diff_erank": "Diff-eRank",
+    "diff_erank_b": "Diff-eRank (b)",
+    "matrix_nuclear_norm": "MNN",
+    "normalized_matrix_entropy": "H/ln d",
+    "matrix_entropy": "H",
+    "nuclear_norm": "nuclear norm",
+    "reduced_loss": "reduced loss",
+    "loss": "loss",
+    "perplexity": "perplexity",
+    "accuracy": "accuracy",
+    "parameters": "parameters",
+    "hidden_size": "hidden size",
+    "tokens_per_text": "length",
+}
+"""What metrics are called in a sentence."""
+
+
+def over_sizes(table: pl.DataFrame) -> Iterator[str]:
+    """For each family and data set: how Diff-eRank moves from the smallest to the largest model, term by term."""
+    for (family, dataset), rows in table.group_by("family", "dataset", maintain_order=True):
+        ordered = rows.sort("parameters")
+        if ordered.height < 2:
+            continue
+        first, last = ordered.row(0, named=True), ordered.row(-1, named=True)
+        which = f"{family} on {dataset}, {first['model']} to {last['model']}"
+        if first.get("diff_erank") is None:
+            yield f"{which}: eRank goes from {first['effective_rank']:.2f} to {last['effective_rank']:.2f}."
+            continue
+        untrained = last["effective_rank_untrained"] - first["effective_rank_untrained"]
+        trained = last["effective_rank"] - first["effective_rank"]
+        yield (
+            f"{which}: Diff-eRank goes from {first['diff_erank']:.2f} to {last['diff_erank']:.2f}; its untrained term "
+            f"moves by {untrained:+.2f}, its trained term by {trained:+.2f}"
+            + (
+                f"; reduced loss goes from {first['reduced_loss']:.3f} to {last['reduced_loss']:.3f}."
+                if _has(first)
+                else "."
+            )
+        )
+
+
+def _has(row: dict[str, object]) -> bool:
+    return row.get("reduced_loss") is not None
+
+
+def named(metric: str) -> str:
+    """A metric's name in a sentence."""
+    return NAMES.get(metric, metric.replace("_", " "))

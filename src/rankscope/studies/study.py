@@ -1,0 +1,108 @@
+"""What a study is: a declaration, and what comes out of it.
+
+A study asks one question of some models and texts. It names what it varies, measures through `evaluate`,
+and turns the rows into a tidy table and a few sentences. How these are printed and drawn is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from rankscope.runs import Progress
+from rankscope.settings import Settings, StudyOptions
+from rankscope.statistics import Note
+
+
+@dataclass(frozen=True)
+class Request:
+    """A study that was asked for: everything is resolved, nothing is measured yet.
+
+    Attributes:
+        models: model references.
+        data: data references.
+        settings: of all its evaluations, apart from what the study varies.
+        options: of single studies.
+        folder: where runs and results go.
+        progress: told of progress.
+    """
+
+    models: tuple[str, ...]
+    data: tuple[str, ...]
+    settings: Settings
+    options: StudyOptions
+    folder: Path
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out.
+
+    Attributes:
+        table: tidy: a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
+            `<metric>_published` what a paper prints for the same model and data, `<metric>_noise` isotropic noise.
+        sentences: what the table says.
+        notes: those that fired in any of the runs.
+        more: further tables by name, such as correlations.
+    """
+
+    table: pl.DataFrame
+    sentences: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+    more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is drawn of a study's table: a panel for each metric.
+
+    Attributes:
+        x: column of the horizontal axis.
+        metrics: columns, a panel each.
+        series: column that tells lines apart.
+        log_x: logarithmic horizontal axis.
+        panels_by: column that splits the figure into rows of panels.
+        is_ordered: points of a series are joined by a line.
+    """
+
+    x: str
+    metrics: tuple[str, ...]
+    series: str
+    log_x: bool = False
+    panels_by: str | None = None
+    is_ordered: bool = True
+
+
+@dataclass(frozen=True)
+class Study:
+    """A declared study.
+
+    Attributes:
+        name: on the command line.
+        question: in a sentence.
+        source: the table or figure of a paper that asks it.
+        models: measured unless others are named.
+        data: measured unless others are named.
+        columns: of the printed table, in order.
+        figure: what is drawn.
+        conduct: measures and concludes.
+        decides: settings that the study sets itself and nobody else may.
+        published: tables of the papers that belong to it.
+        options: fields of `StudyOptions` that it reads.
+    """
+
+    name: str
+    question: str
+    source: str
+    models: tuple[str, ...]
+    data: tuple[str, ...]
+    columns: tuple[str, ...]
+    figure: Figure
+    conduct: Callable[[Request], Findings]
+    decides: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()

@@ -1,0 +1,214 @@
+"""Wall time and memory of entropy the papers' way, of ours, of MNN, and of the bare forward pass.
+
+Networks have random weights: time does not depend on them, and only a configuration has to be there. Each batch goes
+through the network once and every method then takes its hidden states, so that all methods share one forward pass and
+a machine whose speed drifts meets them alike: the time of a whole run is the forward pass plus the method. The papers'
+way is a singular value decomposition, with vectors, of the d x d covariance in float32, as in both published codes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from rankscope.metrics import matrix_entropy, matrix_nuclear_norm, unit_rows
+from rankscope.models import (
+    Batch,
+    count_parameters,
+    forward,
+    known_model,
+    untrained_twin,
+)
+from rankscope.runs import prepare
+from rankscope.studies.measuring import Cells, with_published
+from rankscope.studies.published import printed
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+TEXTS_OF_THE_PAPERS_WAY = 3
+"""So many texts are decomposed the papers' way: it takes as long for a short text as for a long one."""
+_RESET_PEAK, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+def conduct(request: Request) -> Findings:
+    """A network after the other, a batch after the other, a method after the other."""
+    rows = []
+    for model in request.models:
+        job = prepare([model], request.data, request.settings)
+        for texts in job.text_sets:
+            plan = job.plan(job.models[0], texts)
+            batches = [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
+            request.progress.say(f"{model}: making a network with random weights")
+            network = untrained_twin(job.models[0], 0, job.placement)
+            request.progress.start(f"{model} on {texts.name}", plan.tokens)
+            known = known_model(model)
+            rows.append(
+                {
+                    "model": model,
+                    "dataset": texts.name,
+                    "family": known.family if known else job.models[0].config.model_type,
+                    "parameters": known.parameters if known else count_parameters(job.models[0]),
+                    "texts": sum(map(len, plan.batches)),
+                    "tokens": plan.tokens,
+                    **_measure(network, batches, request),
+                }
+            )
+            del network
+    table = with_published(pl.DataFrame(rows, infer_schema_length=None), _published)
+    return Findings(table, tuple(_sentences(table)))
+
+
+def _entropy_the_papers_way(hidden: Tensor) -> Tensor:
+    rows = unit_rows(hidden, dtype=torch.float32)
+    covariance = rows.T @ rows / len(rows)
+    _, values, _ = torch.linalg.svd(covariance / covariance.trace())
+    entropy: Tensor = -torch.special.xlogy(values, values).sum()
+    return entropy
+
+
+_METHODS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "mnn": matrix_nuclear_norm,
+    "entropy": matrix_entropy,
+    "papers": _entropy_the_papers_way,
+}
+
+
+@dataclass
+class _Meter:
+    """Seconds and peak memory of each method on the texts that it was given."""
+
+    device: torch.device
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
+
+    def run(self, name: str, texts: Sequence[Tensor]) -> None:
+        """Runs a method on texts, one after the other."""
+        self.reset_peak()
+        start = self.now()
+        for hidden in texts:
+            float(_METHODS[name](hidden))
+        self.seconds[name] = self.seconds.get(name, 0.0) + self.now() - start
+        self.texts[name] = self.texts.get(name, 0) + len(texts)
+        self.note_peak(name)
+
+    def now(self) -> float:
+        """Seconds; the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def reset_peak(self) -> None:
+        """From now on a new peak is counted, where the system can."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        elif os.access(_RESET_PEAK, os.W_OK):
+            _RESET_PEAK.write_text("5")
+
+    def note_peak(self, name: str) -> None:
+        """Keeps the peak since the last reset, in GiB: of the device, else of the process."""
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device) / 2**30
+        elif os.access(_RESET_PEAK, os.W_OK):
+            lines = _STATUS.read_text().splitlines()
+            peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
+        else:
+            return
+        self.memory[name] = max(peak, self.memory.get(name, 0.0))
+
+
+def _measure(network: PreTrainedModel, batches: Sequence[Batch], request: Request) -> dict[str, Any]:
+    meter = _Meter(next(network.parameters()).device)
+    inside = 0.0
+
+    def methods(_layer: str, texts: list[Tensor]) -> None:
+        nonlocal inside
+        meter.note_peak("forward")
+        start = meter.now()
+        for name in ("mnn", "entropy"):
+            meter.run(name, texts)
+        if left := texts[: TEXTS_OF_THE_PAPERS_WAY - meter.texts.get("papers", 0)]:
+            meter.run("papers", left)
+        inside += meter.now() - start
+        meter.reset_peak()
+
+    forward(network, batches[-1], ("last",), lambda *_: None)
+    meter.reset_peak()
+    start = meter.now()
+    for batch in batches:
+        forward(network, batch, ("last",), methods)
+        request.progress.advance(sum(batch.lengths), computed=True)
+    bare = meter.now() - start - inside
+    texts = meter.texts["entropy"]
+    whole = {name: bare + meter.seconds[name] * texts / meter.texts[name] for name in _METHODS}
+    return {
+        "hidden_size": network.config.get_text_config().hidden_size,
+        "forward_seconds": bare,
+        **{f"{name}_seconds": seconds for name, seconds in whole.items()},
+        "entropy_over_mnn": whole["entropy"] / whole["mnn"],
+        "papers_over_entropy": whole["papers"] / whole["entropy"],
+        "papers_step_over_entropy_step": (whole["papers"] - bare) / (whole["entropy"] - bare),
+        **{f"{name}_memory": meter.memory.get(name) for name in ("forward", *_METHODS)},
+    }
+
+
+def _published(row: dict[str, Any]) -> Cells:
+    columns = {"papers_seconds": "matrix_entropy_s", "mnn_seconds": "matrix_nuclear_norm_s"}
+    found = {
+        ours: [printed(table, row["model"], column) for table in ("mnn.table1", "mnn.table8")]
+        for ours, column in columns.items()
+    }
+    return {ours: next((value for value in values if value is not None), None) for ours, values in found.items()}
+
+
+def _sentences(table: pl.DataFrame) -> list[str]:
+    found = [
+        f"{row['model']} (d = {row['hidden_size']:,}), {row['texts']} texts of {row['tokens'] / row['texts']:.0f} "
+        f"tokens: a whole run with exact entropy takes {row['entropy_over_mnn']:.3f} times one with MNN and "
+        f"{row['entropy_seconds'] / row['forward_seconds']:.3f} times the bare forward pass; the papers' way takes "
+        f"{row['papers_over_entropy']:.1f} times as long (its decomposition alone "
+        f"{row['papers_step_over_entropy_step']:,.0f} times)."
+        for row in table.rows(named=True)
+    ]
+    found.append(
+        f"The papers' way was timed on {TEXTS_OF_THE_PAPERS_WAY} texts and multiplied: its d x d decomposition takes "
+        "as long for every text. The papers do not state their hardware: compare ratios, not seconds."
+    )
+    return found
+
+
+_SECONDS = ("forward_seconds", "mnn_seconds", "entropy_seconds", "papers_seconds")
+STUDY = Study(
+    name="timing",
+    question="What do exact matrix entropy, the papers' way to it, and MNN cost beside the bare forward pass?",
+    source="Matrix Nuclear-Norm, tables 1 and 8",
+    models=("family:cerebras-gpt",),
+    data=("dolly-15k",),
+    columns=(
+        "dataset",
+        "model",
+        "hidden_size",
+        "texts",
+        "tokens",
+        *_SECONDS,
+        "entropy_over_mnn",
+        "papers_over_entropy",
+        "forward_memory",
+        "entropy_memory",
+        "papers_memory",
+    ),
+    figure=Figure(x="hidden_size", metrics=_SECONDS, series="family", log_x=True, panels_by="dataset"),
+    conduct=conduct,
+    decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from"),
+    published=("mnn.table1", "mnn.table8"),
+)

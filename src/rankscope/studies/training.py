@@ -1,0 +1,147 @@
+"""One model along its training: effective rank, loss and accuracy, where they peak, where it overfits."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from rankscope.errors import SettingsError
+from rankscope.models import pico_checkpoints
+from rankscope.runs import Run
+from rankscope.statistics import complete_texts, paired_difference
+from rankscope.studies.accuracy import measure_accuracy, with_accuracy
+from rankscope.studies.measuring import Condition, measure
+from rankscope.studies.study import Figure, Findings, Request, Study
+
+_STEP = re.compile(r"(\d+)")
+BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no worse"
+
+
+def conduct(request: Request) -> Findings:
+    """One evaluation of all checkpoints; accuracy where tasks are given."""
+    models = [checkpoint for model in request.models for checkpoint in checkpoints_of(model)]
+    if len(models) < 2:
+        raise SettingsError(
+            f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
+            "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
+        )
+    measured = measure(request, [Condition("training")], models)
+    accuracy = measure_accuracy(request, models, default=())
+    steps = {model: step_of(model) for model in models}
+    table = measured.table.with_columns(
+        step=pl.col("model").replace_strict(steps, return_dtype=pl.Int64),
+        order=pl.col("model").replace_strict(models, range(len(models)), return_dtype=pl.Int64),
+    ).sort("dataset", "layer", "order")
+    table = with_accuracy(table, accuracy, per_dataset=False)
+    table = _with_stages(table.drop("order"), measured.runs["training"])
+    return Findings(table, tuple(_sentences(table)), measured.notes)
+
+
+def checkpoints_of(model: str) -> tuple[str, ...]:
+    """The checkpoints of `pico`, or of a Trainer's output folder in the order of steps; else the reference itself."""
+    if model == "pico":
+        return tuple(checkpoint.name for checkpoint in pico_checkpoints())
+    folder = Path(model)
+    inside = [path.name for path in folder.glob("checkpoint-*") if path.is_dir()] if folder.is_dir() else []
+    if not inside:
+        return (model,)
+    ordered = sorted(inside, key=lambda name: int(found[1]) if (found := _STEP.search(name)) else 0)
+    final = [model] if (folder / "config.json").is_file() else []
+    return (*(f"{model}@{name}" for name in ordered), *final)
+
+
+def step_of(model: str) -> int | None:
+    """The training step of a checkpoint: what pico's record or the Trainer's state says, else the number after @."""
+    for checkpoint in pico_checkpoints():
+        if checkpoint.name == model:
+            return checkpoint.step
+    location, _, revision = model.rpartition("@") if "@" in model else (model, "", "")
+    state = Path(location) / revision / "trainer_state.json"
+    if state.is_file():
+        return int(json.loads(state.read_text(encoding="utf-8"))["global_step"])
+    found = _STEP.search(revision)
+    return int(found[1]) if found else None
+
+
+def _with_stages(table: pl.DataFrame, run: Run) -> pl.DataFrame:
+    """Marks the checkpoint of least loss, and later ones whose loss is worse on the same texts beyond doubt."""
+    measurements = run.measurements().filter(pl.col("role") == "trained")
+    stages: list[str | None] = []
+    for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
+        losses = rows["loss"].to_list()
+        known = [loss for loss in losses if loss is not None]
+        best = losses.index(min(known)) if known else len(losses)
+        here = measurements.filter(pl.col("dataset") == dataset, pl.col("layer") == layer)
+        models = rows["model"].to_list()
+        for place, model in enumerate(models):
+            if place < best:
+                stages.append(None)
+            elif place == best:
+                stages.append(BEST)
+            else:
+                stages.append(OVERFITTED if _is_worse(here, model, models[best]) else UNDECIDED)
+    return table.with_columns(stage=pl.Series(stages, dtype=pl.String))
+
+
+def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
+    one, two = (complete_texts(measurements.filter(pl.col("model") == name))[0] for name in (model, best))
+    pairs = one.join(two, on="text_id", suffix="/best").drop_nulls(["loss", "loss/best"])
+    if pairs.height < 2:
+        return False
+    return paired_difference(*(pairs[name].to_numpy().astype(np.float64) for name in ("loss", "loss/best"))).low > 0
+
+
+def _sentences(table: pl.DataFrame) -> list[str]:
+    found = []
+    for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
+        where = f"On {dataset}" + ("" if layer == "last" else f", layer {layer}")
+        best = rows.filter(pl.col("stage") == BEST)
+        if best.height:
+            row = best.row(0, named=True)
+            found.append(f"{where} the loss is least, {row['loss']:.3f}, at {_at(row)}.")
+        for key, called in (("effective_rank", "eRank"), ("diff_erank", "Diff-eRank"), ("accuracy", "accuracy")):
+            if key in rows.columns and rows[key].null_count() < rows.height:
+                row = rows.sort(key, descending=True, nulls_last=True).row(0, named=True)
+                found.append(f"{called} is largest, {row[key]:.3g}, at {_at(row)}.")
+        worse = [_at(row) for row in rows.filter(pl.col("stage") == OVERFITTED).rows(named=True)]
+        found.append(
+            "Overfitted (loss above the best on the same texts, beyond its 95 % interval): "
+            f"{', '.join(worse) or 'none'}."
+        )
+    return found
+
+
+def _at(row: dict[str, object]) -> str:
+    return str(row["model"]) if row["step"] is None else f"{row['model']} (step {row['step']:,})"
+
+
+STUDY = Study(
+    name="training",
+    question="Along one model's training, how do effective rank, loss and accuracy move, and what shows overfitting?",
+    source="Diff-eRank, table 10",
+    models=("pico",),
+    data=("stdlib-docs",),
+    columns=(
+        "dataset",
+        "model",
+        "step",
+        "texts",
+        "loss",
+        "effective_rank",
+        "diff_erank",
+        "normalized_matrix_entropy",
+        "matrix_nuclear_norm",
+        "accuracy",
+        "stage",
+    ),
+    figure=Figure(
+        x="step", metrics=("loss", "effective_rank", "normalized_matrix_entropy", "accuracy"), series="dataset"
+    ),
+    conduct=conduct,
+    published=("diff_erank.table10",),
+    options=("tasks",),
+)

@@ -1,0 +1,71 @@
+"""Questions with choices, from the hub's row shape or the original release's to the hub's columns.
+
+The columns are those that lm-evaluation-harness's tasks of the same names read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rankscope.errors import DataError
+from rankscope.texts.rows import Row, text_at, value_at
+
+
+def openbookqa_columns(row: Row) -> dict[str, Any]:
+    """`question_stem`, `choices` {`text`: [...], `label`: [...]}, `answerKey`.
+
+    Raises:
+        DataError: a field that is missing, or a key that is no label.
+    """
+    choices = value_at(row, "choices" if "choices" in row else "question.choices")
+    if not isinstance(choices, Mapping):  # the hub keeps columns, the release a list of objects
+        choices = {name: [text_at(choice, name) for choice in choices] for name in ("text", "label")}
+    key = text_at(row, "answerKey").strip()
+    _check_answer(key, choices["label"])
+    return {
+        "question_stem": text_at(row, "question_stem" if "question_stem" in row else "question.stem"),
+        "choices": {"text": list(choices["text"]), "label": list(choices["label"])},
+        "answerKey": key,
+    }
+
+
+def piqa_columns(row: Row) -> dict[str, Any]:
+    """`goal`, `sol1`, `sol2`, `label` 0 or 1.
+
+    Raises:
+        DataError: a field that is missing, or a label that is neither.
+    """
+    texts = {name: text_at(row, name) for name in ("goal", "sol1", "sol2")}
+    if "label" not in row:
+        raise DataError("no field 'label': give the file of labels too, piqa=valid.jsonl,valid-labels.lst")
+    label = str(row["label"])
+    _check_answer(label, ["0", "1"])
+    return texts | {"label": int(label)}
+
+
+def winogrande_columns(row: Row) -> dict[str, Any]:
+    """`sentence` with a gap `_`, `option1`, `option2`, `answer` "1" or "2".
+
+    Raises:
+        DataError: a field that is missing, a sentence without a gap, or an answer that is neither.
+    """
+    texts = {name: text_at(row, name) for name in ("sentence", "option1", "option2")}
+    if "_" not in texts["sentence"]:
+        raise DataError(f"no gap: expected a sentence with _ where an option goes, got {texts['sentence'][:60]!r}")
+    answer = str(value_at(row, "answer"))
+    _check_answer(answer, ["1", "2"])
+    return texts | {"answer": answer}
+
+
+COLUMNS: dict[str, Callable[[Row], dict[str, Any]]] = {
+    "openbookqa": openbookqa_columns,
+    "piqa": piqa_columns,
+    "winogrande": winogrande_columns,
+}
+"""By data set."""
+
+
+def _check_answer(answer: str, labels: list[str]) -> None:
+    if answer not in labels:
+        raise DataError(f"no correct answer: expected {' or '.join(labels)}, got {answer!r}")

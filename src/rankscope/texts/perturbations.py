@@ -1,0 +1,58 @@
+"""Texts with their words or tokens in another order: what is left of a number when the order is gone?
+
+Source of the conditions: arXiv 2410.10672, figure 3 (base, reversed, shuffled, both).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from rankscope.settings import Perturbation
+from rankscope.texts.text import Text, TextSet
+
+_Item = TypeVar("_Item")
+_WORDS_AND_SPACES = re.compile(r"(\s+)")
+
+
+def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation | None) -> TextSet:
+    """The texts with their words reordered, then with the prefix and a space before them.
+
+    An order of tokens is left to `reorder_tokens`, once there are tokens.
+    """
+    before = f"{prefix} " if prefix else ""
+    of_words = perturbation if perturbation is not None and perturbation.startswith("words-") else None
+
+    def change(text: Text) -> Text:
+        words = reorder_words(text.text, of_words, text.id) if of_words else text.text
+        return replace(text, text=before + words)
+
+    return replace(texts, texts=tuple(change(text) for text in texts.texts)) if before or of_words else texts
+
+
+def reorder_words(text: str, perturbation: Perturbation, name: str) -> str:
+    """The same words in another order; white space stays where it is."""
+    parts = _WORDS_AND_SPACES.split(text)
+    words = [place for place, part in enumerate(parts) if part and not part.isspace()]
+    for place, word in zip(words, _reordered([parts[place] for place in words], perturbation, name), strict=True):
+        parts[place] = word
+    return "".join(parts)
+
+
+def reorder_tokens(ids: Sequence[int], perturbation: Perturbation, name: str, special: Collection[int]) -> list[int]:
+    """The same token ids in another order; special tokens stay where they are."""
+    found = list(ids)
+    places = [place for place, token in enumerate(found) if token not in special]
+    for place, token in zip(places, _reordered([found[place] for place in places], perturbation, name), strict=True):
+        found[place] = token
+    return found
+
+
+def _reordered(items: list[_Item], perturbation: Perturbation, name: str) -> list[_Item]:
+    """Shuffled by a generator seeded with the text's name, so that a text has the same order in every run."""
+    if "shuffled" in perturbation:
+        random.Random(name).shuffle(items)  # noqa: S311 (an order, not a secret)
+    return items[::-1] if perturbation.endswith("reversed") else items

@@ -1,0 +1,78 @@
+"""Models' responses that are there already: AlpacaEval's, Arena-Hard's, our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rankscope.errors import DataError
+from rankscope.texts.files import read_path
+from rankscope.texts.loading import own_id
+from rankscope.texts.rows import Row, text_at, value_at
+from rankscope.texts.text import SkippedText, Text, TextSet
+
+_MODEL_FIELDS = ("model", "generator")
+_RESPONSE_FIELDS = ("response", "output")
+
+
+def read_responses(path: Path) -> dict[str, TextSet]:
+    """The responses of each model, in the file's order; text alone, without the prompt.
+
+    A row names its model (`model`, or AlpacaEval's `generator`) and holds the response: `response`, `output`, or
+    Arena-Hard's `messages`, of which the last by the assistant counts. Its id is `i`, `uid` or another of the data
+    set's own, else the number among the model's rows. Empty responses, and prompts that were not answered, are skipped
+    with their reason.
+
+    Raises:
+        DataError: a file that cannot be read, a row without model or response, or an id twice for one model.
+    """
+    texts: dict[str, list[Text]] = {}
+    skipped: dict[str, list[SkippedText]] = {}
+    seen: dict[str, set[str]] = {}
+    for where, row in read_path(path):
+        try:
+            model = text_at(row, _first_of(_MODEL_FIELDS, row))
+            text = _response(row)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        ids = seen.setdefault(model, set())
+        name = _id(row, number=len(ids))
+        if name in ids:
+            raise DataError(f"{where}: a second response of {model} to {name!r}: expected one for each prompt")
+        ids.add(name)
+        texts.setdefault(model, [])
+        skipped.setdefault(model, [])
+        if text.strip():
+            texts[model].append(Text(name, text))
+        else:
+            skipped[model].append(SkippedText(name, str(row.get("reason") or "empty")))
+    if not texts:
+        raise DataError(f"{path}: no responses")
+    return {
+        model: TextSet(path.name, f"{path}, responses of {model}", tuple(found), tuple(skipped[model]))
+        for model, found in texts.items()
+    }
+
+
+def _first_of(names: tuple[str, ...], row: Row) -> str:
+    return next((name for name in names if name in row), names[0])
+
+
+def _id(row: Row, number: int) -> str:
+    if isinstance(row.get("i"), (int, str)):
+        return str(row["i"])
+    own = own_id(row)
+    return str(number) if own is None else own
+
+
+def _response(row: Row) -> str:
+    if "messages" not in row:
+        return text_at(row, _first_of(_RESPONSE_FIELDS, row))
+    messages = value_at(row, "messages")
+    turns = [turn for turn in messages if isinstance(turn, Mapping)] if isinstance(messages, list) else []
+    answers: list[Any] = [turn.get("content") for turn in turns if turn.get("role") == "assistant"]
+    if not answers:
+        raise DataError("no message by the assistant")
+    answer = answers[-1]
+    return text_at(answer if isinstance(answer, Mapping) else {"answer": answer}, "answer")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from rankscope.statistics import correlation
+from rankscope.studies.associations import correlation_sentences, correlations
+
+TABLE = pl.DataFrame(
+    {
+        "accuracy": [0.2, 0.3, 0.5, 0.4, 0.7, None],
+        "loss": [5.0, 4.0, 3.5, 3.6, 2.0, 1.0],
+        "width": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "same": [1.0] * 6,
+    }
+)
+
+
+def test_each_method_over_the_rows_that_have_both() -> None:
+    found = correlations(TABLE, ("loss", "same", "absent", "accuracy"), "accuracy")
+    assert found["metric"].to_list() == ["loss"] * 3
+    five = TABLE.drop_nulls()
+    for row in found.rows(named=True):
+        direct = correlation(five["loss"].to_numpy(), five["accuracy"].to_numpy(), row["method"])
+        assert (row["value"], row["low"], row["models"]) == (direct.value, direct.low, 5)
+
+
+def test_what_the_controls_explain_is_left_out() -> None:
+    table = TABLE.with_columns(width=pl.col("loss"))
+    assert correlations(table, ("loss",), "accuracy", ("width",)).is_empty()
+
+
+def test_few_models_say_so() -> None:
+    few = correlations(TABLE.head(3), ("loss",), "accuracy")
+    (said,) = correlation_sentences(few, 3)
+    assert "over 3 models: loss -1.00" in said
+    assert "Fewer than five models" in said
+    (none,) = correlation_sentences(correlations(TABLE.head(2), ("loss",), "accuracy"), 2)
+    assert none == "With 2 models there is no correlation to speak of: at least 3 are needed."
+    many = correlations(TABLE, ("loss",), "accuracy")
+    (said,) = correlation_sentences(many, 5)
+    assert "Fewer" not in said
+    assert said.count(" to ") == 1
+
+
+def test_the_target_itself_is_no_metric() -> None:
+    with pytest.raises(StopIteration):
+        next(correlations(TABLE, ("accuracy",), "accuracy").iter_rows())

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from rankscope.errors import UnknownNameError
+from rankscope.studies import STUDIES, printed, printed_tables
+
+
+def test_printed_values_are_found_by_hub_id_and_data() -> None:
+    assert printed("diff_erank.table6", "facebook/opt-1.3b", "wikipedia", "diff_erank") == 136.20
+    assert printed("diff_erank.table1", "facebook/opt-13b", "piqa", "accuracy") == 0.767
+    assert printed("mnn.table10", "cerebras/Cerebras-GPT-111M", "dolly-15k", "matrix_nuclear_norm") == 0.6207
+    assert printed("mnn.table13", "cerebras/Cerebras-GPT-13B", "1024") == 0.5028
+    assert printed("diff_erank.table7", "apple/OpenELM-3B", "diff_erank") == 119.40
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("facebook/opt-350m", ("wikipedia", "diff_erank")),  # not in the table
+        ("cerebras/Cerebras-GPT-1.3B", ("wikipedia", "diff_erank")),  # the same label in another family
+        ("facebook/opt-1.3b@revision", ("wikipedia", "diff_erank")),  # other weights
+        ("facebook/opt-1.3b", ("stdlib-docs", "diff_erank")),
+        ("pico-1m", ("wikipedia", "diff_erank")),
+    ],
+)
+def test_nothing_is_printed_for_another_model_or_other_data(model: str, path: tuple[str, ...]) -> None:
+    assert printed("diff_erank.table6", model, *path) is None
+
+
+def test_an_unknown_table_has_close_matches() -> None:
+    with pytest.raises(UnknownNameError, match="diff_erank.table6"):
+        printed("diff_erank.table66", "facebook/opt-1.3b")
+
+
+def test_every_study_lists_what_its_tables_print() -> None:
+    for study in STUDIES.values():
+        assert printed_tables(study.published).height > 0, study.name
+    tidy = printed_tables(("diff_erank.table10", "mnn.table10"))
+    stage = tidy.filter(pl.col("model") == "overfitting", pl.col("column") == "loss").row(0, named=True)
+    assert (stage["value"], stage["source"], stage["table"]) == (4.663, "arXiv 2401.17139", "table10")

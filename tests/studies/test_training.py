@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from rankscope.settings import Settings, StudyOptions
+from rankscope.studies import conduct
+from rankscope.studies.training import checkpoints_of, step_of
+from tiny import SENTENCES, save_tiny
+
+
+def test_pico_stands_for_its_checkpoints() -> None:
+    assert checkpoints_of("pico")[0] == "pico@step-0"
+    assert [step_of(name) for name in checkpoints_of("pico")] == [0, 128, 256, 512, 1024, 2048, 2560]
+    assert checkpoints_of("EleutherAI/pythia-70m@step1000") == ("EleutherAI/pythia-70m@step1000",)
+    assert step_of("EleutherAI/pythia-70m@step1000") == 1000
+    assert step_of("EleutherAI/pythia-70m") is None
+
+
+def test_a_trainers_folder_stands_for_its_checkpoints_in_order(tmp_path: Path) -> None:
+    for seed, step in enumerate((5, 10, 100)):
+        folder = save_tiny(tmp_path / f"checkpoint-{step}", seed=seed)
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    assert checkpoints_of(str(tmp_path)) == tuple(f"{tmp_path}@checkpoint-{step}" for step in (5, 10, 100))
+    data = tmp_path / "texts.jsonl"
+    data.write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES))
+    options = StudyOptions((str(tmp_path),), (str(data),))
+    one = conduct("training", options, output=tmp_path / "study", settings=Settings(field="text"))
+    rows = one.findings.table
+    assert rows["step"].to_list() == [5, 10, 100]
+    best = rows.filter(pl.col("stage") == "best loss")
+    assert best["loss"].item() == rows["loss"].min()
+    assert "accuracy" not in rows.columns
