@@ -26,10 +26,16 @@ MAY_IMPORT = {
 }
 
 
+DISPLAY = "_repr_html_"  # what a notebook shows is the one thing that may come from above
+
+
 def imports(file: Path) -> set[str]:
-    """The floors that a file imports, at whatever depth in its code."""
+    """The floors that a file imports, at whatever depth in its code, how a notebook shows its objects left out."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    tree = ast.parse(file.read_text())
+    shown = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == DISPLAY]
+    left_out = {id(node) for function in shown for node in ast.walk(function)}
+    for node in (node for node in ast.walk(tree) if id(node) not in left_out):
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import METRICS, OPTIONAL_METRICS, measure
+from rankscope.metrics import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum, spectrum
 from rankscope.settings import METRIC_NAMES
 
 
@@ -20,6 +20,18 @@ def test_equals_each_metric_alone() -> None:
 def test_computes_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.linalg, "eigvalsh", lambda _: pytest.fail("decomposed for nothing"))
     assert set(measure(torch.randn(5, 4), ["matrix_nuclear_norm"])) == {"matrix_nuclear_norm"}
+
+
+def test_the_spectrum_comes_along_from_the_same_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = torch.randn(9, 6)
+    alone = spectrum(hidden).eigenvalues
+    decompose, calls = torch.linalg.eigvalsh, []
+    monkeypatch.setattr(torch.linalg, "eigvalsh", lambda gram: calls.append(1) or decompose(gram))
+    numbers, one = measure_with_spectrum(hidden)
+    assert calls == [1]
+    assert torch.equal(one.eigenvalues, alone)
+    assert numbers["stable_rank"] == pytest.approx(1 / float(alone[0]))
+    assert measure_with_spectrum(hidden, ["matrix_nuclear_norm"])[1] is None
 
 
 def test_settings_know_the_same_names() -> None:

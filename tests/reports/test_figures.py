@@ -11,7 +11,7 @@ import pytest
 
 from rankscope.errors import MissingExtraError, StorageError, UnknownNameError
 from rankscope.reports import FORMATS, PALETTE, save_figure, theme, themed
-from rankscope.reports.figures import import_altair, import_vl_convert, inline_json, script_bundle
+from rankscope.reports.figures import import_altair, inline_json, script_bundle
 
 HOSTILE = "</script><!--<img src=x onerror=alert(1)>\u2028"
 
@@ -73,4 +73,13 @@ def test_clear_errors(chart: alt.Chart, tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(MissingExtraError, match=r"pip install 'rankscope\[charts\]'"):
         import_altair()
     with pytest.raises(MissingExtraError, match=r"vl-convert-python is not installed"):
-        import_vl_convert()
+        script_bundle()
+
+
+def test_words_are_drawn(chart: alt.Chart, tmp_path: Path) -> None:
+    """A list of fonts that a renderer cannot parse draws no letter at all."""
+    files = [
+        save_figure(chart.properties(title=title), tmp_path / name, ("png",))[0].read_bytes()
+        for name, title in (("one", "pppppp"), ("other", "bbbbbb"))
+    ]
+    assert files[0] != files[1]

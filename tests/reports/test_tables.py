@@ -137,8 +137,8 @@ def test_html_holds_text_and_values_to_sort_by() -> None:
     cells = Cells()
     cells.feed(to_html(TABLE))
     assert set(cells.tags) == {"table", "caption", "thead", "tbody", "tr", "th", "td", "button", "span"}
-    assert cells.tags.count("button") == len(TABLE.columns)
+    assert cells.tags.count("button") == len(TABLE.columns) - 1  # a bar has no heading to press
     assert HOSTILE in cells.texts
     assert cells.sorted_by[:4] == ["one", "1234", "-26.7312345678901", "-27.98"]
     assert cells.sorted_by[-7:-5] == ["12.0", ""]
-    assert TABLE._repr_html_() == to_html(TABLE)
+    assert "<button" not in TABLE._repr_html_()

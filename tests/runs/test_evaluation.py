@@ -127,6 +127,31 @@ def test_only_the_metrics_that_were_asked_for(tmp_path: Path, tiny_folder: Path,
     assert losses["reduced_loss"] == pytest.approx(losses["untrained_loss"] - losses["loss"])
 
 
+def test_the_eigenvalues_of_the_first_texts_are_kept(tmp_path: Path, tiny_folder: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(["x", *SENTENCES, *SENTENCES[:3]]))
+    run = rs.evaluate(str(tiny_folder), str(path), output=tmp_path / "run", layers="1,last")
+    spectra = run.spectra()
+    assert "eigenvalues" not in run.measurements().columns
+    assert spectra["text_index"].unique().sort().to_list() == list(range(1, 8))
+    assert spectra.select("layer", "role").unique().height == 4
+    keys = ["model", "dataset", "text_index", "layer", "role", "seed"]
+    of_texts = spectra.group_by(keys, maintain_order=True).agg("eigenvalue", "index", pl.first("n_tokens"))
+    joined = of_texts.join(run.measurements(), on=keys, nulls_equal=True)
+    assert joined.height == of_texts.height == 7 * 4
+    for row in joined.rows(named=True):
+        values = row["eigenvalue"]
+        assert row["index"] == list(range(1, len(values) + 1))
+        assert len(values) <= min(row["n_tokens"] - 1, 32)
+        assert values == sorted(values, reverse=True)
+        assert sum(values) == pytest.approx(1, abs=1e-5)
+        assert -sum(value * math.log(value) for value in values) == pytest.approx(row["matrix_entropy"], abs=1e-5)
+    cached = rs.evaluate(str(tiny_folder), str(path), output=tmp_path / "again", layers="1,last")
+    assert_frame_equal(cached.spectra(), spectra, check_exact=True)
+    losses = rs.evaluate(str(tiny_folder), str(path), output=tmp_path / "losses", metrics="loss")
+    assert losses.spectra().is_empty()
+
+
 def test_texts_longer_than_the_models_positions_are_cut(tmp_path: Path, data: str) -> None:
     folder = save_tiny(tmp_path / "gpt2", "gpt2")
     path = tmp_path / "long.txt"
@@ -257,6 +282,7 @@ def test_a_killed_run_goes_on_where_it_was(
     whole = rs.evaluate(str(tiny_folder), data, **(arguments | {"output": str(tmp_path / "whole")}))
     assert before < set(written)
     assert_frame_equal(run.measurements(), whole.measurements(), check_exact=True)
+    assert_frame_equal(run.spectra(), whole.spectra(), check_exact=True)
     assert (run.path / "summary.json").read_text() == (whole.path / "summary.json").read_text()
 
 

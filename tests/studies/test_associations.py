@@ -43,6 +43,13 @@ def test_few_models_say_so() -> None:
     assert said.count(" to ") == 1
 
 
+def test_what_is_held_fixed_is_said() -> None:
+    rows = [correlations(TABLE, ("loss",), "accuracy", controls) for controls in ((), ("width",))]
+    plain, partial = correlation_sentences(pl.concat(rows), 5)
+    assert "held fixed" not in plain
+    assert "with width held fixed over 5 models: loss" in partial
+
+
 def test_the_target_itself_is_no_metric() -> None:
     with pytest.raises(StopIteration):
         next(correlations(TABLE, ("accuracy",), "accuracy").iter_rows())

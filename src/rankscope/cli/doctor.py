@@ -47,7 +47,7 @@ def _devices() -> list[tuple[str, str]]:
 
 
 def _optional_parts() -> list[tuple[str, str]]:
-    parts = {"sentencepiece": "tokenizers", "tiktoken": "tokenizers"}
+    parts = {"sentencepiece": "tokenizers", "tiktoken": "tokenizers", "altair": "charts", "vl_convert": "charts"}
     return [
         (module, "installed" if importlib.util.find_spec(module) else f"missing: pip install 'rankscope[{extra}]'")
         for module, extra in parts.items()

@@ -16,6 +16,7 @@ from rankscope.cli.demo import demo
 from rankscope.cli.doctor import doctor
 from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
+from rankscope.cli.report import report
 from rankscope.cli.study import study
 from rankscope.errors import RankscopeError, SettingsError
 
@@ -40,6 +41,7 @@ def build_app() -> App:
     app.command(demo, help_epilogue="")
     app.command(evaluate, help_epilogue="")
     app.command(study, help_epilogue="")
+    app.command(report, help_epilogue="")
     app.command(listing, name="list", help_epilogue="")
     app.command(doctor, help_epilogue="")
     return app

@@ -11,9 +11,9 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure
+from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
-from rankscope.metrics.nulls import noise_value
+from rankscope.metrics.nulls import noise_spectrum, noise_value
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
+    "measure_with_spectrum",
+    "noise_spectrum",
     "noise_value",
     "normalized_matrix_entropy",
     "nuclear_norm",

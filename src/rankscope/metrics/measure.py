@@ -16,7 +16,7 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
-from rankscope.metrics.spectrum import spectrum_of_unit_rows, unit_rows
+from rankscope.metrics.spectrum import Spectrum, spectrum_of_unit_rows, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,10 +47,17 @@ def measure(hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = M
     Raises:
         RepresentationError: one token, equal rows, a row at the mean, NaN or infinity.
     """
+    return measure_with_spectrum(hidden, metrics)[0]
+
+
+def measure_with_spectrum(
+    hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS
+) -> tuple[dict[str, Float[Tensor, ""]], Spectrum | None]:
+    """As `measure`, with the spectrum that the metrics came from; None where none of them needs one."""
     rows = unit_rows(hidden)
     numbers = {name: of_rows(rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in metrics}
     wanted = {name: of_spectrum for name, of_spectrum in _OF_SPECTRUM.items() if name in metrics}
-    if wanted:
-        one = spectrum_of_unit_rows(rows)
-        numbers |= {name: of_spectrum(one) for name, of_spectrum in wanted.items()}
-    return numbers
+    if not wanted:
+        return numbers, None
+    one = spectrum_of_unit_rows(rows)
+    return numbers | {name: of_spectrum(one) for name, of_spectrum in wanted.items()}, one

@@ -14,6 +14,8 @@ import math
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from rankscope.errors import SettingsError, UnknownNameError
 
@@ -35,9 +37,46 @@ def noise_value(metric: str, tokens: int, hidden_size: int) -> float:
     """
     if metric not in _NULLS:
         raise UnknownNameError("metric with a null", metric, _NULLS)
+    _check_shape(tokens, hidden_size)
+    return _NULLS[metric](tokens, hidden_size)
+
+
+def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
+    """The eigenvalues of isotropic noise of shape (tokens, hidden size): min(N - 1, d) of them, descending, of sum 1.
+
+    The i-th is the quantile at 1 - (i - 1/2) / m of Marchenko and Pastur's law of ratio m / n.
+
+    Args:
+        tokens: N, at least 3.
+        hidden_size: d, at least 2.
+
+    Raises:
+        SettingsError: a shape that noise has no spectrum for.
+    """
+    _check_shape(tokens, hidden_size)
+    m, n = _sides(tokens, hidden_size)
+    x, weight = _marchenko_pastur(m / n)  # x falls from its upper edge, so the cumulated weight is that above x
+    above = (weight.cumsum(0) - weight / 2) / weight.sum()
+    wanted = (torch.arange(m, dtype=torch.float64) + 0.5) / m
+    right = torch.searchsorted(above, wanted).clamp(1, len(x) - 1)
+    share = ((wanted - above[right - 1]) / (above[right] - above[right - 1])).clamp(0, 1)
+    values = x[right - 1] + share * (x[right] - x[right - 1])
+    return values / values.sum()
+
+
+def _check_shape(tokens: int, hidden_size: int) -> None:
     if tokens < 3 or hidden_size < 2:
         raise SettingsError(f"noise needs at least 3 tokens of 2 dimensions, got {tokens} of {hidden_size}")
-    return _NULLS[metric](tokens, hidden_size)
+
+
+def _marchenko_pastur(ratio: float) -> tuple[Float[Tensor, " points"], Float[Tensor, " points"]]:
+    """Points x of mean 1, descending, and their weights in the law of ratio c = m / n.
+
+    With x = 1 + c + 2 sqrt(c) cos t the density's edges vanish from the integrand, sin^2 t / x.
+    """
+    angle = (torch.arange(_POINTS, dtype=torch.float64) + 0.5) * (math.pi / _POINTS)
+    x = (1 + ratio + 2 * math.sqrt(ratio) * angle.cos()).clamp_min(1e-12)
+    return x, 2 / _POINTS * angle.sin().square() / x
 
 
 def _sides(tokens: int, hidden_size: int) -> tuple[int, int]:
@@ -73,16 +112,10 @@ def _stable_rank(tokens: int, hidden_size: int) -> float:
 
 
 def _nuclear_norm(tokens: int, hidden_size: int) -> float:
-    """sqrt(N / m) m E[sqrt x], x of mean 1 after Marchenko and Pastur with ratio c = m / n.
-
-    With x = 1 + c + 2 sqrt(c) cos t the density's edges vanish from the integrand.
-    """
+    """sqrt(N / m) m E[sqrt x], x of mean 1 after Marchenko and Pastur with ratio c = m / n."""
     m, n = _sides(tokens, hidden_size)
-    ratio = m / n
-    angle = (torch.arange(_POINTS, dtype=torch.float64) + 0.5) * (math.pi / _POINTS)
-    x = (1 + ratio + 2 * math.sqrt(ratio) * angle.cos()).clamp_min(1e-12)
-    mean_root = float((2 / math.pi) * (angle.sin().square() / x.sqrt()).mean() * math.pi)
-    return math.sqrt(tokens * m) * mean_root
+    x, weight = _marchenko_pastur(m / n)
+    return math.sqrt(tokens * m) * float((weight * x.sqrt()).sum())
 
 
 def _matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:

@@ -25,8 +25,24 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#8
 """Eight colours that people with any colour vision tell apart (Okabe & Ito 2008, https://jfly.uni-koeln.de/color/);
 grey in place of black, which the dark would swallow, and yellow, which paper would, last."""
 
-_FONT = "Source Sans 3, Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+_PALETTE_IN_THE_DARK = ("#4BA3E3", *PALETTE[1:5], "#F0E442", "#B0B0B0", "#56B4E9")
+_FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+WIDTH = 460
+"""Of a chart's inside in pixels, where nothing else gives it one."""
+
 _PIXELS_PER_POINT = 2.0
+
+
+def import_extra(module: str, package: str) -> ModuleType:
+    """A module that comes with the extra `charts`, or an error that says so.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError("charts", package) from None
 
 
 def import_altair() -> ModuleType:
@@ -35,16 +51,7 @@ def import_altair() -> ModuleType:
     Raises:
         MissingExtraError: altair is not installed.
     """
-    return _import("altair", "altair")
-
-
-def import_vl_convert() -> ModuleType:
-    """The renderer of figures, or an error that names the extra it comes with.
-
-    Raises:
-        MissingExtraError: vl-convert is not installed.
-    """
-    return _import("vl_convert", "vl-convert-python")
+    return import_extra("altair", "altair")
 
 
 def require_charts() -> None:
@@ -54,7 +61,7 @@ def require_charts() -> None:
         MissingExtraError: altair or vl-convert is not installed.
     """
     import_altair()
-    import_vl_convert()
+    import_extra("vl_convert", "vl-convert-python")
 
 
 def theme(*, dark: bool = False) -> dict[str, Any]:
@@ -72,6 +79,7 @@ def theme(*, dark: bool = False) -> dict[str, Any]:
         "legend": {
             "labelColor": ink, "titleColor": quiet, "labelFontSize": 11, "titleFontSize": 11,
             "titleFontWeight": "normal", "orient": "bottom", "columns": 3, "labelLimit": 260, "symbolLimit": 40,
+            "symbolSize": 60, "symbolOpacity": 1,
         },
         "header": {
             "labelColor": ink, "titleColor": quiet, "labelFontSize": 11, "titleFontWeight": "normal", "labelLimit": 220,
@@ -84,8 +92,8 @@ def theme(*, dark: bool = False) -> dict[str, Any]:
         "rule": {"color": quiet},
         "line": {"strokeWidth": 1.8},
         "point": {"size": 45, "filled": True},
-        "view": {"stroke": None, "continuousWidth": 460, "continuousHeight": 260, "discreteHeight": {"step": 22}},
-        "range": {"category": list(PALETTE), "ramp": {"scheme": "viridis"}},
+        "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": 260, "discreteHeight": {"step": 22}},
+        "range": {"category": list(_PALETTE_IN_THE_DARK if dark else PALETTE), "ramp": {"scheme": "viridis"}},
     }  # fmt: skip
 
 
@@ -144,19 +152,12 @@ def script_bundle() -> str:
     Raises:
         MissingExtraError: vl-convert is not installed.
     """
-    bundle: str = import_vl_convert().javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    bundle: str = import_extra("vl_convert", "vl-convert-python").javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", "<\\/script")
 
 
-def _import(module: str, package: str) -> ModuleType:
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingExtraError("charts", package) from None
-
-
 def _rendered(specification: dict[str, Any], name: Format) -> str | bytes:
-    converter = import_vl_convert()
+    converter = import_extra("vl_convert", "vl-convert-python")
     content: str | bytes
     if name == "svg":
         content = converter.vegalite_to_svg(specification)

@@ -69,7 +69,7 @@ class Table:
     caption: str = ""
 
     def _repr_html_(self) -> str:
-        return to_html(self)
+        return to_html(self, sortable=False)
 
 
 def to_terminal(table: Table, *, compact: bool = False) -> rich.table.Table:
@@ -127,17 +127,13 @@ def to_csv(table: Table) -> str:
     return stream.getvalue()
 
 
-def to_html(table: Table) -> str:
-    """A `<table>` whose headings are buttons: the page's script sorts by `data-value` and keeps `aria-sort`."""
-    parts = ['<table class="sortable">']
+def to_html(table: Table, *, sortable: bool = True) -> str:
+    """A `<table>`; sortable, its headings are buttons: the page's script sorts by `data-value`, keeps `aria-sort`."""
+    parts = ['<table class="sortable">' if sortable else "<table>"]
     if table.caption:
         parts.append(f"<caption>{html.escape(table.caption)}</caption>")
     parts.append("<thead><tr>")
-    parts += [
-        f'<th scope="col" class="{column.align}" aria-sort="none">'
-        f'<button type="button">{html.escape(column.heading)}</button></th>'
-        for column in table.columns
-    ]
+    parts += [_html_heading(column, sortable=sortable) for column in table.columns]
     parts.append("</tr></thead>\n<tbody>")
     for row in table.rows:
         cells = "".join(_html_cell(column, row, table.rows, place) for place, column in enumerate(table.columns))
@@ -220,10 +216,10 @@ def _written(column: Column, row: Row, value: object) -> str:
 
 def _format(column: Column, row: Row, value: float) -> str:
     if column.percent:
-        return f".{column.digits or 0}%"
+        return f"z.{column.digits or 0}%"
     if column.significant is not None:
         return f".{column.significant}g"
-    return "," if isinstance(value, int) else f".{_decimals(column, row)}f"
+    return "," if isinstance(value, int) else f"z.{_decimals(column, row)}f"  # z: no negative zero
 
 
 def _decimals(column: Column, row: Row) -> int:
@@ -252,6 +248,13 @@ def _markdown(text: str) -> str:
 
 def _latex_cell(column: Column, text: str) -> str:
     return to_latex_text(text) if column.align == "left" else _MINUS.sub("$-$", to_latex_text(text))
+
+
+def _html_heading(column: Column, *, sortable: bool) -> str:
+    heading = html.escape(column.heading)
+    if not sortable or not heading:
+        return f'<th scope="col" class="{column.align}">{heading}</th>'
+    return f'<th scope="col" class="{column.align}" aria-sort="none"><button type="button">{heading}</button></th>'
 
 
 def _html_cell(column: Column, row: Row, rows: Sequence[Row], place: int) -> str:

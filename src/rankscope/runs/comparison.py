@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +68,23 @@ class Comparison:
     differences: tuple[Difference, ...]
     notes: tuple[Note, ...]
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the table of differences."""
+        from rankscope.reports import differences_table
+
+        return differences_table(self.differences)._repr_html_()
+
     def frame(self) -> pl.DataFrame:
         """One row for each difference."""
         return pl.DataFrame(list(self.differences))
 
 
-def compare(*runs: Run | Path | str) -> Comparison:
+def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> Comparison:
     """Compares every model of the runs with the first one, data set by data set and layer by layer.
+
+    Args:
+        runs: finished runs, or their folders.
+        layers: only these; all that models share if left out.
 
     Raises:
         RunFolderError: a folder that is no finished run.
@@ -82,7 +92,7 @@ def compare(*runs: Run | Path | str) -> Comparison:
     """
     opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
     rows = [row for run in opened for row in run.summary_rows()]
-    tables = [table for run in opened for table in _tables(run)]
+    tables = [table for run in opened for table in _tables(run) if layers is None or table.layer in layers]
     models = list(dict.fromkeys(table.model for table in tables))
     if len(models) < 2:
         raise SettingsError(f"a comparison needs at least two models, got {len(models)}: give several runs")
@@ -114,7 +124,7 @@ class _Table:
 
 def _tables(run: Run) -> list[_Table]:
     data = {entry["name"]: entry["fingerprint"] for entry in run.manifest()["identity"]["data"]}
-    groups = run.measurements().group_by("model", "dataset", "layer", maintain_order=True)
+    groups = run.measurements(ratios=False).group_by("model", "dataset", "layer", maintain_order=True)
     return [
         _Table(str(model), str(dataset), data[dataset], str(layer), rows) for (model, dataset, layer), rows in groups
     ]

@@ -99,7 +99,9 @@ def evaluate_each(
     with ExitStack() as stack:
         opened = [
             _Opened(
-                job, *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)), _session(job)
+                job,
+                *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)),
+                _session(job) | {"data": [data] if isinstance(data, str) else list(data)},
             )
             for job, (output, _) in zip(jobs, conditions, strict=True)
         ]

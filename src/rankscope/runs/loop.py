@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
-from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure
+from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure_with_spectrum
 from rankscope.models import Batch, forward
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rankscope.runs.store import Row, RunFolder
 
 _SEEDS_OF_A_TWIN = 1 << 32
+TEXTS_WITH_SPECTRA = 8
+"""The eigenvalues of the first so many texts are kept, for pictures; all others are reduced to their metrics."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
     try:
         if unit.drop_tokens is not None:
             hidden = drop_tokens(hidden, unit.drop_tokens)
-        numbers = measure(hidden, names)
+        numbers, spectrum = measure_with_spectrum(hidden, names)
     except RepresentationError as error:
         if error.fault == "not finite":
             raise LayerError(f"{unit.model}, layer {layer}, text {text.id!r}: {error}") from error
@@ -114,8 +116,10 @@ def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
         return {"status": "skipped", "reason": error.fault}
     # One transfer from the device for all of them.
     values = torch.stack([numbers[name] for name in names]).tolist() if names else []
-    shape = {"n_tokens": hidden.shape[0], "hidden_size": hidden.shape[1]}
-    return {"status": "ok", **shape, **dict(zip(names, values, strict=True))}
+    found: Row = {"status": "ok", "n_tokens": hidden.shape[0], "hidden_size": hidden.shape[1]}
+    if spectrum is not None and text.index < TEXTS_WITH_SPECTRA:
+        found["eigenvalues"] = spectrum.positive[spectrum.positive > 0].tolist()
+    return found | dict(zip(names, values, strict=True))
 
 
 def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int) -> Row:

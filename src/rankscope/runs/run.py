@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,16 @@ class Run:
 
     path: Path
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the headline table, or why there is none yet."""
+        from rankscope.reports import headline_table
+
+        try:
+            rows = self.summary_rows()
+        except RunFolderError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+        return headline_table(rows)._repr_html_()
+
     def summary(self) -> pl.DataFrame:
         """One row for each model x data set x layer."""
         return pl.DataFrame(self.summary_rows(), infer_schema_length=None)
@@ -36,15 +47,30 @@ class Run:
 
     def notes(self) -> list[Note]:
         """What is known to mislead and shows in this run's numbers."""
-        return [Note(**(note | {"rows": tuple(note["rows"])})) for note in self._summary()["notes"]]
+        return [Note(**(note | {"rows": tuple(note["rows"])})) for note in self._summary().get("notes", [])]
 
-    def measurements(self) -> pl.DataFrame:
+    def measurements(self, *, ratios: bool = True) -> pl.DataFrame:
         """One row for each text x layer x role x seed, also of a run that is not finished.
 
-        Each metric is followed by its ratio to isotropic noise of the same shape, `<metric>_over_noise`.
+        Args:
+            ratios: add each metric's ratio to isotropic noise of the same shape, `<metric>_over_noise`.
         """
-        rows = read_measurements(self.path)
-        return rows.with_columns([over_noise(rows, metric) for metric in METRICS])
+        rows = read_measurements(self.path).drop("eigenvalues")
+        return rows.with_columns([over_noise(rows, metric) for metric in METRICS]) if ratios else rows
+
+    def spectra(self) -> pl.DataFrame:
+        """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.
+
+        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, of sum 1. No rows where
+        no metric needed a spectrum, and for folders that were made before eigenvalues were kept.
+        """
+        keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
+        rows = read_measurements(self.path).select(*keys, "eigenvalues").drop_nulls("eigenvalues")
+        return (
+            rows.with_columns(index=pl.int_ranges(1, pl.col("eigenvalues").list.len() + 1))
+            .explode("index", "eigenvalues")
+            .rename({"eigenvalues": "eigenvalue"})
+        )
 
     def manifest(self) -> dict[str, Any]:
         """What was asked for, on which versions."""
@@ -61,5 +87,10 @@ class Run:
         file = self.path / SUMMARY
         if not file.is_file():
             raise RunFolderError(f"the run in {self.path} is not finished: give its command again to go on")
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunFolderError(f"{file} is not JSON: {error}") from error
+        if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
+            raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
         return content

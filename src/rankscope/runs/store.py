@@ -27,9 +27,9 @@ from rankscope.settings import METRIC_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Row = dict[str, str | int | float | None]
+Row = dict[str, str | int | float | list[float] | None]
 
-SCHEMA: dict[str, type[pl.DataType]] = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "model": pl.String,
     "dataset": pl.String,
     "text_index": pl.Int64,
@@ -42,8 +42,9 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "status": pl.String,
     "reason": pl.String,
     **dict.fromkeys(METRIC_NAMES, pl.Float64),
+    "eigenvalues": pl.List(pl.Float32),
 }
-"""The columns of measurements, in order."""
+"""The columns of measurements, in order; eigenvalues of a few texts only."""
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
@@ -90,7 +91,7 @@ class RunFolder:
         """Joins a unit's batches into one file, in the order of texts and layers."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
         depth = pl.col("layer").replace_strict(list(layers), range(len(layers)), return_dtype=pl.Int64)
-        frame = pl.concat([pl.read_parquet(part) for part in parts]) if parts else pl.DataFrame(schema=SCHEMA)
+        frame = _joined(parts)
         write_whole(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
@@ -145,7 +146,12 @@ def read_measurements(path: Path) -> pl.DataFrame:
     parts = sorted(
         part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
     )
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, [*finished, *parts])])
+    try:
+        return _joined([*finished, *parts])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunFolderError(
+            f"the measurements in {path} cannot be read: {str(error).splitlines()[0]}. Restore them, or repeat the run"
+        ) from error
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -164,6 +170,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != _SCHEMA_VERSION:
         raise RunFolderError(f"{file} is not a manifest of schema {_SCHEMA_VERSION}: made by another version?")
     return manifest
+
+
+def _joined(files: list[Path]) -> pl.DataFrame:
+    """All rows; files from before a column was kept have None there."""
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, files)], how="diagonal")
 
 
 def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:

@@ -34,22 +34,23 @@ def correlations(
 
 
 def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
-    """Spearman's correlations in a sentence, with a warning below five models."""
-    spearman = found.filter(pl.col("method") == "spearman", pl.col("given").is_null())
+    """Spearman's correlations in a sentence, and those with the controls held fixed in another."""
+    spearman = found.filter(pl.col("method") == "spearman")
     if spearman.is_empty():
         yield f"With {models} models there is no correlation to speak of: at least {_FEWEST} are needed."
-        return
-    parts = [
-        f"{named(row['metric'])} {row['value']:+.2f}"
-        + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
-        for row in spearman.rows(named=True)
-    ]
-    number = spearman["models"].to_list()[0]
-    few = spearman["low"].null_count() > 0
-    yield (
-        f"Spearman's correlation with {named(spearman['target'][0])} over {number} models: {', '.join(parts)}."
-        + (" Fewer than five models: no interval can be given, and nothing concluded." if few else "")
-    )
+    for (given,), rows in spearman.group_by("given", maintain_order=True):
+        parts = [
+            f"{named(row['metric'])} {row['value']:+.2f}"
+            + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
+            for row in rows.rows(named=True)
+        ]
+        number, few = rows["models"].to_list()[0], rows["low"].null_count() > 0
+        held = f" with {named(str(given))} held fixed" if given else ""
+        yield (
+            f"Spearman's correlation with {named(rows['target'].to_list()[0])}{held} over {number} models: "
+            f"{', '.join(parts)}."
+            + (" Fewer than five models: no interval can be given, and nothing concluded." if few else "")
+        )
 
 
 _SCHEMA = {

@@ -20,6 +20,7 @@ from rankscope.settings import changed
 from rankscope.statistics import Note
 from rankscope.studies.associations import correlation_sentences, correlations
 from rankscope.studies.measuring import distinct_notes, folder_name, with_tokens_per_text
+from rankscope.studies.sentences import short
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.texts import TextSet, read_leaderboard, read_responses
 
@@ -59,7 +60,10 @@ def conduct(request: Request) -> Findings:
     sentences.append(f"{len(chosen)} responders on {len(number.texts)} prompts that all of them answered.")
     for correlated in more.values():
         for (by,), rows_of in correlated.group_by("judge", maintain_order=True):
-            sentences += [f"Judged by {by}: {text}" for text in correlation_sentences(rows_of, len(chosen))]
+            sentences += [
+                f"Judged by {by if by == ITSELF else short(str(by))}: {text}"
+                for text in correlation_sentences(rows_of, len(chosen))
+            ]
     return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), distinct_notes([notes]), more)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from rankscope.models import parse_model_reference
+
 NAMES = {
     "effective_rank": "eRank",
     "effective_rank_untrained": "untrained eRank",
@@ -21,6 +23,7 @@ NAMES = {
     "accuracy": "accuracy",
     "parameters": "parameters",
     "hidden_size": "hidden size",
+    "log_hidden_size": "hidden size",
     "tokens_per_text": "length",
 }
 """What metrics are called in a sentence."""
@@ -52,6 +55,11 @@ def over_sizes(table: pl.DataFrame) -> Iterator[str]:
 
 def _has(row: dict[str, object]) -> bool:
     return row.get("reduced_loss") is not None
+
+
+def short(model: str) -> str:
+    """A model reference's short name."""
+    return parse_model_reference(model).label
 
 
 def named(metric: str) -> str:

@@ -1,0 +1,59 @@
+"""`rankscope report`: a page, tables and figures of finished runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def report(
+    runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
+    /,
+    *,
+    output: Path | None = None,
+    tables: Path | None = None,
+    figures: Path | None = None,
+    model_card: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Make a page that needs no network, tables and figures of finished runs.
+
+    Several runs, or several models in one, are compared; checkpoints of one model are shown through its training.
+    Without options all tables are printed.
+
+    For example:
+
+        rankscope report runs/mine --output report.html --tables paper/tables --figures paper/figures
+
+    Args:
+        runs: Folders of finished runs.
+        output: The page, one HTML file.
+        tables: A folder for every table as Markdown, LaTeX (booktabs) and CSV.
+        figures: A folder for every figure as SVG, PNG and PDF.
+        model_card: Print a snippet for the model's card on the hub: metadata with results, and a paragraph.
+    """
+    from rich.console import Console
+
+    from rankscope.reports import build_report, model_card_of, print_notes, print_table, save_figures, save_page
+    from rankscope.reports import save_tables as write_tables
+    from rankscope.runs import Run
+
+    if model_card:
+        print("\n".join(model_card_of(Run(run)) for run in runs), end="")
+    if model_card and not (output or tables or figures):
+        return
+    with Console(stderr=True).status("reading runs, comparing models, drawing"):
+        made = build_report(*runs)
+        written = [save_page(made, output)] if output else []
+        written += write_tables(made, tables) if tables else []
+        written += save_figures(made, figures) if figures else []
+    for file in written:
+        print(f"wrote {file}", file=sys.stderr)
+    if not written:
+        for part in made.sections:
+            for table in part.tables.values():
+                print(f"\n{part.heading}\n")
+                print_table(table, sys.stdout)
+        print_notes(made.notes, sys.stdout)

@@ -1,0 +1,120 @@
+"""Models beside each other: a metric against size or loss, and differences from the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from rankscope.reports.charts.figure import ROWS, Figure, colour_of_models, counted, figure, inline, spread
+from rankscope.reports.figures import import_altair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.runs import Difference
+
+TITLES = {
+    "effective_rank": "eRank",
+    "diff_erank": "Diff-eRank",
+    "normalized_matrix_entropy": "H/ln d",
+    "matrix_entropy": "matrix entropy",
+    "matrix_nuclear_norm": "MNN",
+    "nuclear_norm": "nuclear norm",
+    "stable_rank": "stable rank",
+    "participation_ratio": "participation ratio",
+    "loss": "loss",
+    "hidden_size": "hidden size",
+}
+"""Metrics as people call them."""
+
+_LABELLED = 12  # more names than these would cover each other
+_ALL_METRICS = 8  # with more models than these, effective rank and loss only
+
+
+def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], metric: str = "diff_erank") -> Figure:
+    """A point for each model: a metric with its interval over hidden size or loss.
+
+    Args:
+        summary: rows of one data set and one layer.
+        beside: what is on the horizontal axis.
+        metric: what is on the vertical axis.
+    """
+    alt = import_altair()
+    keep = ["model", beside, metric, *(name for name in (f"{metric}_low", f"{metric}_high") if name in summary.columns)]
+    rows = summary.select(keep).drop_nulls([beside, metric])
+    names = rows["model"].to_list()
+    colour = colour_of_models(names, legend=len(names) > _LABELLED)
+    unit = "nats per token" if beside == "loss" else "dimensions, logarithmic"
+    if beside == "loss":
+        scale, axis = alt.Scale(zero=False, nice=False, padding=50), alt.Axis(tickCount=6)
+    else:
+        scale, axis = alt.Scale(type="log", nice=False, padding=50), alt.Axis(values=sorted(set(rows[beside])))
+    base = alt.Chart(inline(rows)).encode(
+        x=alt.X(f"{beside}:Q", title=f"{TITLES[beside]} ({unit})", scale=scale, axis=axis),
+        y=alt.Y(f"{metric}:Q", title=f"{TITLES[metric]} (dimensions)", scale=alt.Scale(zero=False, padding=16)),
+        color=colour,
+    )
+    layers = [
+        base.mark_point(size=70, opacity=1).encode(
+            tooltip=[f"{name}:{'N' if name == 'model' else 'Q'}" for name in keep]
+        )
+    ]
+    if f"{metric}_low" in keep:
+        layers.insert(0, base.mark_rule(opacity=0.6).encode(y=f"{metric}_low:Q", y2=f"{metric}_high:Q"))
+    if len(names) <= _LABELLED:
+        layers.append(base.mark_text(align="left", dx=8, dy=-8).encode(text="model:N"))
+    layer = ", ".join(summary["layer"].unique(maintain_order=True))
+    title = f"{TITLES[metric]} against {TITLES[beside]}"
+    caption = (
+        f"At layer {layer}; n = {len(names)} models, {spread(summary['texts'])} texts each. "
+        "Bars are 95 % bootstrap intervals over texts."
+    )
+    return figure(f"{metric}_against_{beside}", title, caption, alt.layer(*layers))
+
+
+def relative_differences(differences: Sequence[Difference]) -> Figure:
+    """Differences from the first model in per cent of its value, with intervals: metrics as rows, models as colours.
+
+    Diff-eRank is left out: a share of a difference, which may be zero, says nothing.
+
+    Args:
+        differences: of one data set and one layer.
+    """
+    alt = import_altair()
+    used = [one for one in differences if one.metric != "diff_erank" and one.reference_value]
+    if len({one.model for one in used}) > _ALL_METRICS:
+        used = [one for one in used if one.metric in ("effective_rank", "loss")]
+    rows = pl.DataFrame(
+        [
+            {
+                "model": one.model,
+                "metric": TITLES.get(one.metric, one.metric),
+                "difference": one.difference / abs(one.reference_value),
+                "low": one.low / abs(one.reference_value),
+                "high": one.high / abs(one.reference_value),
+            }
+            for one in used
+        ]
+    )
+    names = rows["model"].unique(maintain_order=True).to_list()
+    y = alt.Y("metric:N", sort=rows["metric"].unique(maintain_order=True).to_list(), title=None, axis=ROWS)
+    offset = alt.YOffset("model:N", sort=names)
+    base = alt.Chart(inline(rows)).encode(
+        y=y, yOffset=offset, color=colour_of_models(names, absent=[used[0].reference])
+    )
+    zero = alt.Chart(inline(pl.DataFrame({"zero": [0.0]}))).mark_rule(strokeDash=[3, 3]).encode(x="zero:Q")
+    axis = alt.X(
+        "low:Q", title=f"difference from {used[0].reference} (per cent of its value)", axis=alt.Axis(format="+%")
+    )
+    bar = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=axis, x2="high:Q")
+    dot = base.mark_point(size=50, opacity=1).encode(
+        x="difference:Q", tooltip=["model:N", "metric:N", "difference:Q", "low:Q", "high:Q"]
+    )
+    texts = pl.Series([one.texts for one in used])
+    caption = (
+        f"Layer {used[0].layer}, on the texts that both models have: {counted(texts, 'texts')}. "
+        "Bars are 95 % bootstrap intervals of the paired difference."
+    )
+    chart = alt.layer(zero, bar + dot).properties(height=(13 * rows.height if len(names) > 1 else 26 * rows.height) + 8)
+    return figure("differences", f"Differences from {used[0].reference}", caption, chart)

@@ -1,0 +1,66 @@
+"""Do metrics follow size or loss over models? Correlations as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rankscope.errors import SettingsError
+from rankscope.reports.charts.models import TITLES
+from rankscope.reports.tables import Column, Table
+from rankscope.statistics import correlation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.statistics import Correlation, Summary
+    from rankscope.statistics.bootstrap import Numbers
+
+FEWEST_MODELS = 3
+_METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm")
+
+
+def correlations_table(rows: Sequence[Summary]) -> Table:
+    """Spearman and Pearson of each metric with hidden size and loss, and with loss for hidden size held fixed.
+
+    Args:
+        rows: of one data set and one layer, a model each. A correlation that is not defined, of a metric that is
+            the same for all models, shows as absent.
+    """
+    found: list[dict[str, object]] = []
+    for metric in _METRICS:
+        for beside, held in (("hidden_size", None), ("loss", None), ("loss", "hidden_size")):
+            used = [row for row in rows if all(row.get(key) is not None for key in (metric, beside, held or metric))]
+            if len(used) < FEWEST_MODELS + (held is not None) or len({row[held or beside] for row in used}) < 2:
+                continue
+            x, y = _column(used, metric), _column(used, beside)
+            controls = None if held is None else _column(used, held)[:, None]
+            name = TITLES[beside] + (f", {TITLES[held]} held fixed" if held else "")
+            row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": len(used)}
+            for method in ("spearman", "pearson"):
+                if one := _defined(x, y, method, controls):
+                    row |= {method: one.value, f"{method}_low": one.low, f"{method}_high": one.high}
+            found.append(row)
+    columns = (
+        Column("metric", "metric", align="left"),
+        Column("beside", "with", align="left"),
+        Column("spearman", "Spearman", digits=2, aligned=True, sign=True),
+        Column("spearman", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
+        Column("pearson", "Pearson", digits=2, aligned=True, sign=True),
+        Column("pearson", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
+        Column("models", "models"),
+    )
+    return Table(columns, tuple(found), "correlations over models; below five models there is no interval")
+
+
+def _column(rows: Sequence[Summary], key: str) -> Numbers:
+    return np.array([row[key] for row in rows], dtype=np.float64)
+
+
+def _defined(x: Numbers, y: Numbers, method: str, controls: Numbers | None) -> Correlation | None:
+    """None where a metric is constant, given the controls: there is no correlation to show."""
+    try:
+        return correlation(x, y, method, controls=controls)  # type: ignore[arg-type]
+    except SettingsError:
+        return None

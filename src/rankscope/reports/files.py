@@ -1,0 +1,64 @@
+"""A report as files: the page, its tables, its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.errors import StorageError
+from rankscope.reports.figures import Format, save_figure
+from rankscope.reports.html_page import render_page
+from rankscope.reports.tables import to_csv, to_latex, to_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.reports.report import Report
+
+TABLE_FORMATS = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
+
+
+def save_page(report: Report, place: str | Path) -> Path:
+    """Writes a report as one file that needs no network.
+
+    Raises:
+        MissingExtraError: charts are not installed.
+        StorageError: the file could not be written.
+    """
+    return _write(Path(place), render_page(report))
+
+
+def save_tables(report: Report, folder: str | Path) -> list[Path]:
+    """Writes every table of a report as Markdown, LaTeX and CSV.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    return [
+        _write(Path(folder) / f"{name}.{suffix}", written(table))
+        for name, table in report.tables().items()
+        for suffix, written in TABLE_FORMATS.items()
+    ]
+
+
+def save_figures(report: Report, folder: str | Path, formats: Sequence[Format] = ("svg", "png", "pdf")) -> list[Path]:
+    """Writes every figure of a report.
+
+    Raises:
+        MissingExtraError: charts are not installed.
+        StorageError: a file could not be written.
+    """
+    return [
+        file
+        for name, figure in report.figures().items()
+        for file in save_figure(figure.chart, Path(folder) / name, formats)
+    ]
+
+
+def _write(file: Path, text: str) -> Path:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"could not write {file}: {error.strerror or error}") from error
+    return file

@@ -1,0 +1,24 @@
+"""The table that stands for a run, whatever was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankscope.reports.alignment_table import alignment_table
+from rankscope.reports.standard_tables import summary_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.reports.tables import Table
+    from rankscope.statistics import Summary
+
+
+def is_of_images(row: Summary) -> bool:
+    """Whether a row of a summary is of images and texts."""
+    return "erank1" in row
+
+
+def headline_table(rows: Sequence[Summary]) -> Table:
+    """Effective ranks of texts, or of images and texts."""
+    return alignment_table(rows) if any(map(is_of_images, rows)) else summary_table(rows)

@@ -1,0 +1,63 @@
+"""A report as one file that needs no network: scripts, styles and data are inside, and nothing else may run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rankscope
+from rankscope.reports.figures import import_extra, inline_json, script_bundle, theme
+from rankscope.reports.tables import to_html
+
+if TYPE_CHECKING:
+    from rankscope.reports.charts import Figure
+    from rankscope.reports.report import Report
+
+_PAGE = Path(__file__).parent / "page"
+_LONG = 12  # tables with more rows are folded up, below the charts
+_OF_THE_PAGE = ("config", "title", "$schema")  # one look for all charts, and headings that are text
+
+
+def render_page(report: Report) -> str:
+    """The page of a report.
+
+    All text from models, data and paths is escaped; only the two scripts of the page may run (a policy with their
+    hashes), and no address can be opened by them.
+
+    Raises:
+        MissingExtraError: charts are not installed.
+    """
+    jinja = import_extra("jinja2", "jinja2")
+    environment = jinja.Environment(
+        loader=jinja.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True
+    )
+    safe = import_extra("markupsafe", "jinja2").Markup
+    bundle, script = script_bundle(), (_PAGE / "page.js").read_text(encoding="utf-8")
+    figures = [figure for section in report.sections for figure in section.figures]
+    names = iter(range(len(figures)))
+    page: str = environment.get_template("page.html.jinja").render(
+        report=report,
+        chart_ids=[[next(names) for _ in section.figures] for section in report.sections],
+        to_html=lambda table: safe(to_html(table)),
+        hashes=safe(f"{_policy_hash(bundle)} {_policy_hash(script)}"),
+        style=safe((_PAGE / "page.css").read_text(encoding="utf-8")),
+        specifications=safe(inline_json(_specifications(figures))),
+        bundle=safe(bundle),
+        script=safe(script),
+        long=_LONG,
+        version=rankscope.__version__,
+    )
+    return page
+
+
+def _specifications(figures: list[Figure]) -> dict[str, Any]:
+    charts = [
+        {key: value for key, value in figure.chart.to_dict().items() if key not in _OF_THE_PAGE} for figure in figures
+    ]
+    return {"looks": {"light": theme(), "dark": theme(dark=True)}, "charts": charts}
+
+
+def _policy_hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

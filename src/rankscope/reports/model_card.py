@@ -1,0 +1,68 @@
+"""A snippet for a model's card on the hub: metadata with results, and a paragraph that says what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankscope.reports.headline import is_of_images
+from rankscope.reports.standard_tables import short_name, summary_table
+from rankscope.reports.tables import to_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rankscope.runs import Run
+    from rankscope.statistics import Summary
+
+_METRICS = {
+    "effective_rank": "eRank",
+    "diff_erank": "Diff-eRank",
+    "normalized_matrix_entropy": "H/ln d",
+    "matrix_nuclear_norm": "Matrix Nuclear-Norm",
+    "loss": "loss (nats per token)",
+}
+_TASK = "text-generation"
+_ADDRESSES = "([Diff-eRank](https://arxiv.org/abs/2401.17139), [Matrix Nuclear-Norm](https://arxiv.org/abs/2410.10672))"
+
+
+def model_card_of(run: Run) -> str:
+    """For each model of a run: YAML metadata (`model-index`) between `---`, then Markdown.
+
+    Source of the format: https://huggingface.co/docs/hub/model-cards
+    """
+    rows = [row for row in run.summary_rows() if not is_of_images(row)]
+    names = dict.fromkeys(str(row["model"]) for row in rows)
+    return "\n".join(_card(name, [row for row in rows if row["model"] == name]) for name in names)
+
+
+def _card(model: str, rows: Sequence[Summary]) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    deepest = rows if len({row["layer"] for row in rows}) == 1 else [row for row in rows if row["layer"] == "last"]
+    results = [
+        EvalResult(
+            task_type=_TASK,
+            dataset_type=str(row["dataset"]),
+            dataset_name=str(row["dataset"]),
+            metric_type=key,
+            metric_name=f"{name}, layer {row['layer']}, {row['texts']} texts",
+            metric_value=round(float(row[key]), 4),  # type: ignore[arg-type]
+        )
+        for row in deepest or rows
+        for key, name in _METRICS.items()
+        if row.get(key) is not None
+    ]
+    name = short_name(model).rpartition("/")[2]
+    data = ModelCardData(model_name=name, eval_results=results, tags=["rankscope"])
+    return f"---\n{data.to_yaml().strip()}\n---\n\n## Geometry of hidden states\n\n{_paragraph(deepest or rows)}"
+
+
+def _paragraph(rows: Sequence[Summary]) -> str:
+    twins = any(row.get("effective_rank_untrained") is not None for row in rows)
+    compared = " The untrained network is the same configuration with random weights." if twins else ""
+    return (
+        f"Effective rank and related metrics of the hidden states {_ADDRESSES}, measured with rankscope: how many "
+        f"directions the hidden states of a text really use.{compared} Intervals are 95 % bootstraps over texts. A "
+        f"higher effective rank is not a better model: it grows with the hidden size and the length of texts.\n\n"
+        f"{to_markdown(summary_table(rows))}"
+    )

@@ -1,0 +1,100 @@
+"""Where numbers come from: models, data, settings, versions, and the command that repeats a run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rankscope.reports.tables import Column, Table
+from rankscope.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rankscope.runs import Run
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run was made of.
+
+    Attributes:
+        folder: of the run.
+        models: reference, revision, fingerprint.
+        data: name, fingerprint of the texts.
+        settings: those that are not as usual, by name.
+        sessions: when, on what, with which versions.
+        command: that repeats the run.
+    """
+
+    folder: str
+    models: Table
+    data: Table
+    settings: Mapping[str, object]
+    sessions: Table
+    command: str
+
+
+def provenance(run: Run) -> Provenance:
+    """The provenance of a run, from its manifest.
+
+    Raises:
+        RunFolderError: not a run's folder.
+    """
+    manifest = run.manifest()
+    identity, sessions = manifest["identity"], manifest.get("sessions", [])
+    name, revision = Column("reference", "model", align="left"), Column("revision", "revision", align="left")
+    fingerprint = Column("fingerprint", "sha256", align="left", show=lambda digest: str(digest)[:16])
+    return Provenance(
+        folder=str(run.path),
+        models=Table((name, revision, fingerprint), tuple(identity["models"])),
+        data=Table((Column("name", "data", align="left"), fingerprint), tuple(identity["data"])),
+        settings=_changed(identity["settings"]),
+        sessions=_sessions(sessions),
+        command=command(manifest),
+    )
+
+
+def command(manifest: Mapping[str, Any]) -> str:
+    """The command line that makes the run of a manifest again, quoted for a shell."""
+    identity = manifest["identity"]
+    sessions = manifest.get("sessions", [])
+    data = sessions[0].get("data") if sessions else None
+    words = ["rankscope", "align" if identity.get("kind") == "alignment" else "evaluate"]
+    words += [model["reference"] for model in identity["models"]]
+    for name in data or [entry["name"] for entry in identity["data"]]:
+        words += ["--data", name]
+    for name, value in _changed(identity["settings"]).items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def _changed(settings: Mapping[str, object]) -> dict[str, object]:
+    usual = Settings()
+    given = {name: value for name, value in settings.items() if value not in (None, "")}
+    return {name: value for name, value in given.items() if value != getattr(usual, name, None)}
+
+
+def _clock(moment: object) -> str | None:
+    return None if moment is None else str(moment).replace("T", " ").replace("+00:00", " UTC")
+
+
+def _sessions(sessions: list[dict[str, Any]]) -> Table:
+    rows = [
+        {
+            "started": _clock(session.get("started")),
+            "finished": _clock(session.get("finished")),
+            "device": session.get("device"),
+            "sources": "; ".join(session.get("sources", [])),
+            "versions": ", ".join(f"{name} {version}" for name, version in session.get("versions", {}).items()),
+        }
+        for session in sessions
+    ]
+    columns = ("started", "finished", "device", "sources", "versions")
+    headings = dict(zip(columns, ("started", "finished", "on", "texts from", "versions"), strict=True))
+    return Table(tuple(Column(key, headings[key], align="left") for key in columns), tuple(rows))

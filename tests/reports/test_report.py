@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import rankscope as rs
+from made_up import renamed, without_eigenvalues, written
+from rankscope.errors import RunFolderError, SettingsError
+from rankscope.reports import build_report, headline_table
+
+
+def headings(*runs: rs.Run) -> list[str]:
+    return [section.heading for section in build_report(*runs).sections]
+
+
+def test_what_each_kind_of_run_is_shown_as(runs: dict[str, rs.Run], alignment: rs.Run) -> None:
+    single, sizes, training = (build_report(runs[name]) for name in ("single", "sizes", "training"))
+    assert list(single.figures()) == ["rank_by_model", "spectra", "distribution", "rank_against_length"]
+    assert list(single.tables()) == ["summary"]
+    assert list(sizes.figures()) == [
+        "rank_by_layer", "spectra", "distribution", "rank_against_length", "diff_erank_against_hidden_size",
+        "diff_erank_against_loss", "differences",
+    ]  # fmt: skip
+    assert list(sizes.tables()) == ["summary", "layers", "correlations", "differences"]
+    assert [row["layer"] for row in sizes.tables()["summary"].rows] == ["last"] * 3
+    assert len(sizes.tables()["layers"].rows) == len(runs["sizes"].summary_rows())
+    assert {"rank_through_training", "loss_through_training"} <= set(training.figures())
+    assert [row["step"] for row in training.tables()["training"].rows] == [0, 128, 512]
+    assert "pico." in training.sections[-1].remarks[0]  # the one without a step
+    assert list(build_report(alignment).figures()) == ["alignment_ranks"]
+    drawn = str(build_report(alignment).figures()["alignment_ranks"].chart.to_dict())
+    assert "pico-vlm (shuffled images)" in drawn
+    assert "(base" not in drawn
+
+
+def test_no_figure_without_its_n(runs: dict[str, rs.Run], alignment: rs.Run) -> None:
+    for figure in build_report(*runs.values(), alignment).figures().values():
+        assert "n = " in figure.caption
+        assert " ".join(figure.chart.to_dict()["title"]["subtitle"]) == figure.caption
+
+
+def test_several_runs_stand_beside_each_other(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    other = renamed(runs["single"], tmp_path / "other", {"pico-0.1m": "owner/model@v2"})
+    report = build_report(runs["single"], other)
+    assert report.title == "pico-0.1m, owner/model@v2 on stdlib-docs"
+    differences = report.tables()["differences"].rows
+    assert {row["difference"] for row in differences} == {0}  # the same numbers under another name
+    assert len(report.sources) == 2
+
+
+def test_the_same_model_in_two_runs_is_told_apart_by_their_folders(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    again = renamed(runs["single"], tmp_path / "again", {})
+    report = build_report(runs["single"], again)
+    assert [row["model"] for row in report.tables()["summary"].rows] == ["pico-0.1m (single)", "pico-0.1m (again)"]
+    compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
+    assert "the same model is in several" in compared.remarks[0]
+    assert [row["model"] for row in build_report(again, again).tables()["summary"].rows] == ["pico-0.1m"]
+
+
+def test_trainings_in_several_runs_stay_apart(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    again = renamed(runs["training"], tmp_path / "again", {})
+    found = [heading for heading in headings(runs["training"], again) if "through training" in heading]
+    assert found == ["pico through training on stdlib-docs (training)", "pico through training on stdlib-docs (again)"]
+
+
+def test_a_name_that_two_paths_share_stays_whole(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    other = renamed(runs["sizes"], tmp_path / "x", {"pico-0.1m": "/a/model.gguf", "pico-0.4m": "/b/model.gguf"})
+    names = [row["model"] for row in build_report(other).tables()["summary"].rows]
+    assert names == ["/a/model.gguf", "/b/model.gguf", "pico-1m"]
+
+
+def test_notes_come_once(runs: dict[str, rs.Run]) -> None:
+    notes = build_report(runs["single"], runs["sizes"]).notes
+    assert len({(note.name, note.text) for note in notes}) == len(notes)
+    assert "few-texts" in {note.name for note in notes}
+
+
+def test_a_folder_from_before_eigenvalues_were_kept(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    old = without_eigenvalues(runs["single"], tmp_path / "old")
+    report = build_report(old)
+    assert "spectra" not in report.figures()
+    assert "no eigenvalues" in report.sections[1].remarks[0]
+    assert old.summary().equals(runs["single"].summary())
+
+
+def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
+    models = ["pico@step-0", "pico@step-128"]
+    run = rs.evaluate(models, "stdlib-docs", output=tmp_path / "run", limit=3, metrics="loss", untrained_seeds=0)
+    report = build_report(run)
+    assert "No effective rank" in report.sections[1].remarks[0]
+    assert list(report.figures()) == ["differences", "loss_through_training"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda run: (run / "manifest.json").unlink(), "holds no manifest.json"),
+        (lambda run: (run / "manifest.json").write_text('{"schema": 99}'), "made by another version"),
+        (lambda run: (run / "manifest.json").write_text("{"), "is not JSON"),
+        (lambda run: (run / "summary.json").unlink(), "is not finished"),
+        (lambda run: (run / "summary.json").write_text("{"), "is not JSON"),
+        (lambda run: (run / "summary.json").write_text('{"schema": 2, "rows": []}'), "made by another version"),
+        (lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": []}'), "nothing was measured"),
+        (lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": [{"a": 1}]}'), "no 'model'"),
+        (lambda run: next((run / "measurements").glob("*.parquet")).write_bytes(b"PAR1 half"), "cannot be read"),
+        (shutil.rmtree, "is not a run's folder"),
+    ],
+)
+def test_broken_and_foreign_folders_are_a_clear_error(
+    runs: dict[str, rs.Run], tmp_path: Path, change: object, message: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["single"].path, folder)
+    change(folder)
+    with pytest.raises(RunFolderError, match=message):
+        build_report(folder)
+
+
+def test_a_summary_without_its_measurements_says_so(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["single"].path, folder)
+    shutil.rmtree(folder / "measurements")
+    report = build_report(folder)
+    assert any("no measurements of layer last" in remark for remark in report.sections[1].remarks)
+    with pytest.raises(SettingsError, match="at least one"):
+        build_report()
+
+
+def test_models_without_a_common_layer(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["sizes"].path, folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    keep = {"pico-0.1m": ("0",), "pico-0.4m": ("1", "2"), "pico-1m": ("1",)}
+    summary["rows"] = [row for row in summary["rows"] if row["layer"] in keep[row["model"]]]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    report = build_report(folder)
+    assert list(report.figures()) == ["rank_by_layer"]
+    assert "share no layer" in report.sections[1].remarks[0]
+
+
+def test_a_notebook_shows_tables(runs: dict[str, rs.Run], alignment: rs.Run, tmp_path: Path) -> None:
+    shown = runs["sizes"]._repr_html_()
+    assert shown == headline_table(runs["sizes"].summary_rows())._repr_html_()
+    assert shown.count("<tr>") == 1 + len(runs["sizes"].summary_rows())
+    assert "reduction" in alignment._repr_html_()
+    comparison = rs.compare(runs["sizes"], layers=["last"])
+    assert comparison._repr_html_().count("<tr>") == 1 + len(comparison.differences)
+    unfinished = written(tmp_path / "<i>", [], {})
+    (unfinished.path / "summary.json").unlink()
+    assert "&lt;i&gt; is not finished" in unfinished._repr_html_()
+    figure = build_report(runs["single"]).sections[1].figures[0]
+    assert "n = 12 texts" in str(figure._repr_mimebundle_())
+
+
+def test_only_the_layers_that_are_asked_for_are_compared(runs: dict[str, rs.Run]) -> None:
+    every, last = rs.compare(runs["sizes"]).frame(), rs.compare(runs["sizes"], layers=["last"]).frame()
+    assert last.equals(every.filter(pl.col("layer") == "last"))
+    assert every["layer"].n_unique() > 1
