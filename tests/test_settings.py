@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from rankscope.settings import DEFAULT_METRICS, Settings, changed
+import pytest
+
+from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.settings import DEFAULT_METRICS, AlignmentSettings, Settings, changed
 
 
 def test_all_metrics_unless_some_are_named() -> None:
@@ -11,3 +14,13 @@ def test_all_metrics_unless_some_are_named() -> None:
 
 def test_changes_leave_the_rest() -> None:
     assert changed(Settings(limit=3), {"layers": "all"}) == Settings(limit=3, layers="all")
+
+
+def test_controls_each_once_and_known() -> None:
+    assert AlignmentSettings().controls == ()
+    assert AlignmentSettings(control="blank, rotated-90,blank").controls == ("blank", "rotated-90")
+    with pytest.raises(UnknownNameError, match="unknown control 'rotated'"):
+        AlignmentSettings(control="rotated")
+    with pytest.raises(SettingsError, match="integration_items is a whole number of at least 0"):
+        AlignmentSettings(integration_items=-1)
+    assert changed(AlignmentSettings(limit=3), {"prompt": "Look."}) == AlignmentSettings(limit=3, prompt="Look.")

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
         diff_erank,
         drop_tokens,
         effective_rank,
+        image_reduction_ratio,
+        image_text_alignment,
         matrix_entropy,
         matrix_nuclear_norm,
         measure,
+        modality_integration_rate,
         noise_value,
         normalized_matrix_entropy,
         nuclear_norm,
@@ -33,23 +36,26 @@ if TYPE_CHECKING:
         stable_rank,
         token_cross_entropy,
     )
-    from rankscope.runs import Comparison, Run, compare, evaluate
-    from rankscope.settings import Settings
+    from rankscope.runs import Comparison, Run, align, compare, evaluate
+    from rankscope.settings import AlignmentSettings, Settings
 
 __version__ = "0.1.0"
 
 _CONTENTS = {
     "rankscope.errors": ("RankscopeError",),
-    "rankscope.settings": ("Settings",),
+    "rankscope.settings": ("AlignmentSettings", "Settings"),
     "rankscope.metrics": (
         "Spectrum",
         "aggregate_effective_rank",
         "diff_erank",
         "drop_tokens",
         "effective_rank",
+        "image_reduction_ratio",
+        "image_text_alignment",
         "matrix_entropy",
         "matrix_nuclear_norm",
         "measure",
+        "modality_integration_rate",
         "noise_value",
         "normalized_matrix_entropy",
         "nuclear_norm",
@@ -63,25 +69,30 @@ _CONTENTS = {
         "stable_rank",
         "token_cross_entropy",
     ),
-    "rankscope.runs": ("Comparison", "Run", "compare", "evaluate"),
+    "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate"),
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
 __all__ = [
+    "AlignmentSettings",
     "Comparison",
     "RankscopeError",
     "Run",
     "Settings",
     "Spectrum",
     "aggregate_effective_rank",
+    "align",
     "compare",
     "diff_erank",
     "drop_tokens",
     "effective_rank",
     "evaluate",
+    "image_reduction_ratio",
+    "image_text_alignment",
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
+    "modality_integration_rate",
     "noise_value",
     "normalized_matrix_entropy",
     "nuclear_norm",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from rankscope.errors import SettingsError, UnknownNameError
 
@@ -157,16 +158,76 @@ class StudyOptions:
     leaderboard_column: str | None = None
 
 
-def changed(settings: Settings, changes: dict[str, object]) -> Settings:
+CONTROL_NAMES = ("rotated-90", "rotated-180", "rotated-270", "mirrored", "blank", "noise", "shuffled")
+"""What the images of an alignment can be replaced with."""
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """What a measurement of images and texts does, apart from which models and data.
+
+    Attributes:
+        limit: The first N pairs in the data set's order.
+        control: Comma-separated: rotated-90, rotated-180, rotated-270 (clockwise), mirrored, blank, noise, or shuffled
+            (each text with the image of another pair). Each is compared with the images as they are.
+        images: The folder that image names are relative to; the data file's own if left out.
+        image_field: The field with the image.
+        instruction_field: The field with the instruction, where rows have one.
+        response_field: The field with the response.
+        prompt: The instruction of all pairs, for data without instructions.
+        split: The split of a hub data set.
+        max_length: Texts are cut to this many tokens.
+        integration_items: Pairs that the Modality Integration Rate is computed on; 0 for none. It takes memory
+            for two matrices of hidden size by hidden size for each layer.
+        dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
+        device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
+        trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
+    """
+
+    limit: int | None = None
+    control: str | None = None
+    images: str | None = None
+    image_field: str = "image"
+    instruction_field: str = "instruction"
+    response_field: str = "response"
+    prompt: str = ""
+    split: str | None = None
+    max_length: int = 2048
+    integration_items: int = 100
+    dtype: DataType = "float32"
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least("limit", self.limit, 1)
+        _at_least("max_length", self.max_length, 2)
+        _at_least("integration_items", self.integration_items, 0)
+        _one_of("dtype", self.dtype, get_args(DataType))
+        for name in self.controls:
+            _one_of("control", name, CONTROL_NAMES)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The controls asked for, each once."""
+        if self.control is None:
+            return ()
+        return tuple(dict.fromkeys(name.strip() for name in self.control.split(",")))
+
+
+_AnySettings = TypeVar("_AnySettings", Settings, AlignmentSettings)
+
+
+def changed(settings: _AnySettings, changes: Mapping[str, object]) -> _AnySettings:
     """The settings with some replaced.
 
     Raises:
         UnknownNameError: a name that is no setting, with close matches.
         SettingsError: a value out of range.
     """
+    names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:
-        if name not in Settings.names():
-            raise UnknownNameError("setting", name, Settings.names())
+        if name not in names:
+            raise UnknownNameError("setting", name, names)
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 

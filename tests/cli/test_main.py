@@ -180,7 +180,7 @@ def test_what_nobody_expected(
     def surprise(*_: object, **__: object) -> None:
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr("rankscope.runs.evaluation.prepare", surprise)
+    monkeypatch.setattr("rankscope.runs.evaluation.prepare_each", surprise)
     call = ("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run")
     assert run(*call) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("rankscope: unexpected ZeroDivisionError: two lines")
@@ -190,7 +190,7 @@ def test_what_nobody_expected(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rankscope.runs.evaluation.prepare", stop)
+    monkeypatch.setattr("rankscope.runs.evaluation.prepare_each", stop)
     assert run(*call) == 130
     assert "what was finished is kept" in capsys.readouterr().err
 

@@ -37,6 +37,15 @@ def test_all_formats_from_one_specification(chart: alt.Chart, tmp_path: Path) ->
     assert "<img src=x" not in text
 
 
+def test_text_is_drawn(tmp_path: Path) -> None:
+    """A font that cannot be read as CSS leaves a picture without any text."""
+    title = alt.Chart(alt.Data(values=[{}]), title="Words and numbers").mark_point(opacity=0)
+    (file,) = save_figure(themed(title), tmp_path / "title", ["png"])
+    assert len(file.read_bytes()) > 2 * len(
+        save_figure(themed(title.properties(title="")), tmp_path / "none", ["png"])[0].read_bytes()
+    )
+
+
 def test_the_theme_is_applied_to_a_copy_and_to_nothing_else(chart: alt.Chart) -> None:
     plain = alt.Chart(pl.DataFrame({"x": [1]})).mark_point()
     look = themed(plain)

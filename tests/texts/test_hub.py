@@ -54,3 +54,12 @@ def test_what_is_not_on_the_hub_is_one_line(hub: list[tuple]) -> None:
     with pytest.raises(DataError, match="cannot load the data set owner/absent") as caught:
         load_texts(parse_data_reference("owner/absent", field="text", split="train"))
     assert "\n" not in str(caught.value)
+
+
+def test_images_come_as_they_are_stored_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = datasets.Features({"image": datasets.Image(), "response": datasets.Value("string")})
+    stored = [{"image": {"bytes": b"not even an image", "path": None}, "response": "One."}]
+    table = datasets.Dataset.from_list(stored, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_args, **_options: table)
+    rows = read_hub(HubSource("owner/name", split="train"), undecoded="image")
+    assert rows[0].row == stored[0]

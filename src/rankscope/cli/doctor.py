@@ -17,10 +17,11 @@ def doctor() -> None:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in [*_versions(), *_devices(), *_optional_parts()]:
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     Console(file=sys.stdout, highlight=False).print(table)
 
 
@@ -47,7 +48,14 @@ def _devices() -> list[tuple[str, str]]:
 
 
 def _optional_parts() -> list[tuple[str, str]]:
-    parts = {"sentencepiece": "tokenizers", "tiktoken": "tokenizers", "altair": "charts", "vl_convert": "charts"}
+    parts = {
+        "altair": "charts",
+        "vl_convert": "charts",
+        "lm_eval": "harness",
+        "PIL": "vision",
+        "sentencepiece": "tokenizers",
+        "tiktoken": "tokenizers",
+    }
     return [
         (module, "installed" if importlib.util.find_spec(module) else f"missing: pip install 'rankscope[{extra}]'")
         for module, extra in parts.items()

@@ -38,13 +38,17 @@ def _metrics() -> list[tuple[str, str]]:
 
 
 def _datasets() -> list[tuple[str, str]]:
-    from rankscope.texts import CATALOGUE
+    from rankscope.texts import CATALOGUE, DRAWN_SCENES
 
-    return [(name, entry.description) for name, entry in CATALOGUE.items()]
+    texts = [(name, entry.description) for name, entry in CATALOGUE.items()]
+    return [
+        *texts,
+        (DRAWN_SCENES, "for align: pictures of two coloured shapes with sentences about them, made offline"),
+    ]
 
 
 def _models() -> list[tuple[str, str]]:
-    from rankscope.models import family_members, known_families, pico_family
+    from rankscope.models import family_members, known_families, pico_family, pico_vlm_family
 
     families = [
         (
@@ -53,7 +57,15 @@ def _models() -> list[tuple[str, str]]:
         )
         for family in known_families()
     ]
-    return families + [
+    seeing = [
+        (
+            model.name,
+            f"for align: vision-language, step {model.step:,}, loss {model.loss:.3f}, right caption among eight for "
+            f"{model.candidates_right:.0%} of scenes",
+        )
+        for model in pico_vlm_family()
+    ]
+    reading = [
         (
             model.name,
             f"{model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, step {model.step:,}, "
@@ -61,6 +73,7 @@ def _models() -> list[tuple[str, str]]:
         )
         for model in pico_family()
     ]
+    return families + reading + seeing
 
 
 def _studies() -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
 import rankscope
+from rankscope.cli.align import align
 from rankscope.cli.cache import cache
 from rankscope.cli.compare import compare
 from rankscope.cli.demo import demo
@@ -36,6 +37,7 @@ def build_app() -> App:
         version=rankscope.__version__,
         suppress_keyboard_interrupt=False,
     )
+    app.command(align, help_epilogue="")
     app.command(cache, help_epilogue="")
     app.command(compare, help_epilogue="")
     app.command(demo, help_epilogue="")

@@ -1,5 +1,6 @@
 """Metrics: tensors in, numbers out. No files, no models, no state."""
 
+from rankscope.metrics.alignment import image_reduction_ratio, image_text_alignment
 from rankscope.metrics.controls import drop_tokens, parse_drop_rule, rarefaction_curve, rotated_matrix_nuclear_norm
 from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
 from rankscope.metrics.entropy import (
@@ -12,6 +13,14 @@ from rankscope.metrics.entropy import (
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
 from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum
+from rankscope.metrics.modality_integration import (
+    TokenMoments,
+    frechet_distance,
+    integration_of_moments,
+    modality_integration_rate,
+    outlier_range,
+    without_outliers,
+)
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum, noise_value
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
@@ -20,18 +29,25 @@ __all__ = [
     "METRICS",
     "OPTIONAL_METRICS",
     "Spectrum",
+    "TokenMoments",
     "aggregate_effective_rank",
     "diff_erank",
     "drop_tokens",
     "effective_rank",
+    "frechet_distance",
+    "image_reduction_ratio",
+    "image_text_alignment",
+    "integration_of_moments",
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
     "measure_with_spectrum",
+    "modality_integration_rate",
     "noise_spectrum",
     "noise_value",
     "normalized_matrix_entropy",
     "nuclear_norm",
+    "outlier_range",
     "parse_drop_rule",
     "participation_ratio",
     "perplexity",
@@ -44,4 +60,5 @@ __all__ = [
     "token_cross_entropy",
     "token_losses",
     "unit_rows",
+    "without_outliers",
 ]

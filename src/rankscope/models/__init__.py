@@ -13,6 +13,7 @@ from rankscope.models.generation import GenerationSettings, Response, Unanswered
 from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
+from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, untrained_twin
@@ -24,6 +25,7 @@ __all__ = [
     "ModelDescription",
     "ModelReference",
     "PicoModel",
+    "PicoVlm",
     "Placement",
     "Response",
     "UnansweredPrompt",
@@ -45,6 +47,7 @@ __all__ = [
     "pico_checkpoints",
     "pico_family",
     "pico_sizes",
+    "pico_vlm_family",
     "plain_config",
     "resolve_device",
     "resolve_layers",

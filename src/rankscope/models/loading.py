@@ -71,7 +71,7 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    where = _where(reference, trust_remote_code=trust_remote_code)
+    where = where_to_load(reference, trust_remote_code=trust_remote_code)
     with as_model_error(reference, "configuration"):
         config = AutoConfig.from_pretrained(**where)
     try:
@@ -95,13 +95,24 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     """
     import transformers
 
-    where = _where(description.reference, trust_remote_code=description.trust_remote_code)
+    return load_weights(transformers.AutoModelForCausalLM, description, placement)
+
+
+def load_weights(auto_class: Any, description: ModelDescription, placement: Placement) -> PreTrainedModel:
+    """The model that one of transformers' auto classes makes of a description, in eval mode, on its device.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    import transformers
+
+    where = where_to_load(description.reference, trust_remote_code=description.trust_remote_code)
     # Newer versions keep a GGUF file's weights packed where they find kernels for them: other arithmetic, silently.
     if description.reference.gguf_file and hasattr(transformers, "GgufConfig"):
         where["quantization_config"] = transformers.GgufConfig(dequantize=True)
     with as_model_error(description.reference, "weights"):
         # With the configuration at hand a GGUF file is parsed once less, which takes seconds.
-        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+        model, report = auto_class.from_pretrained(
             **where, config=copy.deepcopy(description.config), dtype=placement.torch_dtype, output_loading_info=True
         )
     # Weights that are not in the files would be random, and the numbers with them.
@@ -113,7 +124,8 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     return place(model.eval(), placement)
 
 
-def _where(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, Any]:
+def where_to_load(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, Any]:
+    """What transformers' `from_pretrained` is told of a reference."""
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": reference.location,
         "trust_remote_code": trust_remote_code,

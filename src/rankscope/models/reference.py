@@ -9,6 +9,7 @@ from typing import Literal
 
 from rankscope.errors import ModelError
 from rankscope.models.pico import TOKENIZER, pico_folder
+from rankscope.models.pico_vlm import pico_vlm_folder
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 # Models whose page names another one's tokenizer, by the beginning of their ids.
@@ -56,7 +57,7 @@ def parse_model_reference(text: str) -> ModelReference:
     """
     if Path(text).exists():
         return _local(text, Path(text))
-    if folder := pico_folder(text):
+    if folder := pico_vlm_folder(text) or pico_folder(text):
         return ModelReference(text, "folder", str(folder), tokenizer_location=str(TOKENIZER))
     location, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
     if revision and Path(location).exists():

@@ -1,6 +1,7 @@
 """Reports: summaries in; tables, figures and pages out."""
 
-from rankscope.reports.alignment_table import alignment_table
+from rankscope.reports.alignment_figure import alignment_figure
+from rankscope.reports.alignment_table import alignment_table, control_table, print_alignment
 from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
 from rankscope.reports.files import save_figures, save_page, save_tables
 from rankscope.reports.headline import headline_table
@@ -24,12 +25,15 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "alignment_figure",
     "alignment_table",
     "build_report",
     "console_for",
+    "control_table",
     "differences_table",
     "headline_table",
     "model_card_of",
+    "print_alignment",
     "print_notes",
     "print_summary",
     "print_table",

@@ -1,5 +1,6 @@
-"""Runs: the plan, the loop, the store, resuming, `evaluate`, `compare`."""
+"""Runs: the plan, the loop, the store, resuming, `evaluate`, `align`, `compare`."""
 
+from rankscope.runs.alignment import align
 from rankscope.runs.comparison import Comparison, Difference, compare
 from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job, prepare
@@ -19,6 +20,7 @@ __all__ = [
     "Run",
     "Silent",
     "TwinCache",
+    "align",
     "bar_on_stderr",
     "compare",
     "default_twin_cache",

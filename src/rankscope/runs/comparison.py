@@ -87,10 +87,13 @@ def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> C
         layers: only these; all that models share if left out.
 
     Raises:
-        RunFolderError: a folder that is no finished run.
+        RunFolderError: a folder that is no finished run of evaluate.
         SettingsError: fewer than two models, or none that share a data set's texts and a layer.
     """
     opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    for run in opened:
+        if run.kind != "evaluation":
+            raise RunFolderError(f"{run.path} was made by align: its summary has the changes that controls make")
     rows = [row for run in opened for row in run.summary_rows()]
     tables = [table for run in opened for table in _tables(run) if layers is None or table.layer in layers]
     models = list(dict.fromkeys(table.model for table in tables))

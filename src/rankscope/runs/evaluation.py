@@ -101,7 +101,8 @@ def evaluate_each(
             _Opened(
                 job,
                 *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)),
-                _session(job) | {"data": [data] if isinstance(data, str) else list(data)},
+                session_of(job.placement.device, [texts.source for texts in job.text_sets])
+                | {"data": [data] if isinstance(data, str) else list(data)},
             )
             for job, (output, _) in zip(jobs, conditions, strict=True)
         ]
@@ -138,7 +139,7 @@ def _conclude(opened: _Opened) -> None:
     rows = _in_order(opened.job, summarize(measurements))
     notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
     folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
-    session = opened.session | {"finished": _now()}
+    session = opened.session | {"finished": now()}
     folder.write_json(MANIFEST, opened.manifest | {"sessions": [*opened.manifest["sessions"], session]})
 
 
@@ -200,17 +201,16 @@ def _in_order(job: Job, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))
 
 
-def _session(job: Job) -> dict[str, Any]:
-    """Where and on what this process computes its share of the run."""
-    device = job.placement.device
+def session_of(device: str, sources: list[str]) -> dict[str, Any]:
+    """Where and on what this process computes its share of a run."""
     return {
-        "started": _now(),
+        "started": now(),
         "finished": None,
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in ("rankscope", "torch", "transformers", "datasets", "polars")},
         },
-        "sources": [texts.source for texts in job.text_sets],
+        "sources": sources,
         "device": torch.cuda.get_device_name(device)
         if device.startswith("cuda")
         else f"{device} ({platform.machine()})",
@@ -218,5 +218,6 @@ def _session(job: Job) -> dict[str, Any]:
     }
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, for a manifest."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -131,7 +131,7 @@ class Job:
         for seed in (None, *range(self.settings.untrained_seeds)):
             role = "trained" if seed is None else "untrained"
             for place, texts in enumerate(self.text_sets):
-                which = f"{self.models.index(model):02d}-{_slug(model.reference.label)}_{place:02d}-{_slug(texts.name)}"
+                which = f"{self.models.index(model):02d}-{slug(model.reference.label)}_{place:02d}-{slug(texts.name)}"
                 yield (
                     Unit(
                         name=f"{which}_{role}" if seed is None else f"{which}_{role}-{seed}",
@@ -151,7 +151,7 @@ class Job:
     def label(self) -> str:
         """A name for the run's folder."""
         names = [*(model.reference.label for model in self.models), *(texts.name for texts in self.text_sets)]
-        return "_".join(_slug(name) for name in names)[:120]
+        return "_".join(slug(name) for name in names)[:120]
 
 
 def prepare(models: Sequence[str], data: Sequence[str], settings: Settings) -> Job:
@@ -220,5 +220,6 @@ def _model_identity(model: ModelDescription) -> dict[str, str | float | None]:
     }
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name that can be part of a file's."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "unnamed"

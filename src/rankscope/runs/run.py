@@ -12,7 +12,7 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
-from rankscope.runs.store import SUMMARY, read_manifest, read_measurements
+from rankscope.runs.store import SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, Summary, over_noise
 
 
@@ -50,12 +50,16 @@ class Run:
         return [Note(**(note | {"rows": tuple(note["rows"])})) for note in self._summary().get("notes", [])]
 
     def measurements(self, *, ratios: bool = True) -> pl.DataFrame:
-        """One row for each text x layer x role x seed, also of a run that is not finished.
+        """One row for each text x layer x role x seed, or pair x control; also of an unfinished run.
 
         Args:
-            ratios: add each metric's ratio to isotropic noise of the same shape, `<metric>_over_noise`.
+            ratios: in an evaluation, add each metric's ratio to isotropic noise of the same shape,
+                `<metric>_over_noise`.
         """
-        rows = read_measurements(self.path).drop("eigenvalues")
+        rows = read_measurements(self.path)
+        if self.kind == "alignment":
+            return rows
+        rows = rows.drop("eigenvalues")
         return rows.with_columns([over_noise(rows, metric) for metric in METRICS]) if ratios else rows
 
     def spectra(self) -> pl.DataFrame:
@@ -71,6 +75,11 @@ class Run:
             .explode("index", "eigenvalues")
             .rename({"eigenvalues": "eigenvalue"})
         )
+
+    @property
+    def kind(self) -> str:
+        """`evaluation`, or `alignment` of images and texts."""
+        return kind_of_run(self.manifest()["identity"])
 
     def manifest(self) -> dict[str, Any]:
         """What was asked for, on which versions."""

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, str | int | float | list[float] | None]
 
-SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+SCHEMA: Schema = {
     "model": pl.String,
     "dataset": pl.String,
     "text_index": pl.Int64,
@@ -46,6 +48,28 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """The columns of measurements, in order; eigenvalues of a few texts only."""
 
+REPRESENTATIONS = tuple(str(place) for place in range(1, 6))
+"""Of an image and a text: 1 after the encoder, 2 after the connector, 3 the image, 4 the text, 5 both."""
+
+ALIGNMENT_SCHEMA: Schema = {
+    "model": pl.String,
+    "dataset": pl.String,
+    "text_index": pl.Int64,
+    "text_id": pl.String,
+    "control": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+    **{f"n_tokens{place}": pl.Int64 for place in REPRESENTATIONS},
+    **{f"matrix_entropy{place}": pl.Float64 for place in REPRESENTATIONS},
+    **{f"erank{place}": pl.Float64 for place in REPRESENTATIONS},
+    "image_reduction_ratio": pl.Float64,
+    "image_text_alignment": pl.Float64,
+    "loss": pl.Float64,
+}
+"""The columns of measurements of images and texts, in order."""
+
+_SCHEMAS = {"evaluation": SCHEMA, "alignment": ALIGNMENT_SCHEMA}
+
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _SCHEMA_VERSION = 1
@@ -53,9 +77,20 @@ _SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder of this run, open for writing."""
+    """A folder of this run, open for writing.
+
+    Attributes:
+        path: where.
+        kind: `evaluation` or `alignment`, which have different columns.
+    """
 
     path: Path
+    kind: str = "evaluation"
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of its measurements."""
+        return _SCHEMAS[self.kind]
 
     @property
     def measurements(self) -> Path:
@@ -76,7 +111,7 @@ class RunFolder:
         Raises:
             StorageError: the disk is full, or the folder cannot be written any more.
         """
-        frame = pl.DataFrame(rows, schema=SCHEMA)
+        frame = pl.DataFrame(rows, schema=self.schema)
         write_whole(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
@@ -85,13 +120,13 @@ class RunFolder:
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
-        write_whole(self.measurements / f"{unit}.parquet", measurements.select(list(SCHEMA)).write_parquet)
+        write_whole(self.measurements / f"{unit}.parquet", measurements.select(list(self.schema)).write_parquet)
 
-    def finish_unit(self, unit: str, layers: tuple[str, ...]) -> None:
-        """Joins a unit's batches into one file, in the order of texts and layers."""
+    def finish_unit(self, unit: str, order: tuple[str, ...], column: str = "layer") -> None:
+        """Joins a unit's batches into one file, in the order of texts and, for each, of a column's values."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
-        depth = pl.col("layer").replace_strict(list(layers), range(len(layers)), return_dtype=pl.Int64)
-        frame = _joined(parts)
+        depth = pl.col(column).replace_strict(list(order), range(len(order)), return_dtype=pl.Int64)
+        frame = _joined(parts, self.schema)
         write_whole(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
@@ -125,7 +160,7 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
     except OSError as error:
         raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
     try:
-        folder = RunFolder(path)
+        folder = RunFolder(path, kind_of_run(identity))
         manifest = _reopen(path, identity) if (path / MANIFEST).exists() else _create(folder, identity)
         for unfinished in path.rglob("*.unfinished"):
             unfinished.unlink()
@@ -140,18 +175,23 @@ def read_measurements(path: Path) -> pl.DataFrame:
     Raises:
         RunFolderError: not a run's folder.
     """
-    read_manifest(path)
+    schema = _SCHEMAS[kind_of_run(read_manifest(path)["identity"])]
     finished = sorted((path / "measurements").glob("*.parquet"))
     units = {file.stem for file in finished}
     parts = sorted(
         part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
     )
     try:
-        return _joined([*finished, *parts])
+        return _joined([*finished, *parts], schema)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunFolderError(
             f"the measurements in {path} cannot be read: {str(error).splitlines()[0]}. Restore them, or repeat the run"
         ) from error
+
+
+def kind_of_run(identity: dict[str, Any]) -> str:
+    """`evaluation` or `alignment`."""
+    return str(identity.get("kind", "evaluation"))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -172,9 +212,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _joined(files: list[Path]) -> pl.DataFrame:
+def _joined(files: list[Path], schema: Schema) -> pl.DataFrame:
     """All rows; files from before a column was kept have None there."""
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, files)], how="diagonal")
+    return pl.concat([pl.DataFrame(schema=schema), *map(pl.read_parquet, files)], how="diagonal")
 
 
 def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Statistics: tables in, tables out."""
 
 from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
+from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import METHODS, Correlation, Method, correlation
 from rankscope.statistics.notes import Facts, Note, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
 __all__ = [
+    "BASE",
     "METHODS",
     "Correlation",
     "Facts",
@@ -21,4 +23,5 @@ __all__ = [
     "over_noise",
     "paired_difference",
     "summarize",
+    "summarize_alignment",
 ]

@@ -1,8 +1,10 @@
 """Texts: the catalogue of data sets, files, hub data sets; from a reference to strings with ids."""
 
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry
+from rankscope.texts.images import ImageSource, UnusableImageError, changed_image, open_image
 from rankscope.texts.leaderboard import read_leaderboard
 from rankscope.texts.loading import load_texts
+from rankscope.texts.pairs import DRAWN_SCENES, Pair, PairFields, PairSet, load_pairs
 from rankscope.texts.perturbations import changed_texts, reorder_tokens
 from rankscope.texts.reference import DataReference, parse_data_reference
 from rankscope.texts.responses import read_responses
@@ -10,13 +12,22 @@ from rankscope.texts.text import SkippedText, Text, TextSet
 
 __all__ = [
     "CATALOGUE",
+    "DRAWN_SCENES",
     "CatalogueEntry",
     "DataReference",
+    "ImageSource",
+    "Pair",
+    "PairFields",
+    "PairSet",
     "SkippedText",
     "Text",
     "TextSet",
+    "UnusableImageError",
+    "changed_image",
     "changed_texts",
+    "load_pairs",
     "load_texts",
+    "open_image",
     "parse_data_reference",
     "read_leaderboard",
     "read_responses",

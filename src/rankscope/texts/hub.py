@@ -56,8 +56,12 @@ class HubRows:
         return (LocatedRow(f"{self._name} row {place}", row) for place, row in enumerate(self._table))
 
 
-def read_hub(source: HubSource) -> HubRows:
+def read_hub(source: HubSource, *, undecoded: str | None = None) -> HubRows:
     """Downloads, or finds in the cache, and opens.
+
+    Args:
+        source: which data set.
+        undecoded: a column of images that come as they are stored, `{"bytes", "path"}`.
 
     Raises:
         DataError: no such data set, configuration or split, or no connection.
@@ -77,5 +81,7 @@ def read_hub(source: HubSource) -> HubRows:
             if len(table) > 1:
                 raise DataError(f"{source.repository} has several splits: give --split {' or '.join(table)}")
             table = next(iter(table.values()))
+        if undecoded is not None and isinstance(table.features.get(undecoded), datasets.Image):
+            table = table.cast_column(undecoded, datasets.Image(decode=False))
         tables.append(table)
     return HubRows(datasets.concatenate_datasets(tables) if len(tables) > 1 else tables[0], source.repository)

@@ -12,7 +12,7 @@ from rankscope.texts.files import kind_of
 from rankscope.texts.hub import HubSource
 from rankscope.texts.rows import Render, render_field, render_template
 
-_HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII)
+HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def parse_data_reference(
         ".tsv",
     ):
         raise DataError(f"no such data file: {text}")
-    if match := _HUB_ID.fullmatch(text):
+    if match := HUB_ID.fullmatch(text):
         source = HubSource(match["repository"], match["config"], split, match["revision"])
         return DataReference(text, source, _render(text, field, template, None))
     raise UnknownNameError("data set", text, CATALOGUE)

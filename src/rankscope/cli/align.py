@@ -1,0 +1,48 @@
+"""`rankscope align`: image and text in a vision-language model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
+from rankscope.settings import AlignmentSettings
+
+
+def align(
+    models: Annotated[list[str], Parameter(name="MODEL", negative="")],
+    /,
+    *,
+    data: Annotated[list[str], Parameter(negative="")],
+    output: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    settings: Annotated[AlignmentSettings, Parameter(name="*")] = AlignmentSettings(),  # noqa: B008 (frozen)
+) -> None:
+    """Measure vision-language models on images with texts: eRank1 to eRank5, reduction, alignment, integration.
+
+    The same command again completes a run that was interrupted.
+
+    For example:
+        rankscope align llava-hf/llava-1.5-7b-hf --data pairs.jsonl --control rotated-90,shuffled
+
+    Args:
+        models: Hub id or folder, each with optional @revision; pico-vlm; or minigpt-v2=LLAMA,EVA.pth,CHECKPOINT.pth.
+        data: A file with image, instruction and response, a folder of images, a hub id, or drawn-scenes.
+        output: The run's folder. Left out: one under runs/, named by what is asked for.
+        json: Print the summary as JSON, and nothing else, on standard output.
+        settings: What to do.
+    """
+    quieten_libraries()
+    from rankscope.reports import print_alignment
+    from rankscope.runs import align as run_alignment
+
+    with progress_on_stderr() as progress:
+        run = run_alignment(models, data, output=output, settings=settings, progress=progress)
+    if json:
+        print((run.path / "summary.json").read_text(encoding="utf-8"), end="")
+        return
+    print_alignment(run.summary_rows(), sys.stdout)
+    print(f"\nkept in {run.path}")

@@ -1,0 +1,53 @@
+"""How much a connector compresses a picture, and how alike picture, text and both together are to a language model.
+
+Both are ratios of effective ranks: 1 after the vision encoder, 2 after the connector, 3, 4 and 5 of the language
+model's last hidden states for the image alone, the text alone, and image and text together. Ranks may be those of
+one item or of a data set.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.errors import SettingsError
+
+
+def image_reduction_ratio(erank1: Float[Tensor, "*items"], erank2: Float[Tensor, "*items"]) -> Float[Tensor, "*items"]:
+    """Image Reduction Ratio, (eRank1 - eRank2) / eRank1.
+
+    The share of the vision encoder's effective dimensions that the connector does without. Unit: none. At most
+    1 - 1 / eRank1; negative where the connector spreads the tokens over more dimensions than it was given.
+
+    Raises:
+        SettingsError: an effective rank below 1.
+
+    Source: arXiv 2401.17139, section 5.
+    """
+    _refuse_no_ranks(erank1, erank2)
+    return (erank1 - erank2) / erank1
+
+
+def image_text_alignment(
+    erank3: Float[Tensor, "*items"], erank4: Float[Tensor, "*items"], erank5: Float[Tensor, "*items"]
+) -> Float[Tensor, "*items"]:
+    """Image-Text Alignment, mean(eRank3, eRank4, eRank5) / max(eRank3, eRank4, eRank5).
+
+    1 where image, text and both together have one effective rank. Unit: none. Range: above 1/3, to 1. Only ranks
+    are compared: an image and a text that have nothing to do with each other can have the same.
+
+    Raises:
+        SettingsError: an effective rank below 1.
+
+    Source: arXiv 2401.17139, section 5.
+    """
+    _refuse_no_ranks(erank3, erank4, erank5)
+    ranks: Tensor = torch.stack([erank3, erank4, erank5])
+    return ranks.mean(dim=0) / ranks.amax(dim=0)
+
+
+def _refuse_no_ranks(*ranks: Tensor) -> None:
+    for rank in ranks:
+        if not (rank >= 1 - 1e-9).all():
+            raise SettingsError(f"effective ranks are at least 1, got {float(rank.min())}")

@@ -1,0 +1,146 @@
+"""Modality Integration Rate: how far apart vision and text tokens lie in the layers of a language model.
+
+Everything is a function of three sums over tokens, so layers can be met token by token: `TokenMoments` of
+parts add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from rankscope.errors import RepresentationError
+
+OUTLIER_SIGMAS = 3.0
+
+
+@dataclass(frozen=True)
+class TokenMoments:
+    """Count, sum and sum of outer products of tokens, in float64; `+` joins those of two sets.
+
+    Attributes:
+        tokens: how many.
+        total: sum of the tokens' vectors.
+        outer: sum of their outer products.
+    """
+
+    tokens: Int[Tensor, ""]
+    total: Float[Tensor, " hidden"]
+    outer: Float[Tensor, "hidden hidden"]
+
+    @classmethod
+    def of(cls, hidden: Float[Tensor, "tokens hidden"]) -> TokenMoments:
+        """The moments of some tokens; of none is allowed."""
+        rows = hidden.double()
+        return cls(torch.tensor(rows.shape[0], device=rows.device), rows.sum(dim=0), rows.T @ rows)
+
+    def __add__(self, other: TokenMoments) -> TokenMoments:
+        return TokenMoments(self.tokens + other.tokens, self.total + other.total, self.outer + other.outer)
+
+    def scaled(self, factor: float | Tensor) -> TokenMoments:
+        """The moments of the same tokens, each multiplied by a factor."""
+        return TokenMoments(self.tokens, self.total * factor, self.outer * factor**2)
+
+    def mean_and_covariance(self) -> tuple[Float[Tensor, " hidden"], Float[Tensor, "hidden hidden"]]:
+        """Mean, and unbiased covariance.
+
+        Raises:
+            RepresentationError: fewer than two tokens.
+        """
+        if self.tokens < 2:
+            raise RepresentationError(
+                "one token", f"a covariance of tokens needs two or more, got {int(self.tokens)}: more items are needed"
+            )
+        mean = self.total / self.tokens
+        covariance = (self.outer - self.tokens * torch.outer(mean, mean)) / (self.tokens - 1)
+        return mean, covariance
+
+
+def frechet_distance(one: TokenMoments, other: TokenMoments) -> Float[Tensor, ""]:
+    """Frechet distance of the normal distributions with these moments.
+
+    `||m1 - m2||^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2`; the last term is the sum of the singular values
+    of `C1^1/2 C2^1/2`. Unit: squared length. Range: from 0, for equal moments.
+
+    Raises:
+        RepresentationError: fewer than two tokens.
+
+    Source: Dowson & Landau 1982.
+    """
+    (mean, covariance), (other_mean, other_covariance) = one.mean_and_covariance(), other.mean_and_covariance()
+    product = _square_root(covariance) @ _square_root(other_covariance)
+    shared: Tensor = torch.linalg.svdvals(product).sum()
+    apart = (mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * shared
+    return apart.clamp_min(0)
+
+
+def outlier_range(norms: Float[Tensor, " tokens"]) -> tuple[float, float]:
+    """The lengths between which a token is no outlier: the median and three standard deviations to each side."""
+    middle = norms.double().median()
+    reach = OUTLIER_SIGMAS * norms.double().std()
+    return float(middle - reach), float(middle + reach)
+
+
+def without_outliers(
+    hidden: Float[Tensor, "tokens hidden"], lengths: tuple[float, float]
+) -> Float[Tensor, "kept hidden"]:
+    """The tokens whose length is within a range."""
+    norms = torch.linalg.vector_norm(hidden.double(), dim=-1)
+    return hidden[(norms >= lengths[0]) & (norms <= lengths[1])]
+
+
+def integration_of_moments(
+    vision: Sequence[TokenMoments], text: Sequence[TokenMoments], text_lengths: Sequence[float]
+) -> Float[Tensor, ""]:
+    """The Modality Integration Rate from moments without outliers, and the mean length of all text tokens, by layer."""
+    if not all(length > 0 for length in text_lengths):
+        raise RepresentationError("no length", "all text tokens of a layer are zero, so nothing can be scaled by them")
+    distances = [
+        frechet_distance(seen.scaled(1 / length), read.scaled(1 / length))
+        for seen, read, length in zip(vision, text, text_lengths, strict=True)
+    ]
+    total: Tensor = torch.stack(distances).sum()
+    if not total > 0:
+        raise RepresentationError(
+            "equal modalities", "vision and text tokens have the same moments in all layers, so the logarithm is -inf"
+        )
+    return total.log10()
+
+
+def modality_integration_rate(
+    vision: Sequence[Float[Tensor, "_seen hidden"]], text: Sequence[Float[Tensor, "_read hidden"]]
+) -> Float[Tensor, ""]:
+    """Modality Integration Rate, log10 of the sum over layers of the distance between vision and text tokens.
+
+    At each layer all tokens are divided by the mean length of the text tokens (text-centric normalisation, which
+    makes layers comparable), tokens whose length is more than three standard deviations from the median of their
+    modality are left out, and the Frechet distance is taken. Unit: none; lower means closer. Range: any.
+
+    Args:
+        vision: for each layer the vision tokens of all items, (tokens, d).
+        text: for each layer the text tokens of all items, (tokens, d).
+
+    Raises:
+        RepresentationError: fewer than two tokens, or equal moments everywhere.
+
+    Source: Huang et al. 2024, arXiv 2410.07167. The base of the logarithm is that of their published script. That
+    script puts the median of each coordinate in an outlier's place; the paper's text, and we, leave it out.
+    """
+    moments: list[list[TokenMoments]] = [[], []]
+    lengths = []
+    for seen, read in zip(vision, text, strict=True):
+        lengths.append(float(torch.linalg.vector_norm(read.double(), dim=-1).mean()))
+        for place, hidden in enumerate((seen, read)):
+            norms = torch.linalg.vector_norm(hidden.double(), dim=-1)
+            moments[place].append(TokenMoments.of(without_outliers(hidden, outlier_range(norms))))
+    return integration_of_moments(moments[0], moments[1], lengths)
+
+
+def _square_root(covariance: Float[Tensor, "hidden hidden"]) -> Float[Tensor, "hidden hidden"]:
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root

@@ -1,0 +1,95 @@
+"""Configuration, tokenizer, image processor and weights of a vision-language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.errors import ModelError
+from rankscope.models.loading import ModelDescription, as_model_error, describe_model, load_weights, where_to_load
+from rankscope.models.pico_vlm import VLM_FAMILY, load_pico_vlm
+from rankscope.models.placement import Placement, place
+from rankscope.models.reference import parse_model_reference
+from rankscope.models.vision_language.families import Family, Parts, family_of
+from rankscope.models.vision_language.minigpt_v2 import MiniGPTv2Files, load_minigpt_v2, parse_minigpt_v2
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class VisionLanguageModel:
+    """All of a vision-language model but its weights.
+
+    Attributes:
+        text: the reference as it was given.
+        label: a short name.
+        language: configuration, tokenizer and fingerprint.
+        family: where its parts are.
+        parts: what makes its input.
+        files: of MiniGPT-v2, whose weights are in files of its own.
+    """
+
+    text: str
+    label: str
+    language: ModelDescription
+    family: Family
+    parts: Parts
+    files: MiniGPTv2Files | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of configuration and weights."""
+        return self.language.fingerprint if self.files is None else self.files.fingerprint(self.language)
+
+    def load(self, placement: Placement) -> PreTrainedModel:
+        """The model in eval mode, on its device.
+
+        Raises:
+            ModelError: no weights, or weights that do not fit.
+        """
+        from transformers import AutoModelForImageTextToText
+
+        folder = Path(self.language.reference.location)
+        if self.files is not None:
+            return place(load_minigpt_v2(self.files, self.parts.config, placement), placement)
+        if folder.parent == VLM_FAMILY:
+            return place(load_pico_vlm(folder).to(placement.torch_dtype), placement)
+        return load_weights(AutoModelForImageTextToText, self.language, placement)
+
+
+def describe_vision_language_model(text: str, *, trust_remote_code: bool = False) -> VisionLanguageModel:
+    """Loads all but the weights.
+
+    Args:
+        text: a hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,eva_vit_g.pth,CHECKPOINT.pth`.
+        trust_remote_code: run code that comes with the model.
+
+    Raises:
+        ModelError: no such model, tokenizer or image processor.
+        UnknownNameError: a kind of model that is not described in `families`.
+    """
+    if files := parse_minigpt_v2(text):
+        return _describe_minigpt_v2(text, files, trust_remote_code=trust_remote_code)
+    reference = parse_model_reference(text)
+    language = describe_model(reference, trust_remote_code=trust_remote_code)
+    family = family_of(language.config)
+    if not language.tokenizer.is_fast:
+        raise ModelError(f"{text} has a tokenizer that does not say where tokens begin: a tokenizer.json is needed")
+    from transformers import AutoImageProcessor
+
+    # Pillow's resampling on every machine: torchvision's, where it is installed, gives other pixels.
+    with as_model_error(reference, "image processor"):
+        where = where_to_load(reference, trust_remote_code=trust_remote_code)
+        image_processor = AutoImageProcessor.from_pretrained(**where, backend="pil")
+    return VisionLanguageModel(
+        text, reference.label, language, family, Parts(language.config, language.tokenizer, image_processor)
+    )
+
+
+def _describe_minigpt_v2(text: str, files: MiniGPTv2Files, *, trust_remote_code: bool) -> VisionLanguageModel:
+    language = describe_model(parse_model_reference(files.llama), trust_remote_code=trust_remote_code)
+    config = files.config(language.config)
+    parts = Parts(config, language.tokenizer, files.image_processor(config))
+    return VisionLanguageModel(text, "minigpt-v2", language, family_of(config), parts, files)

@@ -1,0 +1,62 @@
+"""The figure of an alignment: loss, ratios and integration rate of each model, a line for each control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rankscope.reports.figures import import_altair, themed
+from rankscope.reports.standard_tables import short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import altair as alt
+
+    from rankscope.statistics import Summary
+
+_PANELS = {
+    "loss": "loss, nats per token",
+    "image_reduction_ratio": "image reduction ratio",
+    "image_text_alignment": "image-text alignment",
+    "modality_integration_rate": "modality integration rate",
+}
+_WIDTH, _HEIGHT = 230, 170
+
+
+def alignment_figure(rows: Sequence[Summary]) -> alt.VConcatChart:
+    """Models from left to right in the order of the rows, with bootstrap intervals where there are any.
+
+    Raises:
+        MissingExtraError: altair is not installed.
+    """
+    alt = import_altair()
+    shown = [row | {"model": short_name(row["model"])} for row in rows]
+    panels = [_panel(alt, key, title, shown) for key, title in _PANELS.items()]
+    lines = [alt.hconcat(*panels[:2], spacing=28), alt.hconcat(*panels[2:], spacing=28)]
+    texts = max(int(row["texts"] or 0) for row in rows)
+    title = {
+        "text": "Image and text",
+        "subtitle": f"{texts:,} pairs; intervals are 95 % bootstrap intervals over pairs",
+    }
+    return themed(alt.vconcat(*lines, spacing=18).properties(title=title, description="Image and text"))
+
+
+def _panel(alt: Any, key: str, title: str, rows: Sequence[Summary]) -> Any:
+    ends = [f"{key}_low", f"{key}_high"]
+    values = [
+        {name: row.get(name) for name in ("model", "dataset", "control", key, *ends)}
+        for row in rows
+        if row.get(key) is not None
+    ]
+    base = alt.Chart(alt.Data(values=values))
+    x = alt.X("model:N", sort=None, title=None, axis=alt.Axis(labelAngle=-35))
+    y = alt.Y(f"{key}:Q", title=title, scale=alt.Scale(zero=False))
+    color = alt.Color("control:N", title="images", sort=None)
+    dash = alt.StrokeDash("control:N", legend=None, sort=None)  # so that a line that hides another shows it
+    tooltip = ["model:N", "dataset:N", "control:N", f"{key}:Q"]
+    layers = [
+        base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y(f"{ends[0]}:Q", title=title), y2=f"{ends[1]}:Q", color=color),
+        base.mark_line().encode(x=x, y=y, color=color, strokeDash=dash, detail="dataset:N"),
+        base.mark_point(filled=True, size=45).encode(x=x, y=y, color=color, tooltip=tooltip),
+    ]
+    return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)

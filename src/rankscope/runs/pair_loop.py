@@ -1,0 +1,176 @@
+"""The loop over image-text pairs: from a pair to rows, one for each control."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from rankscope.errors import LayerError, RankscopeError, RepresentationError
+from rankscope.metrics import image_reduction_ratio, image_text_alignment, matrix_entropy
+from rankscope.models.vision_language import (
+    EncodedText,
+    ModelInput,
+    UnusablePairError,
+    encode_text,
+    image_input,
+    text_input,
+    watch_forward,
+    with_text,
+)
+from rankscope.runs.store import REPRESENTATIONS
+from rankscope.texts import UnusableImageError, changed_image, open_image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from rankscope.models.vision_language import VisionLanguageModel
+    from rankscope.runs.progress import Progress
+    from rankscope.runs.store import Row, RunFolder
+    from rankscope.texts import Pair, PairSet
+
+AT_ONCE = 8
+"""Pairs in a file of finished ones."""
+
+_SHUFFLE_SEED = 0
+_SKIPS = (UnusableImageError, UnusablePairError, RepresentationError)
+
+
+@dataclass(frozen=True)
+class PairUnit:
+    """One model on one set of pairs.
+
+    Attributes:
+        name: the file's name.
+        model: all of the model but its weights.
+        pairs: the data set.
+        controls: what images are replaced with; the first is `base`.
+        max_length: of a text, in tokens.
+    """
+
+    name: str
+    model: VisionLanguageModel
+    pairs: PairSet
+    controls: tuple[str, ...]
+    max_length: int
+
+    @cached_property
+    def partners(self) -> list[int]:
+        """For each pair the one whose image it gets when images are shuffled."""
+        return partners(len(self.pairs.pairs))
+
+    def text_of(self, pair: Pair) -> EncodedText:
+        """A pair's text as token ids."""
+        return encode_text(self.model.parts.tokenizer, pair.instruction, pair.response, self.max_length)
+
+    def image_of(self, index: int, control: str) -> Image:
+        """The image of a pair under a control.
+
+        Raises:
+            UnusableImageError: it cannot be had.
+        """
+        if control == "shuffled":
+            return open_image(self.pairs.pairs[self.partners[index]].image)
+        return changed_image(open_image(self.pairs.pairs[index].image), control, seed=index)
+
+    def inputs_of(self, index: int, control: str, text: EncodedText) -> tuple[ModelInput, ModelInput]:
+        """What the model reads: the image alone, and image and text.
+
+        Raises:
+            UnusableImageError: the image cannot be had.
+            UnusablePairError: the model cannot read the two together.
+        """
+        if not text.ids:
+            raise UnusablePairError("no text")
+        parts = self.model.parts
+        image = image_input(self.model.family, parts, self.image_of(index, control), text.leading)
+        both = with_text(image, text, parts.config.image_token_id)
+        positions = self.model.language.positions
+        if positions is not None and len(both.ids) > positions:
+            raise UnusablePairError(f"longer than the model's {positions} positions")
+        return image, both
+
+
+def partners(count: int) -> list[int]:
+    """For each pair the one whose image it gets when images are shuffled: never itself, where there are two."""
+    order = list(range(count))
+    random.Random(_SHUFFLE_SEED).shuffle(order)  # noqa: S311 (a control, not a secret)
+    following = dict(zip(order, [*order[1:], *order[:1]], strict=True))
+    return [following[index] for index in range(count)]
+
+
+def measure_pairs(unit: PairUnit, network: PreTrainedModel, folder: RunFolder, progress: Progress) -> None:
+    """Measures the pairs that are missing, and joins them all.
+
+    Raises:
+        LayerError: hidden states that are not finite.
+        StorageError: a batch could not be written.
+    """
+    there = folder.finished_batches(unit.name)
+    for number, indices in enumerate(_batches(len(unit.pairs.pairs))):
+        if number not in there:
+            rows = [row for index in indices for row in _measure_pair(unit, index, network)]
+            folder.write_batch(unit.name, number, rows)
+        progress.advance(len(indices), computed=number not in there)
+    folder.finish_unit(unit.name, unit.controls, "control")
+
+
+def _batches(count: int) -> Iterator[range]:
+    return (range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE))
+
+
+def _measure_pair(unit: PairUnit, index: int, network: PreTrainedModel) -> list[Row]:
+    pair = unit.pairs.pairs[index]
+    row: Row = {"model": unit.model.text, "dataset": unit.pairs.name, "text_index": index, "text_id": pair.id}
+    text = unit.text_of(pair)
+    # The text alone is the same under every control.
+    alone = cache(lambda: watch_forward(network, unit.model.family, text_input(text)))
+
+    def measured(control: str) -> Row:
+        image, both = unit.inputs_of(index, control, text)
+        seen, together = (watch_forward(network, unit.model.family, given) for given in (image, both))
+        hidden = (seen.after_encoder, seen.after_connector, seen.hidden, alone().hidden, together.hidden)
+        return _numbers(hidden) | {"loss": together.loss, "status": "ok", "reason": None}
+
+    rows: list[Row] = []
+    for control in unit.controls:
+        try:
+            numbers = measured(control)
+        except _SKIPS as skip:
+            reason = skip.fault if isinstance(skip, RepresentationError) else str(skip)
+            if reason.endswith("not finite"):
+                raise LayerError(f"{unit.model.text}, pair {pair.id!r}, {control}: {skip}") from skip
+            numbers = {"status": "skipped", "reason": reason}
+        except torch.OutOfMemoryError as error:
+            raise RankscopeError(
+                f"out of memory on pair {pair.id!r}: use --dtype bfloat16, or a smaller --max-length "
+                f"({str(error).splitlines()[0]})"
+            ) from error
+        rows.append(row | {"control": control} | numbers)
+    return rows
+
+
+def _numbers(hidden: tuple[Tensor | None, ...]) -> Row:
+    numbers: Row = {}
+    for place, states in zip(REPRESENTATIONS, hidden, strict=True):
+        if states is None:
+            raise UnusablePairError("the image has no tokens")
+        try:
+            entropy = float(matrix_entropy(states))
+        except RepresentationError as error:
+            raise RepresentationError(
+                f"representation {place}: {error.fault}", f"representation {place}: {error}"
+            ) from error
+        numbers |= {f"n_tokens{place}": states.shape[0], f"matrix_entropy{place}": entropy}
+        numbers[f"erank{place}"] = math.exp(entropy)
+    ranks = [torch.tensor(numbers[f"erank{place}"], dtype=torch.float64) for place in REPRESENTATIONS]
+    numbers["image_reduction_ratio"] = float(image_reduction_ratio(ranks[0], ranks[1]))
+    numbers["image_text_alignment"] = float(image_text_alignment(ranks[2], ranks[3], ranks[4]))
+    return numbers

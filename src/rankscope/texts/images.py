@@ -1,0 +1,134 @@
+"""Pictures: opened within bounds, named when they cannot be, and changed for controls."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import random
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.errors import MissingExtraError, RankscopeError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class LaterImage:
+    """A picture that is fetched or drawn when it is wanted.
+
+    Attributes:
+        identity: tells it from others.
+        read: gives the picture, or a file's content.
+    """
+
+    identity: str
+    read: Callable[[], Image | bytes]
+
+
+ImageSource = Path | bytes | LaterImage | None
+"""A file, a file's content, or what gives one; None where a row names none."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+_NARROWEST = 200  # sides in proportion: resized by its shorter side, a narrower image would grow without bound
+_GREY = (127, 127, 127)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
+
+
+class UnusableImageError(RankscopeError):
+    """A picture that cannot be had; its text is the short reason that skipped pairs carry."""
+
+
+def require_pillow() -> None:
+    """Says what to install where pictures cannot be read.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    if importlib.util.find_spec("PIL") is None:
+        raise MissingExtraError("vision", "Pillow")
+
+
+def open_image(source: ImageSource) -> Image:
+    """A picture in RGB.
+
+    Of a picture with more pixels than Pillow's `MAX_IMAGE_PIXELS` only the header is read.
+
+    Raises:
+        UnusableImageError: no such file, no picture, a damaged one, or one that is too large or too narrow.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if source is None:
+        raise UnusableImageError("no image")
+    if isinstance(source, LaterImage):
+        given = source.read()
+        return open_image(given) if isinstance(given, bytes) else given
+    if isinstance(source, Path) and not is_file(source):
+        raise UnusableImageError("no such image file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+                if max(image.size) > _NARROWEST * min(image.size):
+                    raise UnusableImageError("image too narrow")
+                return image.convert("RGB")
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UnusableImageError("image too large") from error
+    except UnidentifiedImageError as error:
+        raise UnusableImageError("not an image") from error
+    except _DAMAGED as error:
+        raise UnusableImageError("damaged image") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def changed_image(image: Image, control: str, seed: int) -> Image:
+    """The picture as a control shows it: `base` as it is, else as the control's name says."""
+    if control == "base":
+        return image
+    if control.startswith("rotated-"):
+        return rotated(image, int(control.removeprefix("rotated-")))
+    return noise(image, seed) if control == "noise" else {"mirrored": mirrored, "blank": blank}[control](image)
+
+
+def rotated(image: Image, degrees: int) -> Image:
+    """The picture turned clockwise by 90, 180 or 270 degrees; no pixel is resampled."""
+    from PIL import Image
+
+    turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+    return image.transpose(turns[degrees])  # Pillow counts the other way round
+
+
+def mirrored(image: Image) -> Image:
+    """The picture with left and right exchanged."""
+    from PIL import Image
+
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def blank(image: Image) -> Image:
+    """A grey picture of the same size."""
+    from PIL import Image
+
+    return Image.new("RGB", image.size, _GREY)
+
+
+def noise(image: Image, seed: int) -> Image:
+    """Uniform noise of the same size, the same for the same seed."""
+    from PIL import Image
+
+    width, height = image.size
+    return Image.frombytes("RGB", (width, height), random.Random(seed).randbytes(3 * width * height))  # noqa: S311

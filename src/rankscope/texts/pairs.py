@@ -1,0 +1,218 @@
+"""Pairs of an image and a text: from a data reference to images, instructions and responses.
+
+Rows may come from JSON lines, JSON, CSV or Parquet files, a folder of images, a data set on the hub, or
+`drawn-scenes`, which is made on the spot. Two published shapes are known by their fields: LLaVA's `conversations`,
+of which the first exchange is taken, and MiniGPT-4's `image_id` with a `caption`. No image is opened here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from rankscope.errors import DataError, UnknownNameError
+from rankscope.texts.drawn_scenes import INSTRUCTION, draw, scenes
+from rankscope.texts.files import read_path
+from rankscope.texts.hub import HubRows, HubSource, read_hub
+from rankscope.texts.images import SUFFIXES, ImageSource, LaterImage, is_file, require_pillow
+from rankscope.texts.reference import HUB_ID
+from rankscope.texts.rows import LocatedRow, Row, text_at, value_at
+
+DRAWN_SCENES = "drawn-scenes"
+_DRAWN = 200
+_PLACEHOLDER = "<image>"
+_ID_FIELDS = ("id", "image_id", "question_id", "uid")
+
+
+@dataclass(frozen=True)
+class PairFields:
+    """Where the parts of a pair are.
+
+    Attributes:
+        images: the folder that image names are relative to; the data file's own if left out.
+        image: the field with the image: a file's name, or the image itself in a hub data set.
+        instruction: the field with the instruction, where rows have it.
+        response: the field with the response.
+        prompt: the instruction of all pairs, for data that have none of their own.
+        split: of a hub data set.
+    """
+
+    images: Path | None = None
+    image: str = "image"
+    instruction: str = "instruction"
+    response: str = "response"
+    prompt: str = ""
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One item: the data set's own id, else its row's number; an image not opened yet; its text in two parts."""
+
+    id: str
+    image: ImageSource
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """The pairs of one data set.
+
+    Attributes:
+        name: as results call it.
+        source: where the pairs came from, for people.
+        pairs: in order.
+    """
+
+    name: str
+    source: str
+    pairs: tuple[Pair, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over ids, texts and what is known of the images without opening them: names, sizes, contents."""
+        digest = hashlib.sha256()
+        for pair in self.pairs:
+            for part in (pair.id, pair.instruction, pair.response, _identity(pair.image)):
+                encoded = part.encode("utf-8", "surrogatepass")
+                digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        return digest.hexdigest()
+
+
+def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> PairSet:
+    """Reads a data set's pairs in its order.
+
+    Args:
+        text: a data file, a folder of images, a hub id, or `drawn-scenes`.
+        fields: where the parts of a pair are.
+        limit: only the first so many rows.
+
+    Raises:
+        DataError: no such data, a row without the fields, or no rows at all.
+        MissingExtraError: Pillow is not installed.
+        UnknownNameError: neither a path nor a name.
+    """
+    require_pillow()
+    if text == DRAWN_SCENES and not Path(text).exists():
+        pairs = _drawn(limit or _DRAWN)
+        return PairSet(text, f"{len(pairs)} scenes drawn on this machine", pairs)
+    rows, images = _rows(text, fields)
+    read = _reader(fields, images)
+    ids: list[str] = []
+    found: list[tuple[ImageSource, str, str]] = []
+    for place, (where, row) in enumerate(islice(rows, limit)):
+        try:
+            image, instruction, response = read(row)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        if isinstance(image, bytes) and isinstance(rows, HubRows):
+            image = _fetched_again(rows, place, fields.image, image)
+        ids.append(_own_id(row) or str(place))
+        found.append((image, instruction, response))
+    if not found:
+        raise DataError(f"{text} has no rows: an empty data set?")
+    if len(set(ids)) < len(ids):
+        ids = [str(place) for place in range(len(ids))]
+    pairs = tuple(Pair(own, *parts) for own, parts in zip(ids, found, strict=True))
+    return PairSet(Path(text).name if Path(text).exists() else text, text, pairs)
+
+
+def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:
+    path = Path(text)
+    if path.is_dir() and not any((path / name).is_file() for name in ("dataset_info.json", "metadata.jsonl")):
+        return _image_folder(path), fields.images or path
+    if path.is_dir() and (path / "metadata.jsonl").is_file():
+        return read_path(path / "metadata.jsonl"), fields.images or path
+    if path.exists():
+        return read_path(path), fields.images or path.parent
+    if match := HUB_ID.fullmatch(text):
+        source = HubSource(match["repository"], match["config"], fields.split, match["revision"])
+        return read_hub(source, undecoded=fields.image), fields.images or Path()
+    if "/" in text or path.suffix:
+        raise DataError(f"no such data file: {text}")
+    raise UnknownNameError("data set of images and texts", text, [DRAWN_SCENES])
+
+
+def _image_folder(folder: Path) -> Iterator[LocatedRow]:
+    """Images with the text file of the same name beside each."""
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(f"{folder} holds no images: no {', '.join(SUFFIXES)} file")
+    for file in files:
+        text = file.with_suffix(".txt")
+        if not text.is_file():
+            raise DataError(f"{file} has no text: expected {text.name} beside it, or a metadata.jsonl in the folder")
+        row = {"id": file.name, "image": file.name, "response": text.read_text(encoding="utf-8").strip()}
+        yield LocatedRow(str(file), row)
+
+
+def _reader(fields: PairFields, images: Path) -> Callable[[Row], tuple[ImageSource, str, str]]:
+    def read(row: Row) -> tuple[ImageSource, str, str]:
+        if "conversations" in row:
+            instruction, response = _first_exchange(row)
+            return _image(row, fields.image, images), instruction, response
+        if "caption" in row and "image_id" in row and fields.image not in row:
+            return images / f"{row['image_id']}.jpg", fields.prompt, text_at(row, "caption")
+        where = "file_name" if fields.image not in row and "file_name" in row else fields.image
+        instruction = text_at(row, fields.instruction) if _has(row, fields.instruction) else fields.prompt
+        return _image(row, where, images), instruction, text_at(row, fields.response)
+
+    return read
+
+
+def _first_exchange(row: Row) -> tuple[str, str]:
+    turns = value_at(row, "conversations")
+    said = [(turn.get("from"), turn.get("value")) for turn in turns if isinstance(turn, dict)]
+    human = next((value for who, value in said if who == "human"), "")
+    model = next((value for who, value in said if who == "gpt"), "")
+    if not isinstance(human, str) or not isinstance(model, str):
+        raise DataError("a conversation is a list of {from, value} with strings, got other values")
+    return human.replace(_PLACEHOLDER, "").strip(), model
+
+
+def _image(row: Row, field: str, images: Path) -> ImageSource:
+    value = value_at(row, field)
+    if isinstance(value, dict):  # an image of the datasets library, not decoded
+        return value.get("bytes") or (images / value["path"] if value.get("path") else None)
+    if value is None or value == "":
+        return None
+    if isinstance(value, (str, int)):
+        return images / str(value)
+    raise DataError(f"field {field!r} holds {type(value).__name__}, not an image or a file's name")
+
+
+def _fetched_again(rows: HubRows, place: int, field: str, content: bytes) -> LaterImage:
+    """A hub data set's images stay where they are until they are wanted."""
+    return LaterImage(hashlib.sha256(content).hexdigest(), lambda: rows[place].row[field]["bytes"])
+
+
+def _has(row: Row, field: str) -> bool:
+    return field.partition(".")[0] in row or field in row
+
+
+def _own_id(row: Row) -> str | None:
+    for name in _ID_FIELDS:
+        value = row.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None
+
+
+def _drawn(count: int) -> tuple[Pair, ...]:
+    return tuple(
+        Pair(str(seed), LaterImage("drawn", partial(draw, scene, seed)), INSTRUCTION, scene.caption)
+        for seed, scene in islice(scenes(held_out=True), count)
+    )
+
+
+def _identity(image: ImageSource) -> str:
+    if isinstance(image, bytes):
+        return hashlib.sha256(image).hexdigest()
+    if isinstance(image, Path):
+        return f"{image.name}:{image.stat().st_size if is_file(image) else 'missing'}"
+    return image.identity if image is not None else "none"
