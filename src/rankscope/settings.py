@@ -141,6 +141,8 @@ class StudyOptions:
         data: As evaluate takes it. Left out: the paper's.
         tasks: Benchmarks whose accuracy is measured by lm-evaluation-harness: names, or NAME=PATH[,PATH] for local
             files; none for no accuracy.
+        images: For multimodal and rotation: the folder that image names are relative to.
+        prompt: For multimodal and rotation: the instruction of all pairs, for data without instructions.
         responses: For responses: a file of given responses (.jsonl, .json; also .gz) instead of having models answer.
         max_new_tokens: For responses: the longest response; 1,000 as in the papers if left out.
         judge: For responses: one model that reads everybody's responses.
@@ -151,6 +153,8 @@ class StudyOptions:
     models: tuple[str, ...] | None = None
     data: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
+    images: Path | None = None
+    prompt: str | None = None
     responses: Path | None = None
     max_new_tokens: int | None = None
     judge: str | None = None

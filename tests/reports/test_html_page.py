@@ -74,6 +74,8 @@ def opened(browser: Browser, file: Path, *, width: int = 1200, scheme: str = "li
 def test_every_kind_of_report(
     browser: Browser, runs: dict[str, rs.Run], alignment: rs.Run, tmp_path: Path, name: str
 ) -> None:
+    if name == "alignment":
+        alignment = rs.align("pico-vlm", "drawn-scenes", limit=6, controls=["shuffled"], output=tmp_path / "align")
     of = {"alignment": [alignment], "several": [runs["single"], runs["training"], alignment]}.get(name) or [runs[name]]
     report = build_report(*of)
     one = opened(browser, save_page(report, tmp_path / "report.html"))

@@ -44,6 +44,13 @@ def test_all_that_numbers_depend_on_is_there(runs: dict[str, rs.Run]) -> None:
     assert "docstrings" in str(found.sessions.rows[0]["sources"])
 
 
+def test_the_command_of_an_alignment_has_only_what_was_asked_for(tmp_path: Path) -> None:
+    run = rs.align("pico-vlm", "drawn-scenes", limit=3, integration_items=0, output=tmp_path / "run", device="cpu")
+    assert provenance(run).command == (
+        "rankscope align pico-vlm --data drawn-scenes --limit 3 --integration-items 0 --device cpu"
+    )
+
+
 def test_flags_and_quotes() -> None:
     identity = {
         "settings": {"trust_remote_code": True, "limit": None, "protocol": "paper"},

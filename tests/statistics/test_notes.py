@@ -76,6 +76,19 @@ def test_a_ranking_that_hidden_size_explains() -> None:
     assert fired(models([64, 128, 256], [1.0, 2.0, 3.0])) == []
 
 
+def test_a_ranking_is_told_once_for_all_its_layers() -> None:
+    layers = [
+        row | {"layer": layer}
+        for layer, ranks in (("0", [1.0, 2.0, 3.0, 4.0]), ("1", [2.0, 1.0, 4.0, 3.0]), ("last", [4.0, 3.0, 2.0, 1.0]))
+        for row in models([64, 128, 256, 512], ranks)
+    ]
+    (note,) = notes_on(layers, Facts())
+    assert "at layers 0, last" in note.text
+    assert len(note.rows) == 8
+    (one,) = notes_on([row for row in layers if row["layer"] == "last"], Facts())
+    assert "layers" not in one.text
+
+
 def test_layers_that_one_direction_holds() -> None:
     layers = [ROW | {"layer": str(n), "stable_rank": 3.0} for n in range(4)]
     assert fired(layers) == []

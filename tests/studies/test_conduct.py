@@ -33,6 +33,8 @@ def options_of(name: str, folder: Path) -> StudyOptions:
         return StudyOptions(("pico",), data, tasks=(write_piqa(folder),))
     if name in ("perturbations", "prompts", "timing"):
         return StudyOptions(MODELS[:2], data)
+    if name in ("multimodal", "rotation"):
+        return StudyOptions(("pico-vlm",), ("drawn-scenes",))
     if name == "responses":
         board = folder / "board.csv"
         board.write_text("name,wins\npico-0.1m,10\npico-0.4m,20\npico-1m,30\n")
@@ -56,7 +58,7 @@ def conducted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conducted]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training"}))  # which needs checkpoints
+@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training", "multimodal", "rotation"}))
 def test_a_real_model_goes_through(name: str, smollm2_folder: Path, tmp_path: Path) -> None:
     options = replace(options_of(name, tmp_path), models=(str(smollm2_folder),))
     if name == "responses":
@@ -242,6 +244,21 @@ def test_responses_are_read_by_the_judge_and_by_their_models(conducted: dict[str
         by_hand = of_judge.select(pl.corr("tokens_per_text", "wins")).item()
         assert length["value"].item() == pytest.approx(by_hand)
     assert "were stopped at 24 tokens" in " ".join(conducted["responses"].findings.sentences)
+
+
+def test_multimodal_and_rotation_are_alignments_with_their_controls(conducted: dict[str, Conducted]) -> None:
+    rows = table(conducted, "multimodal")
+    assert rows["condition"].to_list() == ["base", "shuffled"]
+    base, shuffled = rows.rows(named=True)
+    assert base["image_reduction_ratio"] == pytest.approx((base["erank1"] - base["erank2"]) / base["erank1"])
+    ranks = [base[f"erank{place}"] for place in (3, 4, 5)]
+    assert base["image_text_alignment"] == pytest.approx(sum(ranks) / 3 / max(ranks))
+    assert shuffled["loss_change"] == pytest.approx(shuffled["loss"] - base["loss"])
+    assert shuffled["loss_change_low"] > 0
+    turned = table(conducted, "rotation")
+    assert turned["condition"].to_list() == ["base", "rotated-90", "rotated-180", "rotated-270"]
+    assert turned["erank1"][0] == pytest.approx(base["erank1"])
+    assert (turned["loss"][1:] > turned["loss"][0]).all()
 
 
 def test_again_nothing_is_computed_anew(

@@ -5,6 +5,7 @@ import pytest
 
 from rankscope.errors import UnknownNameError
 from rankscope.studies import STUDIES, printed, printed_tables
+from rankscope.studies.published import alignment_printed
 
 
 def test_printed_values_are_found_by_hub_id_and_data() -> None:
@@ -32,6 +33,15 @@ def test_nothing_is_printed_for_another_model_or_other_data(model: str, path: tu
 def test_an_unknown_table_has_close_matches() -> None:
     with pytest.raises(UnknownNameError, match="diff_erank.table6"):
         printed("diff_erank.table66", "facebook/opt-1.3b")
+
+
+def test_printed_alignments_are_those_of_the_papers_models_and_data() -> None:
+    found = alignment_printed("diff_erank.table2", "minigpt-v2=meta-llama/Llama-2-7b-chat-hf,a,b", "cc_sbu_align")
+    assert (found["erank5"], found["image_text_alignment"]) == (93.29, 0.6955)
+    assert alignment_printed("diff_erank.table3", "llava-hf/llava-1.5-7b-hf", "rotated")["erank1"] == 19.20
+    assert alignment_printed("diff_erank.table3", "minigpt-v2=a,b,c", "rotated") == {}
+    assert alignment_printed("diff_erank.table2", "pico-vlm", "detail_23k") == {}
+    assert alignment_printed("diff_erank.table2", "llava-hf/llava-1.5-7b-hf", "drawn-scenes") == {}
 
 
 def test_every_study_lists_what_its_tables_print() -> None:

@@ -1,7 +1,8 @@
 """Reports: summaries in; tables, figures and pages out."""
 
-from rankscope.reports.alignment_figure import alignment_figure
 from rankscope.reports.alignment_table import alignment_table, control_table, print_alignment
+from rankscope.reports.charts.alignment_ratios import alignment_figure
+from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
 from rankscope.reports.files import save_figures, save_page, save_tables
 from rankscope.reports.headline import headline_table
@@ -13,7 +14,6 @@ from rankscope.reports.standard_tables import (
     summary_table,
     trajectory_table,
 )
-from rankscope.reports.study_figure import study_figure
 from rankscope.reports.study_report import study_content, study_paragraph, study_table, write_study
 from rankscope.reports.tables import Column, Table, to_csv, to_html, to_latex, to_markdown, to_terminal
 from rankscope.reports.terminal import console_for, print_notes, print_summary, print_table

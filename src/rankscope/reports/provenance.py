@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rankscope.reports.tables import Column, Table
-from rankscope.settings import Settings
+from rankscope.settings import AlignmentSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def provenance(run: Run) -> Provenance:
         folder=str(run.path),
         models=Table((name, revision, fingerprint), tuple(identity["models"])),
         data=Table((Column("name", "data", align="left"), fingerprint), tuple(identity["data"])),
-        settings=_changed(identity["settings"]),
+        settings=_changed(identity),
         sessions=_sessions(sessions),
         command=command(manifest),
     )
@@ -65,7 +65,7 @@ def command(manifest: Mapping[str, Any]) -> str:
     words += [model["reference"] for model in identity["models"]]
     for name in data or [entry["name"] for entry in identity["data"]]:
         words += ["--data", name]
-    for name, value in _changed(identity["settings"]).items():
+    for name, value in _changed(identity).items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
@@ -74,9 +74,9 @@ def command(manifest: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _changed(settings: Mapping[str, object]) -> dict[str, object]:
-    usual = Settings()
-    given = {name: value for name, value in settings.items() if value not in (None, "")}
+def _changed(identity: Mapping[str, Any]) -> dict[str, object]:
+    usual = AlignmentSettings() if identity.get("kind") == "alignment" else Settings()
+    given = {name: value for name, value in identity["settings"].items() if value not in (None, "")}
     return {name: value for name, value in given.items() if value != getattr(usual, name, None)}
 
 

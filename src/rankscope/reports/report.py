@@ -11,7 +11,7 @@ from typing import TypeVar
 import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
-from rankscope.reports.alignment_table import alignment_table
+from rankscope.reports.alignment_table import alignment_table, control_table
 from rankscope.reports.charts import (
     Figure,
     alignment_ranks,
@@ -38,7 +38,7 @@ from rankscope.reports.standard_tables import (
 )
 from rankscope.reports.tables import Table
 from rankscope.runs import Comparison, Run, compare
-from rankscope.statistics import Note, Summary
+from rankscope.statistics import BASE, Note, Summary
 
 _OF_ALL = ("model", "dataset", "texts")
 _OF_IMAGES = (*_OF_ALL, "control", *STAGES)
@@ -295,6 +295,9 @@ def _images(rows: Sequence[Summary]) -> Iterator[Section]:
     for dataset in dict.fromkeys(str(row["dataset"]) for row in rows):
         here = [row for row in rows if row["dataset"] == dataset]
         part = Section(f"Images and texts: {dataset}", {"alignment": alignment_table(here)})
+        changes = control_table(here)
+        if changes.rows:
+            part.tables["controls"] = changes
         labelled = [row | {"model": _with_control(row)} for row in here if row["erank1"] is not None]
         if labelled:
             part.figures.append(alignment_ranks(pl.DataFrame(labelled, infer_schema_length=None)))
@@ -304,7 +307,7 @@ def _images(rows: Sequence[Summary]) -> Iterator[Section]:
 
 
 def _with_control(row: Summary) -> str:
-    return f"{row['model']}" if row["control"] == "base" else f"{row['model']} ({row['control']} images)"
+    return f"{row['model']}" if row["control"] == BASE else f"{row['model']} ({row['control']} images)"
 
 
 def _notes(runs: Sequence[Run]) -> list[Note]:

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
 from rankscope.reports.standard_tables import short_name
-from rankscope.reports.study_figure import study_figure
 from rankscope.reports.tables import Column, Table, to_latex, to_markdown
 from rankscope.runs import write_whole
 from rankscope.studies import printed_tables
@@ -56,6 +56,7 @@ _SHOWN = {
     "over_noise": Column("over_noise", "MNN / noise", percent=True),
     "matrix_entropy_difference": Column("matrix_entropy_difference", "H - base", digits=4, sign=True),
     "matrix_nuclear_norm_difference": Column("matrix_nuclear_norm_difference", "MNN - base", digits=4, sign=True),
+    **{f"erank{place}": Column(f"erank{place}", f"eRank{place}", digits=2) for place in range(1, 6)},
     "forward_seconds": Column("forward_seconds", "forward, s", digits=2),
     "mnn_seconds": Column("mnn_seconds", "with MNN, s", digits=2),
     "entropy_seconds": Column("entropy_seconds", "with entropy, s", digits=2),

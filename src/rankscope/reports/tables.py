@@ -266,7 +266,8 @@ def _html_cell(column: Column, row: Row, rows: Sequence[Row], place: int) -> str
     if column.bar:
         content = f'<span class="bar" style="width:{_share(column, row, rows):.1%}"></span>'
     else:
-        content = html.escape(_cell(column, row, rows))
+        text = html.escape(_cell(column, row, rows))
+        content = f"<span>{text}</span>" if column.align == "left" else text
     if place == 0:
         return f'<th scope="row" {attributes}>{content}</th>'
     return f"<td {attributes}>{content}</td>"

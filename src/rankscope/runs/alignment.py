@@ -71,7 +71,7 @@ def align(
     identity = _identity(chosen, placement, described, pair_sets)
     path = Path(output) if output else _default_folder(described, pair_sets, identity)
     with open_run_folder(path, identity) as (folder, manifest):
-        session = session_of(placement.device, [pairs.source for pairs in pair_sets])
+        session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
         rates: dict[tuple[str, str, str], float | None] = {}
         for model, units in zip(described, _units(described, pair_sets, chosen), strict=True):
             rates |= _measure_model(model, units, chosen, placement, folder, progress)

@@ -122,23 +122,38 @@ def _near_noise(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 def _ranked_by_hidden_size(rows: Sequence[Summary], _: Facts) -> list[Note]:
     notes = []
-    for dataset, layer in dict.fromkeys((row["dataset"], row["layer"]) for row in rows):
-        group = [row for row in rows if (row["dataset"], row["layer"]) == (dataset, layer)]
-        key = "diff_erank" if any("diff_erank" in row for row in group) else "effective_rank"
-        pairs = [
-            (_number(row["hidden_size"]), _number(row[key])) for row in group if row["hidden_size"] and row.get(key)
-        ]
-        sizes, values = zip(*pairs, strict=True) if pairs else ((), ())
-        if len(pairs) < FEWEST_MODELS_TO_RANK or len(set(sizes)) < 3 or len(set(values)) < 2:
-            continue
-        rho = float(stats.spearmanr(sizes, values).statistic)
-        if abs(rho) >= RANKED_BY_SIZE:
-            called = "Diff-eRank" if key == "diff_erank" else "eRank"
-            text = (
-                f"hidden size alone explains the ranking of the {len(pairs)} models by {called} (Spearman {rho:+.2f})"
-            )
-            notes.append(Note("ranked-by-hidden-size", text, tuple(map(_name, group)), {"spearman": rho}))
+    for dataset, called in dict.fromkeys((row["dataset"], _ranked_metric(row)) for row in rows):
+        layers: dict[str, float] = {}
+        concerned: list[Summary] = []
+        of_data = [row for row in rows if (row["dataset"], _ranked_metric(row)) == (dataset, called)]
+        for layer in dict.fromkeys(row["layer"] for row in of_data):
+            group = [row for row in of_data if row["layer"] == layer]
+            rho = _rank_by_size(group, called)
+            if rho is not None and abs(rho) >= RANKED_BY_SIZE:
+                layers[str(layer)] = rho
+                concerned += group
+        if layers:
+            name = "Diff-eRank" if called == "diff_erank" else "eRank"
+            where = "" if list(layers) == ["last"] else f" at layers {', '.join(layers)}"
+            extreme = max(layers.values(), key=abs)
+            models = len({row["model"] for row in concerned})
+            text = f"hidden size alone explains the ranking of the {models} models by {name}{where}"
+            text += f" (Spearman {extreme:+.2f})"
+            notes.append(Note("ranked-by-hidden-size", text, tuple(map(_name, concerned)), {"spearman": extreme}))
     return notes
+
+
+def _ranked_metric(row: Summary) -> str:
+    return "diff_erank" if "diff_erank" in row else "effective_rank"
+
+
+def _rank_by_size(group: Sequence[Summary], key: str) -> float | None:
+    """Spearman's correlation of a metric with hidden size; None where there is too little to rank."""
+    pairs = [(_number(row["hidden_size"]), _number(row[key])) for row in group if row["hidden_size"] and row.get(key)]
+    sizes, values = zip(*pairs, strict=True) if pairs else ((), ())
+    if len(pairs) < FEWEST_MODELS_TO_RANK or len(set(sizes)) < 3 or len(set(values)) < 2:
+        return None
+    return float(stats.spearmanr(sizes, values).statistic)
 
 
 def _few_texts(rows: Sequence[Summary], _: Facts) -> list[Note]:

@@ -18,9 +18,11 @@ from rankscope.studies import (
     families,
     layers,
     lengths,
+    multimodal,
     perturbations,
     prompts,
     responses,
+    rotation,
     sampling,
     scaling,
     timing,
@@ -43,6 +45,8 @@ STUDIES: dict[str, Study] = {
         perturbations,
         prompts,
         responses,
+        multimodal,
+        rotation,
     )
 }
 """All studies by name."""

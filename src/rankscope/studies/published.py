@@ -15,6 +15,8 @@ from rankscope.models import known_model
 
 _FILE = Path(__file__).with_name("published.toml")
 _KEYS = ("family", "models")
+_VISION_LANGUAGE = {"llava-hf/llava-1.5-7b": "llava-1.5", "minigpt-v2=": "minigpt-v2"}
+_ALIGNMENT_KEYS = (*(f"erank{place}" for place in range(1, 6)), "image_reduction_ratio", "image_text_alignment")
 PAPERS = {"diff_erank": "arXiv 2401.17139", "mnn": "arXiv 2410.10672"}
 
 
@@ -36,6 +38,20 @@ def printed(table: str, model: str, *path: str) -> float | None:
     if known.label not in content["models"] or not values:
         return None
     return float(values[content["models"].index(known.label)])
+
+
+def alignment_printed(table: str, model: str, column: str) -> dict[str, float | None]:
+    """What a table prints of a vision-language model's five effective ranks and two ratios, by key; else nothing.
+
+    Args:
+        table: `diff_erank.table2`, by model and data set, or `diff_erank.table3`, of LLaVA-1.5 by condition.
+        model: a model reference.
+        column: the data set, or the condition.
+    """
+    called = next((name for start, name in _VISION_LANGUAGE.items() if model.startswith(start)), None)
+    content: dict[str, Any] = _table(table)
+    values = content.get(called, {}) if called in content else content if called == "llava-1.5" else {}
+    return dict(zip(_ALIGNMENT_KEYS, values.get(column, ()), strict=False))
 
 
 def printed_tables(tables: tuple[str, ...]) -> pl.DataFrame:

@@ -21,6 +21,9 @@ NAMES = {
     "loss": "loss",
     "perplexity": "perplexity",
     "accuracy": "accuracy",
+    "image_reduction_ratio": "reduction",
+    "image_text_alignment": "alignment",
+    "modality_integration_rate": "MIR",
     "parameters": "parameters",
     "hidden_size": "hidden size",
     "log_hidden_size": "hidden size",
@@ -58,8 +61,9 @@ def _has(row: dict[str, object]) -> bool:
 
 
 def short(model: str) -> str:
-    """A model reference's short name."""
-    return parse_model_reference(model).label
+    """A model reference's short name; of one that is put together from files, what stands before them."""
+    name, put_together, _ = model.partition("=")
+    return name if put_together else parse_model_reference(model).label
 
 
 def named(metric: str) -> str:

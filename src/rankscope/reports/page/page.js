@@ -1,16 +1,21 @@
 const { looks, charts } = JSON.parse(document.getElementById("specifications").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const NARROW = 520;
+const [LETTER, SYMBOL] = [6.2, 40]; // widths in a legend, in pixels
+
+function longestName(part) {
+  if (part === null || typeof part !== "object") return 0;
+  const names = part.color?.scale?.domain ?? [];
+  return Math.max(0, ...names.map((name) => name.length), ...Object.values(part).map(longestName));
+}
 
 async function draw(place) {
   const specification = structuredClone(charts[place.dataset.chart]);
   const config = structuredClone(dark.matches ? looks.dark : looks.light);
-  if (place.clientWidth < NARROW) {
-    config.legend.columns = 2;
-    config.legend.layout = { direction: "vertical" };
-    config.legend.labelLimit = 130;
-    config.axis.labelLimit = 110;
-  }
+  const width = place.clientWidth;
+  const room = longestName(specification) * LETTER + SYMBOL;
+  const columns = Math.max(1, Math.min(3, Math.floor(width / room)));
+  Object.assign(config.legend, { columns, labelLimit: width / columns - SYMBOL, layout: { direction: "vertical" } });
+  config.axis.labelLimit = width / 3;
   Object.assign(specification, {
     config,
     width: "container",
