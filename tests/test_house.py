@@ -12,30 +12,25 @@ import pytest
 import rankscope
 
 SOURCE = Path(rankscope.__file__).parent
-FLOORS = ("metrics", "texts", "statistics", "models", "integrations", "runs", "studies", "reports", "cli")
+FLOORS = ("metrics", "texts", "statistics", "tables", "models", "integrations", "runs", "studies", "reports", "cli")
 MAY_IMPORT = {
     "metrics": set(),
     "texts": set(),
     "statistics": {"metrics"},
+    "tables": {"statistics"},
     "models": {"metrics"},
-    "runs": {"metrics", "texts", "statistics", "models"},
+    "runs": {"metrics", "texts", "statistics", "tables", "models"},
     "integrations": {"metrics", "models", "texts"},
     "studies": {"metrics", "texts", "statistics", "models", "runs", "integrations"},
-    "reports": {"metrics", "statistics", "runs", "studies"},
+    "reports": {"metrics", "statistics", "tables", "runs", "studies"},
     "cli": set(FLOORS),
 }
 
 
-DISPLAY = "_repr_html_"  # what a notebook shows is the one thing that may come from above
-
-
 def imports(file: Path) -> set[str]:
-    """The floors that a file imports, at whatever depth in its code, how a notebook shows its objects left out."""
+    """The floors that a file imports, at whatever depth in its code."""
     names: set[str] = set()
-    tree = ast.parse(file.read_text())
-    shown = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == DISPLAY]
-    left_out = {id(node) for function in shown for node in ast.walk(function)}
-    for node in (node for node in ast.walk(tree) if id(node) not in left_out):
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):

@@ -10,7 +10,8 @@ import pytest
 import rankscope as rs
 from made_up import renamed, without_eigenvalues, written
 from rankscope.errors import RunFolderError, SettingsError
-from rankscope.reports import build_report, headline_table
+from rankscope.reports import build_report
+from rankscope.tables import headline_table
 
 
 def headings(*runs: rs.Run) -> list[str]:

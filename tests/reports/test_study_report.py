@@ -5,11 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rankscope.reports import study_content, study_figure, study_paragraph, study_table, to_markdown
+from rankscope.reports import study_content, study_figure, study_paragraph, study_table
 from rankscope.runs import Silent
 from rankscope.settings import Settings, StudyOptions
 from rankscope.statistics import Note
 from rankscope.studies import STUDIES, Conducted, Findings, Request
+from rankscope.tables import to_markdown
 
 
 @pytest.fixture

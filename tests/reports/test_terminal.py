@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from dataclasses import asdict
 
-from rankscope.reports import differences_table, print_notes, print_summary, print_table, trajectory_table
+from rankscope.reports import print_notes, print_summary, print_table
 from rankscope.runs import Difference
 from rankscope.statistics import Note
+from rankscope.tables import differences_table, trajectory_table
 
 ROW = {
     "model": "owner/[red]model", "dataset": "d", "layer": "last", "texts": 1234, "skipped": 0, "tokens": 56789,
@@ -56,7 +57,7 @@ def test_differences_are_rounded_by_their_interval() -> None:
         model_value=3.12345, difference=0.1358, low=0.1212, high=0.1504, p_value=0.0001, texts=48,
     )  # fmt: skip
     stream = io.StringIO()
-    print_table(differences_table([one, replace(one, metric="diff_erank", p_value=None)]), stream)
+    print_table(differences_table([asdict(one), asdict(one) | {"metric": "diff_erank", "p_value": None}]), stream)
     _, first, second, caption = stream.getvalue().splitlines()
     expected = "c/d d last loss 2.988 3.123 +0.136 +0.121 to +0.150 0.0001 48"
     assert first.split() == expected.split()

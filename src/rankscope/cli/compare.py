@@ -26,8 +26,9 @@ def compare(
         runs: Folders of finished runs; several models in one run are compared as well.
         json: Print JSON, and nothing else, on standard output.
     """
-    from rankscope.reports import differences_table, print_notes, print_table
+    from rankscope.reports import print_notes, print_table
     from rankscope.runs import compare as compare_runs
+    from rankscope.tables import differences_table
 
     comparison = compare_runs(*runs)
     if json:
@@ -35,10 +36,10 @@ def compare(
 
         content = {
             "schema": 1,
-            "differences": [asdict(difference) for difference in comparison.differences],
+            "differences": comparison.rows(),
             "notes": [asdict(note) for note in comparison.notes],
         }
         print(dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
         return
-    print_table(differences_table(comparison.differences), sys.stdout)
+    print_table(differences_table(comparison.rows()), sys.stdout)
     print_notes(comparison.notes, sys.stdout)

@@ -47,8 +47,9 @@ def demo(*, output: Path | None = None) -> None:
     """
     quieten_libraries()
     from rankscope.models import pico_checkpoints, pico_sizes
-    from rankscope.reports import console_for, print_table, summary_table, trajectory_table
+    from rankscope.reports import console_for, print_table
     from rankscope.runs import evaluate
+    from rankscope.tables import summary_table, trajectory_table
 
     checkpoints = pico_checkpoints()
     with tempfile.TemporaryDirectory() if output is None else nullcontext(str(output)) as folder:

@@ -8,8 +8,8 @@ import numpy as np
 
 from rankscope.errors import SettingsError
 from rankscope.reports.charts.models import TITLES
-from rankscope.reports.tables import Column, Table
 from rankscope.statistics import correlation
+from rankscope.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rankscope.errors import StorageError
 from rankscope.reports.figures import Format, save_figure
 from rankscope.reports.html_page import render_page
-from rankscope.reports.tables import to_csv, to_latex, to_markdown
+from rankscope.tables import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

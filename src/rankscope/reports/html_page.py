@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rankscope
 from rankscope.reports.figures import import_extra, inline_json, script_bundle, theme
-from rankscope.reports.tables import to_html
+from rankscope.tables import to_html
 
 if TYPE_CHECKING:
     from rankscope.reports.charts import Figure

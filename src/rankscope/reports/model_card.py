@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankscope.reports.headline import is_of_images
-from rankscope.reports.standard_tables import short_name, summary_table
-from rankscope.reports.tables import to_markdown
+from rankscope.tables import is_of_images, short_name, summary_table, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

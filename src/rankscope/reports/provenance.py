@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rankscope.reports.tables import Column, Table
 from rankscope.settings import AlignmentSettings, Settings
+from rankscope.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
-from rankscope.reports.alignment_table import alignment_table, control_table
 from rankscope.reports.charts import (
     Figure,
     alignment_ranks,
@@ -28,17 +27,19 @@ from rankscope.reports.charts import (
 from rankscope.reports.charts.alignment import STAGES
 from rankscope.reports.checkpoints import step_of, trainings
 from rankscope.reports.correlations import FEWEST_MODELS, correlations_table
-from rankscope.reports.headline import is_of_images
 from rankscope.reports.provenance import Provenance, provenance
-from rankscope.reports.standard_tables import (
+from rankscope.runs import Comparison, Run, compare
+from rankscope.statistics import BASE, Note, Summary
+from rankscope.tables import (
+    Table,
+    alignment_table,
+    control_table,
     differences_table,
+    is_of_images,
     short_name,
     summary_table,
     trajectory_table,
 )
-from rankscope.reports.tables import Table
-from rankscope.runs import Comparison, Run, compare
-from rankscope.statistics import BASE, Note, Summary
 
 _OF_ALL = ("model", "dataset", "texts")
 _OF_IMAGES = (*_OF_ALL, "control", *STAGES)
@@ -247,7 +248,7 @@ def _models(dataset: str, rows: Sequence[_Row], sections: list[Section]) -> list
             for one in comparison.differences
             if one.dataset == dataset
         ]
-        part.tables["differences"] = differences_table(differences)
+        part.tables["differences"] = differences_table([asdict(one) for one in differences])
         if any(one.metric != "diff_erank" and one.reference_value for one in differences):
             part.figures.append(relative_differences(differences))
     sections.append(part)

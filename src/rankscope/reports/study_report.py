@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
-from rankscope.reports.standard_tables import short_name
-from rankscope.reports.tables import Column, Table, to_latex, to_markdown
 from rankscope.runs import write_whole
 from rankscope.studies import printed_tables
 from rankscope.studies.sentences import named
+from rankscope.tables import Column, Table, short_name, to_latex, to_markdown
 
 if TYPE_CHECKING:
     import polars as pl

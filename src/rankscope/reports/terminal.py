@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from rankscope.reports.standard_tables import short_name, summary_table
-from rankscope.reports.tables import Table, to_terminal
+from rankscope.tables import Table, alignment_table, control_table, short_name, summary_table, to_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +15,10 @@ if TYPE_CHECKING:
     from rankscope.statistics import Note, Summary
 
 _WIDTH_OF_A_FILE = 200
+_ALIGNMENT_COLUMNS = """
+eRank of image tokens 1 after the vision encoder and 2 after the connector; of the language model's last hidden
+states for 3 the image, 4 the text and 5 both. reduction = (1 - 2) / 1; alignment = mean(3, 4, 5) / max(3, 4, 5);
+MIR = modality integration rate, lower is closer; loss of the response, in nats per token."""
 
 
 def console_for(stream: TextIO) -> Console:
@@ -46,3 +49,19 @@ def print_notes(notes: Sequence[Note], stream: TextIO) -> None:
     console = console_for(stream)
     for note in notes:
         console.print(Text(f"note {note.name}: {note.text}"), soft_wrap=True)
+
+
+def print_alignment(rows: Sequence[Summary], stream: TextIO) -> None:
+    """Prints the table of an alignment, what controls change, what the columns are, and what was skipped."""
+    console = console_for(stream)
+    print_table(alignment_table(rows), stream, compact=True)
+    changes = control_table(rows)
+    if changes.rows:
+        console.print()
+        print_table(changes, stream, compact=True)
+    console.print(Text(_ALIGNMENT_COLUMNS), soft_wrap=True)
+    skipped = {(row["model"], row["dataset"]): row["skipped"] for row in rows if row["skipped"]}
+    for (model, dataset), count in skipped.items():
+        where = f"{short_name(model)} on {dataset}"
+        reasons = "reasons: column `reason` of the measurements"
+        console.print(Text(f"{where}: {count} pairs skipped ({reasons})"), soft_wrap=True)

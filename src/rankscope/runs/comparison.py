@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from rankscope.errors import RunFolderError, SettingsError
 from rankscope.runs.run import Run
 from rankscope.statistics import Note, bootstrap_interval, complete_texts, notes_on, paired_difference
 from rankscope.statistics.bootstrap import Numbers
+from rankscope.tables import differences_table
 
 COMPARED = (
     "effective_rank",
@@ -70,9 +72,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: the table of differences."""
-        from rankscope.reports import differences_table
+        return differences_table(self.rows())._repr_html_()
 
-        return differences_table(self.differences)._repr_html_()
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary for each difference."""
+        return [asdict(difference) for difference in self.differences]
 
     def frame(self) -> pl.DataFrame:
         """One row for each difference."""

@@ -14,6 +14,7 @@ from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
 from rankscope.runs.store import SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, Summary, over_noise
+from rankscope.tables import headline_table
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: the headline table, or why there is none yet."""
-        from rankscope.reports import headline_table
-
         try:
             rows = self.summary_rows()
         except RunFolderError as error:

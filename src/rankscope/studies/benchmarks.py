@@ -18,8 +18,8 @@ _METRICS = ("diff_erank", "effective_rank", "reduced_loss", "loss", "matrix_nucl
 
 def conduct(request: Request) -> Findings:
     """The texts are questions with their correct answers; the harness answers the same questions."""
+    accuracy = measure_accuracy(request, request.models, default=request.data)  # first: a wrong task shows at once
     measured = measure(request, [Condition("benchmarks")])
-    accuracy = measure_accuracy(request, request.models, default=request.data)
     table = with_accuracy(measured.table, accuracy, per_dataset=True)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     sentences = list(over_sizes(table))

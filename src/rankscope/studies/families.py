@@ -32,8 +32,8 @@ def conduct(request: Request) -> Findings:
 
     Without tasks, the loss takes the place of accuracy.
     """
+    accuracy = measure_accuracy(request, request.models, default=_TASKS)  # first: a wrong task shows at once
     measured = measure(request, [Condition("families")])
-    accuracy = measure_accuracy(request, request.models, default=_TASKS)
     table = with_accuracy(measured.table, accuracy, per_dataset=False)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     target = "accuracy" if "accuracy" in table.columns else "loss"

@@ -29,8 +29,8 @@ def conduct(request: Request) -> Findings:
             f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
             "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
         )
-    measured = measure(request, [Condition("training")], models)
     accuracy = measure_accuracy(request, models, default=())
+    measured = measure(request, [Condition("training")], models)
     steps = {model: step_of(model) for model in models}
     table = measured.table.with_columns(
         step=pl.col("model").replace_strict(steps, return_dtype=pl.Int64),

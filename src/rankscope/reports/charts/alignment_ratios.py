@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rankscope.reports.figures import import_altair, themed
-from rankscope.reports.standard_tables import short_name
+from rankscope.tables import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rankscope.reports.figures import import_altair, themed
-from rankscope.reports.standard_tables import short_name
 from rankscope.studies.sentences import named
+from rankscope.tables import short_name
 
 if TYPE_CHECKING:
     import altair as alt

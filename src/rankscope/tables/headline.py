@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankscope.reports.alignment_table import alignment_table
-from rankscope.reports.standard_tables import summary_table
+from rankscope.tables.alignment import alignment_table
+from rankscope.tables.standard import summary_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rankscope.reports.tables import Table
     from rankscope.statistics import Summary
+    from rankscope.tables.table import Table
 
 
 def is_of_images(row: Summary) -> bool:

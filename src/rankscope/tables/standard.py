@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankscope.reports.tables import Column, Table
+from rankscope.tables.table import Column, Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rankscope.runs import Difference
     from rankscope.statistics import Summary
 
 
@@ -51,8 +49,8 @@ def summary_table(rows: Sequence[Summary]) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def differences_table(differences: Sequence[Difference]) -> Table:
-    """Differences from the first model: both values, the difference with its interval, the p-value."""
+def differences_table(rows: Sequence[Row]) -> Table:
+    """Differences from the first model, as `Comparison.rows` has them: both values, the difference, its p-value."""
     columns = (
         _MODEL,
         _DATA,
@@ -65,15 +63,13 @@ def differences_table(differences: Sequence[Difference]) -> Table:
         Column("p_value", "p", significant=2),
         Column("texts", "texts"),
     )
-    caption = f"differences from {short_name(differences[0].reference)}" if differences else ""
-    return Table(columns, tuple(_difference_row(one) for one in differences), caption)
+    caption = f"differences from {short_name(rows[0]['reference'])}" if rows else ""
+    return Table(columns, tuple(_difference_row(row) for row in rows), caption)
 
 
-def _difference_row(one: Difference) -> dict[str, object]:
+def _difference_row(row: Row) -> Row:
     """With the interval's ends under the difference's name."""
-    row = asdict(one)
-    low, high = row.pop("low"), row.pop("high")
-    return row | {"difference_low": low, "difference_high": high}
+    return {**row, "difference_low": row["low"], "difference_high": row["high"]}
 
 
 def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rankscope.reports import short_name, summary_table, to_csv
+from rankscope.tables import short_name, summary_table, to_csv
 
 
 def test_a_path_is_shortened_and_a_hub_id_is_not(tmp_path: Path) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from rankscope.reports.standard_tables import short_name
-from rankscope.reports.tables import Column, Table
-from rankscope.reports.terminal import console_for, print_table
+from rankscope.tables.standard import short_name
+from rankscope.tables.table import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankscope.statistics import Summary
-
-_WHAT_IT_IS = """
-eRank of image tokens 1 after the vision encoder and 2 after the connector; of the language model's last hidden
-states for 3 the image, 4 the text and 5 both. reduction = (1 - 2) / 1; alignment = mean(3, 4, 5) / max(3, 4, 5);
-MIR = modality integration rate, lower is closer; loss of the response, in nats per token."""
 
 _MODEL = Column("model", "model", align="left", show=short_name)
 _DATA = Column("dataset", "data", align="left")
@@ -47,19 +39,3 @@ def control_table(rows: Sequence[Summary]) -> Table:
         columns.append(Column(f"{key}_change", f"change of {heading}", digits=4, aligned=True, sign=True))
         columns.append(Column(f"{key}_change", "95 % interval", digits=4, aligned=True, sign=True, interval=True))
     return Table(tuple(columns), tuple(row for row in rows if "image_reduction_ratio_change" in row))
-
-
-def print_alignment(rows: Sequence[Summary], stream: TextIO) -> None:
-    """Prints the table of an alignment, what controls change, what the columns are, and what was skipped."""
-    console = console_for(stream)
-    print_table(alignment_table(rows), stream, compact=True)
-    changes = control_table(rows)
-    if changes.rows:
-        console.print()
-        print_table(changes, stream, compact=True)
-    console.print(Text(_WHAT_IT_IS), soft_wrap=True)
-    skipped = {(row["model"], row["dataset"]): row["skipped"] for row in rows if row["skipped"]}
-    for (model, dataset), count in skipped.items():
-        where = f"{short_name(model)} on {dataset}"
-        reasons = "reasons: column `reason` of the measurements"
-        console.print(Text(f"{where}: {count} pairs skipped ({reasons})"), soft_wrap=True)

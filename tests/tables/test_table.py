@@ -8,8 +8,7 @@ import pytest
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from rich.console import Console
 
-from rankscope.reports import Column, Table, to_csv, to_html, to_latex, to_markdown, to_terminal
-from rankscope.reports.tables import digits_of
+from rankscope.tables import Column, Table, digits_of, to_csv, to_html, to_latex, to_markdown, to_terminal
 
 HOSTILE = (
     r"""<script>alert(1)</script> "></td><img onerror=x> a_b & 50% of $x$ #1 {y} ~ ^ \end{tabular} | `c` *d* → é"""
