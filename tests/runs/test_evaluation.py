@@ -415,3 +415,13 @@ def test_dropout_widens_the_papers_twin_and_the_note_says_so(tmp_path: Path, dat
     assert "dropout-in-twin" not in fired["default"]
     summary = json.loads((tmp_path / "paper" / "summary.json").read_text())
     assert {note["name"] for note in summary["notes"]} == fired["paper"]
+
+
+def test_two_data_sets_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "texts.jsonl")
+        files[-1].write_text('{"text": "a few words"}\n')
+    with pytest.raises(SettingsError, match="two data sets are called the same: texts.jsonl, texts.jsonl"):
+        rs.evaluate("pico-0.1m", [str(file) for file in files], output=tmp_path / "run", field="text")

@@ -186,6 +186,10 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
         for description in descriptions:
             resolve_layers(settings.layers, count_blocks(description.config))
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
+    for of_one in references:
+        names = [reference.name for reference in of_one]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"two data sets are called the same: {', '.join(names)}. Rename one, or use two runs")
     return [
         Job(descriptions, tuple(_texts(reference, settings) for reference in of_one), settings, placement, baselines)
         for of_one, settings in zip(references, conditions, strict=True)
