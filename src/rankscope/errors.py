@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_LISTED = 30
+"""So many known names fit into a message."""
+
+
 class RankscopeError(Exception):
     """Base of every error that rankscope raises on purpose."""
 
@@ -31,7 +35,8 @@ class UnknownNameError(CallError):
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         known = list(choices)
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+        more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known[:_LISTED])}{more}"
         super().__init__(f"unknown {kind} {name!r}: {hint}")
 
 
