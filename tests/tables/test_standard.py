@@ -2,13 +2,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rankscope.tables import short_name, summary_table, to_csv
+from rankscope.tables import short_name, short_names, summary_table, to_csv, to_markdown
 
 
 def test_a_path_is_shortened_and_a_hub_id_is_not(tmp_path: Path) -> None:
     assert short_name("/somewhere/else/model.gguf") == "model"
     assert short_name(tmp_path) == tmp_path.name
-    assert short_name("owner/model@v1") == "owner/model@v1"
+    for name in ("owner/model@v1", "x" * 300, "a\0b"):
+        assert short_name(name) == name
+
+
+def test_models_of_one_name_stay_apart() -> None:
+    assert short_names(["/a/last", "/b/last", "/c/first"]) == {
+        "/a/last": "/a/last", "/b/last": "/b/last", "/c/first": "first",
+    }  # fmt: skip
+    rows = [
+        {"model": model, "dataset": "d", "layer": "last", "texts": 1, "tokens": 2} for model in ("/a/last", "/b/last")
+    ]
+    assert "/b/last" in to_markdown(summary_table(rows))
 
 
 def test_csv_has_the_reference_as_given_and_all_that_the_table_shows() -> None:

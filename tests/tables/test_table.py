@@ -141,3 +141,9 @@ def test_html_holds_text_and_values_to_sort_by() -> None:
     assert cells.sorted_by[:4] == ["one", "1234", "-26.7312345678901", "-27.98"]
     assert cells.sorted_by[-7:-5] == ["12.0", ""]
     assert "<button" not in TABLE._repr_html_()
+
+
+def test_a_name_does_not_steer_the_terminal() -> None:
+    console = Console(width=80, force_terminal=True, color_system=None, record=True, file=io.StringIO())
+    console.print(to_terminal(Table((Column("model", "model"),), ({"model": "a\x1b[2Jb"},))))
+    assert "\x1b" not in console.export_text(styles=False)

@@ -37,6 +37,7 @@ from rankscope.tables import (
     differences_table,
     is_of_images,
     short_name,
+    short_names,
     summary_table,
     trajectory_table,
 )
@@ -148,15 +149,14 @@ def _checked(run: Run) -> list[Summary]:
 
 def _labelled(rows: list[tuple[Run, Summary]]) -> list[_Row]:
     """Short names where they tell models apart; else the reference; else the run's folder beside it."""
-    references = {str(row["model"]) for _, row in rows}
-    short = Counter(short_name(reference) for reference in references)
+    short = short_names(row["model"] for _, row in rows)
     runs: dict[tuple[str, str], set[Path]] = {}
     for run, row in rows:
         runs.setdefault((str(row["model"]), str(row["dataset"])), set()).add(run.path)
     found = []
     for run, row in rows:
         reference = str(row["model"])
-        label = short_name(reference) if short[short_name(reference)] == 1 else reference
+        label = short[reference]
         if len(runs[reference, str(row["dataset"])]) > 1:
             label += f" ({run.path.name})"
         found.append(_Row(run, reference, row | {"model": label}))

@@ -2,7 +2,7 @@
 
 from rankscope.tables.alignment import alignment_table, control_table
 from rankscope.tables.headline import headline_table, is_of_images
-from rankscope.tables.standard import differences_table, short_name, summary_table, trajectory_table
+from rankscope.tables.standard import differences_table, short_name, short_names, summary_table, trajectory_table
 from rankscope.tables.table import (
     ABSENT,
     Column,
@@ -29,6 +29,7 @@ __all__ = [
     "headline_table",
     "is_of_images",
     "short_name",
+    "short_names",
     "summary_table",
     "to_csv",
     "to_html",

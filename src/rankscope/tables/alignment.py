@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankscope.tables.standard import short_name
+from rankscope.tables.standard import model_column
 from rankscope.tables.table import Column, Table
 
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from rankscope.statistics import Summary
 
-_MODEL = Column("model", "model", align="left", show=short_name)
 _DATA = Column("dataset", "data", align="left")
 _IMAGES = Column("control", "images", align="left")
 _RATIOS = {"image_reduction_ratio": "reduction", "image_text_alignment": "alignment"}
@@ -20,7 +19,7 @@ _RATIOS = {"image_reduction_ratio": "reduction", "image_text_alignment": "alignm
 
 def alignment_table(rows: Sequence[Summary]) -> Table:
     """The five effective ranks, the two ratios with their intervals, MIR and loss; a line for each control."""
-    columns = [_MODEL, _DATA]
+    columns = [model_column(rows), _DATA]
     columns += [_IMAGES] if {row["control"] for row in rows} != {"base"} else []
     columns += [Column("texts", "pairs")]
     columns += [Column(f"erank{place}", str(place), digits=2, aligned=True) for place in range(1, 6)]
@@ -34,7 +33,7 @@ def alignment_table(rows: Sequence[Summary]) -> Table:
 
 def control_table(rows: Sequence[Summary]) -> Table:
     """What each control changes on the same pairs: the difference with its paired interval."""
-    columns = [_MODEL, _DATA, _IMAGES]
+    columns = [model_column(rows), _DATA, _IMAGES]
     for key, heading in {**_RATIOS, "loss": "loss"}.items():
         columns.append(Column(f"{key}_change", f"change of {heading}", digits=4, aligned=True, sign=True))
         columns.append(Column(f"{key}_change", "95 % interval", digits=4, aligned=True, sign=True, interval=True))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.tables.table import Column, Row, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rankscope.statistics import Summary
 
@@ -16,10 +19,26 @@ if TYPE_CHECKING:
 def short_name(model: object) -> str:
     """A path's last part; hub ids stay whole."""
     path = Path(str(model))
-    return path.name.removesuffix(".gguf") if path.is_absolute() or path.exists() else str(model)
+    is_path = path.is_absolute() or os.path.exists(path)  # noqa: PTH110 (a name need not be fit for a path)
+    return path.name.removesuffix(".gguf") if is_path else str(model)
+
+
+def short_names(models: Iterable[object]) -> dict[str, str]:
+    """A short name for each model; a reference stays whole where another has the same short name."""
+    references = dict.fromkeys(str(model) for model in models)
+    count = Counter(short_name(reference) for reference in references)
+    return {one: short_name(one) if count[short_name(one)] == 1 else one for one in references}
 
 
 _MODEL = Column("model", "model", align="left", show=short_name)
+
+
+def model_column(rows: Sequence[Row]) -> Column:
+    """The models of rows by names that tell them apart."""
+    names = short_names(row["model"] for row in rows)
+    return replace(_MODEL, show=lambda model: names[str(model)])
+
+
 _DATA = Column("dataset", "data", align="left")
 _LAYER = Column("layer", "layer")
 _ENTROPY = Column("normalized_matrix_entropy", "H/ln d", digits=4, aligned=True)
@@ -39,7 +58,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
     effective rank over that of isotropic noise of the same shape.
     """
     twins = any("effective_rank_untrained" in row for row in rows)
-    columns = [_MODEL, _DATA]
+    columns = [model_column(rows), _DATA]
     columns += [_LAYER] if {row["layer"] for row in rows} != {"last"} else []
     columns += [Column("texts", "texts"), Column("tokens", "tokens")]
     columns += [_RANKS, _DIFF_ERANK] if twins else [_RANK]
@@ -52,7 +71,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
 def differences_table(rows: Sequence[Row]) -> Table:
     """Differences from the first model, as `Comparison.rows` has them: both values, the difference, its p-value."""
     columns = (
-        _MODEL,
+        model_column(rows),
         _DATA,
         _LAYER,
         Column("metric", "metric", align="left"),

@@ -81,7 +81,7 @@ def to_terminal(table: Table, *, compact: bool = False) -> rich.table.Table:
     for column in table.columns:
         grid.add_column(Text(column.heading), justify=column.align, overflow="fold")
     for row in table.rows:
-        grid.add_row(*(Text(_cell(column, row, table.rows)) for column in table.columns))
+        grid.add_row(*(Text(_printable(_cell(column, row, table.rows))) for column in table.columns))
     if table.caption:
         grid.caption = Text(table.caption)
         grid.caption_justify = "left"
@@ -240,6 +240,11 @@ def _share(column: Column, row: Row, rows: Sequence[Row]) -> float:
     value = row.get(column.key)
     largest = max([*values, 0.0])
     return max(0.0, value / largest) if isinstance(value, (int, float)) and largest > 0 else 0.0
+
+
+def _printable(text: str) -> str:
+    """Nothing in a name steers a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _markdown(text: str) -> str:
