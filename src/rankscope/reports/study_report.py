@@ -13,7 +13,7 @@ from rankscope.reports.figures import save_figure
 from rankscope.runs import write_whole
 from rankscope.studies import printed_tables
 from rankscope.studies.sentences import named
-from rankscope.tables import Column, Table, short_name, to_latex, to_markdown
+from rankscope.tables import Column, Table, short_name, short_names, to_latex, to_markdown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,34 +79,36 @@ def study_table(conducted: Conducted) -> Table:
     columns = []
     for key in keys:
         if key in table.columns and table[key].null_count() < table.height:
-            columns.append(_column(key))
+            columns.append(_column(key, table))
             if f"{key}_published" in table.columns:
-                beside = replace(_column(key), key=f"{key}_published", heading="published", before=None)
+                beside = replace(_column(key, table), key=f"{key}_published", heading="published", before=None)
                 columns.append(beside)
     return Table(tuple(columns), tuple(table.rows(named=True)))
 
 
 def plain_table(frame: pl.DataFrame) -> Table:
     """All columns of a further table of a study."""
-    return Table(tuple(_column(key) for key in frame.columns), tuple(frame.rows(named=True)))
+    return Table(tuple(_column(key, frame) for key in frame.columns), tuple(frame.rows(named=True)))
 
 
 def study_paragraph(conducted: Conducted) -> str:
     """What was asked, what came out, which notes fired."""
     study, findings, request = conducted.study, conducted.findings, conducted.request
-    asked = (
-        f"{study.question} ({study.source}.) Asked of {_listed([short_name(model) for model in request.models])} on "
-    )
+    asked = f"{study.question} ({study.source}.) Asked of {_listed([*short_names(request.models).values()])} on "
     asked += f"{_listed([short_name(data.partition('=')[0]) for data in request.data])}"
-    limit = request.settings.limit
-    asked += f", the first {limit:,} usable texts." if limit else "."
+    limit, seed = request.settings.limit, request.settings.sample_seed
+    if seed is not None:
+        asked += f", texts drawn at random with seed {seed}" + (f", at most {limit:,}" if limit else "")
+    elif limit:
+        asked += f", at most the first {limit:,} usable texts"
+    asked += "."
     notes = [f"{note.name} ({note.text})" for note in findings.notes]
     fired = f"Notes that fired: {'; '.join(notes)}." if notes else "No note fired."
     return " ".join([asked, *findings.sentences, fired])
 
 
 def write_study(conducted: Conducted) -> tuple[Path, ...]:
-    """Writes everything into the study's folder; returns the files.
+    """Writes everything into the study's folder; returns the files. There is no figure where no number of it came out.
 
     Raises:
         MissingExtraError: the libraries for figures are not installed; the tables are written before.
@@ -127,7 +129,8 @@ def write_study(conducted: Conducted) -> tuple[Path, ...]:
     files["study.json"] = json.dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     for name, text in files.items():
         write_whole(folder / name, lambda place, text=text: place.write_text(text, encoding="utf-8"))  # type: ignore[misc]
-    figures = save_figure(study_figure(conducted), folder / "figure", ("svg", "html"))
+    chart = study_figure(conducted)
+    figures = [] if chart is None else save_figure(chart, folder / "figure", ("svg", "html"))
     return (*(folder / name for name in files), *figures)
 
 
@@ -149,9 +152,10 @@ def study_content(conducted: Conducted) -> dict[str, object]:
     }
 
 
-def _column(key: str) -> Column:
+def _column(key: str, table: pl.DataFrame) -> Column:
     shown = _SHOWN.get(key) or Column(key, named(key))
-    show = short_name if key in ("model", "responder") else shown.show
+    names = short_names(table[key]) if key in ("model", "responder") else {}
+    show = (lambda name: names[str(name)]) if names else shown.show
     return replace(shown, show=show, align="left" if key in _LEFT else shown.align)
 
 

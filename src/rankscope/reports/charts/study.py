@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rankscope.reports.figures import import_altair, themed
-from rankscope.studies.sentences import named
-from rankscope.tables import short_name
+from rankscope.studies.sentences import by_layer, named
+from rankscope.tables import short_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import altair as alt
 
     from rankscope.studies import Conducted, Figure
@@ -34,30 +36,26 @@ _UNITS = {
 _WIDTH, _HEIGHT, _COLUMNS = 230, 190, 3
 
 
-def study_figure(conducted: Conducted) -> alt.VConcatChart:
-    """One altair specification of all panels.
+def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
+    """One altair specification of all panels; None where none of the figure's numbers came out.
 
     Points carry their bootstrap intervals; hollow diamonds are what a paper prints for the same model and data, and
     the dashed line is isotropic noise of the same shape.
     """
     alt = import_altair()
     figure, table = conducted.study.figure, _labelled(conducted.findings.table)
-    metrics = [name for name in figure.metrics if name in table.columns and table[name].null_count() < table.height]
-    by = figure.panels_by
-    groups = (
-        [(None, table)]
-        if by is None
-        else [(str(name), rows) for (name,), rows in table.group_by(by, maintain_order=True)]
-    )
     rows = []
-    for name, group in groups:
-        panels = [_panel(alt, figure, metric, group) for metric in metrics]
+    for name, group in _groups(figure, table):
+        panels = [_panel(alt, figure, metric, group) for metric in figure.metrics if _came_out(metric, group)]
+        if not panels:
+            continue
         lines = [
             alt.hconcat(*panels[start : start + _COLUMNS], spacing=28) for start in range(0, len(panels), _COLUMNS)
         ]
-        title = None if name is None else {"text": f"{by}: {name}" if by == "layer" else name, "fontSize": 13}
         block = alt.vconcat(*lines, spacing=18)
-        rows.append(block.properties(title=title) if title else block)
+        rows.append(block.properties(title={"text": name, "fontSize": 13}) if name else block)
+    if not rows:
+        return None
     subtitle = [conducted.study.question, _count(table)]
     chart = alt.vconcat(*rows, spacing=30).properties(
         title={"text": conducted.study.name.capitalize(), "subtitle": subtitle},
@@ -66,9 +64,28 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart:
     return themed(chart)
 
 
+def _groups(figure: Figure, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Rows of panels with their titles: by the figure's column, and by data set and layer where points would mix."""
+    keys = [figure.panels_by] if figure.panels_by else []
+    if "layer" in table.columns and "layer" not in keys and figure.x != "depth" and len(list(by_layer(table))) > 1:
+        keys.append("layer")
+    if figure.panels_by == "layer" and table["dataset"].n_unique() > 1:
+        keys.insert(0, "dataset")
+    if not keys:
+        yield "", table
+        return
+    for values, rows in table.group_by(keys, maintain_order=True):
+        named_keys = zip(keys, values, strict=True)
+        yield ", ".join(f"layer: {value}" if key == "layer" else str(value) for key, value in named_keys), rows
+
+
+def _came_out(metric: str, table: pl.DataFrame) -> bool:
+    return metric in table.columns and table[metric].null_count() < table.height
+
+
 def _labelled(table: pl.DataFrame) -> pl.DataFrame:
     names = [name for name in ("model", "judge") if name in table.columns]
-    return table.with_columns(*(pl.col(name).map_elements(short_name, return_dtype=pl.String) for name in names))
+    return table.with_columns(*(pl.col(name).replace(short_names(table[name])) for name in names))
 
 
 def _count(table: pl.DataFrame) -> str:
