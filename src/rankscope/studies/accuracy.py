@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
+from rankscope.errors import SettingsError
 from rankscope.integrations import Accuracy, TaskReference, accuracies, parse_task_reference
 from rankscope.models import (
     ModelDescription,
@@ -40,6 +41,8 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
     """
     given = request.options.tasks
     tasks = [parse_task_reference(task) for task in (default if given is None else given if given != NONE else ())]
+    if len({task.name for task in tasks}) < len(tasks):
+        raise SettingsError(f"the same task is given twice in {', '.join(task.name for task in tasks)}: give each once")
     rows = [
         _row(model, accuracy) for model in (models if tasks else ()) for accuracy in _of_model(request, model, tasks)
     ]

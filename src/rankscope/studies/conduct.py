@@ -91,8 +91,7 @@ def conduct(
     study = STUDIES[name]
     given, chosen = changed(settings or Settings(), changes), options or StudyOptions()
     _refuse_what_the_study_decides(study, given, chosen)
-    references = expand_families(chosen.models or study.models)
-    texts = chosen.data or study.data
+    references, texts = _subjects(study, chosen)
     request = Request(
         models=references,
         data=texts,
@@ -108,10 +107,21 @@ def _refuse_what_the_study_decides(study: Study, settings: Settings, options: St
     usual = Settings()
     for name in study.decides:
         if getattr(settings, name) != getattr(usual, name):
-            raise SettingsError(f"study {study.name} decides {name} itself: leave it out")
+            raise SettingsError(f"study {study.name} decides {name} itself, or does not read it: leave it out")
     for name, value in vars(options).items():
         if value is not None and name not in ("models", "data", *study.options):
             raise SettingsError(f"study {study.name} does not read {name}: leave it out")
+
+
+def _subjects(study: Study, options: StudyOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Models and data; where responses are given, who reads them, and their file."""
+    if options.responses is None:
+        return expand_families(options.models or study.models), options.data or study.data
+    if options.models or options.data:
+        raise SettingsError(f"{options.responses} holds the responses: leave models and data out")
+    if options.judge is None:
+        raise SettingsError(f"{options.responses} holds responses, but who reads them? Give --judge MODEL")
+    return (options.judge,), (str(options.responses),)
 
 
 def _default_folder(

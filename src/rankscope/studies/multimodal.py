@@ -17,6 +17,22 @@ from rankscope.studies.study import Figure, Findings, Request, Study
 RANKS = tuple(f"erank{place}" for place in range(1, 6))
 RATIOS = ("image_reduction_ratio", "image_text_alignment")
 SHUFFLED = "shuffled"
+UNREAD = (
+    "sample_seed",
+    "field",
+    "template",
+    "layers",
+    "untrained_seeds",
+    "protocol",
+    "untrained_from",
+    "metrics",
+    "prefix",
+    "perturbation",
+    "window",
+    "drop_tokens",
+    "batch_tokens",
+)
+"""Settings of evaluations that an alignment has not."""
 
 
 def conduct(request: Request) -> Findings:
@@ -92,6 +108,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
+    decides=UNREAD,
     published=("diff_erank.table2",),
     options=("images", "prompt"),
 )

@@ -18,23 +18,24 @@ from rankscope.models import GenerationSettings
 from rankscope.runs import evaluate, respond, write_whole
 from rankscope.settings import changed
 from rankscope.statistics import Note
-from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.associations import correlated
 from rankscope.studies.measuring import distinct_notes, folder_name, with_tokens_per_text
-from rankscope.studies.sentences import short
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.texts import TextSet, read_leaderboard, read_responses
 
 _METRICS = ("matrix_nuclear_norm", "normalized_matrix_entropy", "effective_rank", "loss", "tokens_per_text")
 ITSELF = "itself"
+_OF_PROMPTS = ("template", "split", "limit", "sample_seed")
 
 
 def conduct(request: Request) -> Findings:
     """Responses are read or generated, then measured by the judge, and by their own models where these are here."""
     options = request.options
-    if options.leaderboard is not None and options.leaderboard_column is None:
-        raise SettingsError("a leaderboard has many columns: name one with --leaderboard-column")
-    if options.responses is not None and options.judge is None:
-        raise SettingsError(f"{options.responses} holds responses, but who reads them? Give --judge MODEL")
+    if (options.leaderboard is None) != (options.leaderboard_column is None):
+        raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
+    places = None
+    if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column shows at once
+        places = read_leaderboard(options.leaderboard, options.leaderboard_column)
     sentences: list[str] = []
     if options.responses is None:
         responses, said = _generated(request)
@@ -55,15 +56,12 @@ def conduct(request: Request) -> Findings:
         rows += of_judge
         notes += fired
     table = with_tokens_per_text(pl.DataFrame(rows, infer_schema_length=None))
-    table, more = _ranked(request, table)
+    more: dict[str, pl.DataFrame] = {}
+    if places is not None:
+        table, more["correlations"], said = _ranked(request, table, places)
+        sentences += said
     number = next(iter(chosen.values()))
     sentences.append(f"{len(chosen)} responders on {len(number.texts)} prompts that all of them answered.")
-    for correlated in more.values():
-        for (by,), rows_of in correlated.group_by("judge", maintain_order=True):
-            sentences += [
-                f"Judged by {by if by == ITSELF else short(str(by))}: {text}"
-                for text in correlation_sentences(rows_of, len(chosen))
-            ]
     return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), distinct_notes([notes]), more)
 
 
@@ -112,7 +110,8 @@ def _write(file: Path, texts: TextSet) -> Path:
 def _measured_by(
     request: Request, judge: str, called: str, files: Mapping[str, Path]
 ) -> tuple[list[dict[str, Any]], list[Note]]:
-    changes: dict[str, object] = {"field": "response", "template": None, "untrained_seeds": 0, "limit": None}
+    # Which prompts was settled before; now all texts of our own files are read.
+    changes: dict[str, object] = {"field": "response", "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
     run = evaluate(
         judge,
         [str(file) for file in files.values()],
@@ -125,27 +124,23 @@ def _measured_by(
     return rows, run.notes()
 
 
-def _ranked(request: Request, table: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _ranked(
+    request: Request, table: pl.DataFrame, places: Mapping[str, float]
+) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Adds the leaderboard's column, and correlates every metric with it, also with length held fixed."""
-    options = request.options
-    if options.leaderboard is None or options.leaderboard_column is None:
-        return table, {}
-    places = read_leaderboard(options.leaderboard, options.leaderboard_column)
-    column = options.leaderboard_column
+    column = str(request.options.leaderboard_column)
+    if column in table.columns:
+        raise SettingsError(f"the leaderboard's column {column!r} has the name of a result: rename it in the file")
     table = table.with_columns(
         pl.col("responder").replace_strict(places, default=None, return_dtype=pl.Float64).alias(column)
     )
     if table[column].null_count() == table.height:
         raise DataError(
-            f"{options.leaderboard} knows none of {', '.join(table['responder'].unique())}: its names are "
+            f"{request.options.leaderboard} knows none of {', '.join(table['responder'].unique())}: its names are "
             f"{', '.join(list(places)[:5])}, ..."
         )
-    found = [
-        correlations(rows, _METRICS, column, controls).with_columns(judge=pl.lit(judge))
-        for (judge,), rows in table.group_by("judge", maintain_order=True)
-        for controls in ((), ("tokens_per_text",))
-    ]
-    return table, {"correlations": pl.concat(found)}
+    found, said = correlated(table, "judge", _METRICS, column, ((), ("tokens_per_text",)))
+    return table, found, [f"Judged by {sentence}" for sentence in said]
 
 
 STUDY = Study(

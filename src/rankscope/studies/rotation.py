@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.studies.measuring import Cells, with_published
-from rankscope.studies.multimodal import COLUMNS, RATIOS, aligned, data_name
+from rankscope.studies.multimodal import COLUMNS, RATIOS, UNREAD, aligned, data_name
 from rankscope.studies.published import alignment_printed
 from rankscope.studies.sentences import named, short
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -51,6 +51,7 @@ STUDY = Study(
     columns=COLUMNS,
     figure=Figure(x="condition", metrics=(*RATIOS, "loss"), series="model", panels_by="dataset", is_ordered=False),
     conduct=conduct,
+    decides=UNREAD,
     published=("diff_erank.table3",),
     options=("images", "prompt"),
 )

@@ -19,6 +19,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from rankscope.errors import DataError
 from rankscope.metrics import matrix_entropy, matrix_nuclear_norm, unit_rows
 from rankscope.models import (
     Batch,
@@ -47,6 +48,8 @@ def conduct(request: Request) -> Findings:
         job = prepare([model], request.data, request.settings)
         for texts in job.text_sets:
             plan = job.plan(job.models[0], texts)
+            if not plan.batches:
+                raise DataError(f"{texts.name} has no text that {model} can read: nothing can be timed")
             batches = [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
             request.progress.say(f"{model}: making a network with random weights")
             network = untrained_twin(job.models[0], 0, job.placement)
@@ -209,6 +212,6 @@ STUDY = Study(
     ),
     figure=Figure(x="hidden_size", metrics=_SECONDS, series="family", log_x=True, panels_by="dataset"),
     conduct=conduct,
-    decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from"),
+    decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=("mnn.table1", "mnn.table8"),
 )

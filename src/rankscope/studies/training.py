@@ -23,15 +23,21 @@ BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no wor
 
 def conduct(request: Request) -> Findings:
     """One evaluation of all checkpoints; accuracy where tasks are given."""
-    models = [checkpoint for model in request.models for checkpoint in checkpoints_of(model)]
+    expanded = [checkpoints_of(model) for model in request.models]
+    if len(expanded) > 1 and max(map(len, expanded)) > 1:
+        raise SettingsError(f"training follows one model at a time, got {', '.join(request.models)}")
+    models = [checkpoint for found in expanded for checkpoint in found]
     if len(models) < 2:
         raise SettingsError(
             f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
             "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
         )
+    steps = {model: step_of(model) for model in models}
+    known = {model: step for model, step in steps.items() if step is not None}
+    if len(known) == len(models):
+        models.sort(key=known.__getitem__)
     accuracy = measure_accuracy(request, models, default=())
     measured = measure(request, [Condition("training")], models)
-    steps = {model: step_of(model) for model in models}
     table = measured.table.with_columns(
         step=pl.col("model").replace_strict(steps, return_dtype=pl.Int64),
         order=pl.col("model").replace_strict(models, range(len(models)), return_dtype=pl.Int64),
