@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from rankscope.statistics import correlation
-from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.associations import correlated, correlation_sentences, correlations
 
 TABLE = pl.DataFrame(
     {
@@ -48,6 +48,19 @@ def test_what_is_held_fixed_is_said() -> None:
     plain, partial = correlation_sentences(pl.concat(rows), 5)
     assert "held fixed" not in plain
     assert "with width held fixed over 5 models: loss" in partial
+
+
+def test_data_sets_and_layers_are_correlated_apart() -> None:
+    part = TABLE.with_row_index("model").with_columns(layer=pl.lit("last"))
+    other = part.with_columns(loss=-pl.col("loss"), dataset=pl.lit("b"))
+    deeper = other.with_columns(layer=pl.lit("0"), loss=pl.col("same"))
+    table = pl.concat([part.with_columns(dataset=pl.lit("a")), other, deeper], how="diagonal_relaxed")
+    found, said = correlated(table, "dataset", ("loss",), "accuracy")
+    spearman = found.filter(pl.col("method") == "spearman")
+    assert spearman.select("dataset", "layer", "models").rows() == [("a", "last", 5), ("b", "last", 5)]
+    assert spearman["value"][0] == -spearman["value"][1]
+    assert [text.partition(":")[0] for text in said] == ["a", "b", "b (layer 0)"]
+    assert "Over 6 models nothing correlates" in said[2]
 
 
 def test_the_target_itself_is_no_metric() -> None:

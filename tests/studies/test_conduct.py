@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from questions import write_piqa, write_winogrande
-from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.errors import CallError, SettingsError, UnknownNameError
 from rankscope.reports import write_study
 from rankscope.runs import Run
 from rankscope.settings import Settings, StudyOptions
@@ -275,6 +275,62 @@ def test_again_nothing_is_computed_anew(
         assert again.findings.table.equals(conducted[name].findings.table)
 
 
+@pytest.mark.parametrize("name", ["aggregation", "families", "layers", "lengths", "prompts", "sampling"])
+def test_numbers_that_were_not_asked_for_are_no_obstacle(name: str, tmp_path: Path) -> None:
+    options = StudyOptions(("pico-0.1m", "pico-0.4m"), ("stdlib-docs",))
+    if "tasks" in STUDIES[name].options:
+        options = replace(options, tasks=("none",))
+    one = conduct(name, options, output=tmp_path / "study", limit=3, metrics="loss")
+    write_study(one)
+    assert one.findings.table["effective_rank"].null_count() == one.findings.table.height
+
+
+def test_samples_are_of_texts_that_all_could_be_measured_on(tmp_path: Path) -> None:
+    data = tmp_path / "texts.jsonl"
+    texts = [f"Number {n} is a number between 0 and {n + 1}." for n in range(10)] + ["a", "", "b"]
+    data.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    settings = Settings(field="text", untrained_seeds=0)
+    one = conduct("sampling", StudyOptions(("pico-0.1m",), (str(data),)), output=tmp_path / "study", settings=settings)
+    table = one.findings.table
+    assert table["size"].to_list() == [10] + [5] * 5
+    assert table["texts"].to_list() == [10] + [5] * 5
+    assert one.findings.more["spread"]["samples"].to_list() == [5]
+
+
+def test_given_responses_are_the_judges_to_read(tmp_path: Path) -> None:
+    file, board = tmp_path / "given.jsonl", tmp_path / "board.csv"
+    lines = [
+        {"model": model, "id": n, "response": f"{model} says that {n} comes before {n + 1}."}
+        for model in ("org/a", "org-a", "x" * 300)
+        for n in range(3)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    board.write_text("name,wins,loss\norg/a,1,2\norg-a,2,3\n")
+    options = StudyOptions(responses=file, judge="pico-0.1m", leaderboard=board, leaderboard_column="wins")
+    one = conduct("responses", options, output=tmp_path / "study")
+    write_study(one)
+    assert one.request.models == ("pico-0.1m",)
+    assert dict(one.findings.table.select("responder", "wins").rows()) == {"org/a": 1, "org-a": 2, "x" * 300: None}
+    for wrong, said in (
+        (replace(options, leaderboard_column=None), "together"),
+        (replace(options, leaderboard_column="losses"), "no column 'losses'"),
+        (replace(options, leaderboard_column="loss"), "name of a result"),
+        (replace(options, models=("pico",)), "leave models and data out"),
+        (replace(options, judge=None), "Give --judge"),
+    ):
+        with pytest.raises(CallError, match=said):
+            conduct("responses", wrong, output=tmp_path / "study")
+
+
+def test_prompts_are_chosen_once(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"id": n, "prompt": f"What is {n}?"}) + "\n" for n in range(6)))
+    options = StudyOptions(("pico-0.1m",), (str(prompts),), max_new_tokens=8)
+    settings = Settings(field="prompt", limit=3, sample_seed=1)
+    one = conduct("responses", options, output=tmp_path / "study", settings=settings)
+    assert one.findings.table["texts"].to_list() == [3]
+
+
 def test_what_a_study_decides_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="study lengths decides window itself"):
         conduct("lengths", StudyOptions(("pico",), ("stdlib-docs",)), output=tmp_path, window=32)
@@ -284,6 +340,12 @@ def test_what_a_study_decides_is_refused(tmp_path: Path) -> None:
         conduct("scalin", output=tmp_path)
     with pytest.raises(UnknownNameError, match="model family"):
         conduct("scaling", StudyOptions(("family:opd",)), output=tmp_path)
+    with pytest.raises(SettingsError, match="study rotation decides layers itself, or does not read it"):
+        conduct("rotation", StudyOptions(("pico-vlm",), ("drawn-scenes",)), output=tmp_path, layers="all")
+    with pytest.raises(SettingsError, match="one model at a time"):
+        conduct("training", StudyOptions(("pico", "pico-1m"), ("stdlib-docs",)), output=tmp_path)
+    with pytest.raises(SettingsError, match="same task is given twice in piqa, piqa"):
+        conduct("families", StudyOptions(("pico",), ("stdlib-docs",), tasks=("piqa", "piqa")), output=tmp_path)
     with pytest.raises(SettingsError, match="training needs checkpoints"):
         conduct("training", StudyOptions(("pico-1m",), ("stdlib-docs",)), output=tmp_path)
     assert list(tmp_path.iterdir()) == []

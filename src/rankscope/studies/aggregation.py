@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from rankscope.statistics import correlation
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
+from rankscope.studies.sentences import at, by_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 _FEWEST_TO_RANK = 3
@@ -18,7 +20,9 @@ def conduct(request: Request) -> Findings:
     """One evaluation; both algorithms come from the same texts."""
     measured = measure(request, [Condition("aggregation")])
     table = with_published(measured.table, _published).sort("dataset", "family", "parameters", maintain_order=True)
-    table = table.with_columns(b_over_a=pl.col("effective_rank_b") / pl.col("effective_rank"))
+    table = table.with_columns(
+        b_over_a=pl.col("effective_rank_b").cast(pl.Float64) / pl.col("effective_rank").cast(pl.Float64)
+    )
     return Findings(table, tuple(_sentences(table)), measured.notes)
 
 
@@ -31,19 +35,22 @@ def _published(row: dict[str, Any]) -> Cells:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     ratios = table["b_over_a"].drop_nulls().to_list()
-    found = [
-        f"Trained eRank by (b) is {min(ratios):.3f} to {max(ratios):.3f} times that by (a); by Jensen's inequality it "
-        "is never below it, and the gap grows with the spread of lengths."
-    ]
-    for (dataset,), rows in table.group_by("dataset", maintain_order=True):
-        pairs = rows.drop_nulls(["diff_erank", "diff_erank_b"]) if "diff_erank" in rows.columns else rows.clear()
-        if (
-            pairs.height >= _FEWEST_TO_RANK
-            and pairs["diff_erank"].n_unique() > 1
-            and pairs["diff_erank_b"].n_unique() > 1
-        ):
-            tau = correlation(pairs["diff_erank"].to_numpy(), pairs["diff_erank_b"].to_numpy(), "kendall")
-            found.append(f"On {dataset} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}.")
+    found = []
+    if ratios:
+        found.append(
+            f"Trained eRank by (b) is {min(ratios):.3f} to {max(ratios):.3f} times that by (a); by Jensen's inequality "
+            "it is never below it, and the gap grows with the spread of lengths."
+        )
+    if "diff_erank" not in table.columns:
+        return found
+    groups = table.drop_nulls(["diff_erank", "diff_erank_b"]).group_by("dataset", maintain_order=True)
+    for (dataset,), layer, pairs in ((names, *part) for names, group in groups for part in by_layer(group)):
+        one, other = pairs["diff_erank"].to_numpy(), pairs["diff_erank_b"].to_numpy()
+        if len(one) >= _FEWEST_TO_RANK and np.ptp(one) > 0 and np.ptp(other) > 0:
+            tau = correlation(one, other, "kendall")
+            found.append(
+                f"On {dataset}{at(layer)} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}."
+            )
     return found
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from rankscope.errors import ConstantMetricError
 from rankscope.statistics import METHODS, Correlation, Method, correlation
-from rankscope.studies.sentences import named
+from rankscope.studies.sentences import at, by_layer, named
 
 _FEWEST = 3
 
@@ -33,11 +33,29 @@ def correlations(
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
+def correlated(
+    table: pl.DataFrame, by: str, metrics: Sequence[str], target: str, controls: Sequence[Sequence[str]] = ((),)
+) -> tuple[pl.DataFrame, list[str]]:
+    """Correlations within each value of a column and each layer, for each set of controls, and what they say."""
+    parts: list[pl.DataFrame] = []
+    sentences: list[str] = []
+    for (value,), group in table.group_by(by, maintain_order=True):
+        for layer, rows in by_layer(group):
+            found = pl.concat([correlations(rows, metrics, target, held) for held in controls])
+            parts.append(found.with_columns(pl.lit(value).alias(by), layer=pl.lit(layer)))
+            sentences += [f"{value}{at(layer)}: {text}" for text in correlation_sentences(found, rows.height)]
+    return pl.concat(parts), sentences
+
+
 def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
     """Spearman's correlations in a sentence, and those with the controls held fixed in another."""
     spearman = found.filter(pl.col("method") == "spearman")
     if spearman.is_empty():
-        yield f"With {models} models there is no correlation to speak of: at least {_FEWEST} are needed."
+        yield (
+            f"With {models} models there is no correlation to speak of: at least {_FEWEST} are needed."
+            if models < _FEWEST
+            else f"Over {models} models nothing correlates: fewer than {_FEWEST} have both, or all have the same."
+        )
     for (given,), rows in spearman.group_by("given", maintain_order=True):
         parts = [
             f"{named(row['metric'])} {row['value']:+.2f}"
@@ -45,11 +63,11 @@ def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
             for row in rows.rows(named=True)
         ]
         number, few = rows["models"].to_list()[0], rows["low"].null_count() > 0
-        held = f" with {named(str(given))} held fixed" if given else ""
+        held, beyond = (f" with {named(str(given))} held fixed", " beyond what is held fixed") if given else ("", "")
         yield (
             f"Spearman's correlation with {named(rows['target'].to_list()[0])}{held} over {number} models: "
             f"{', '.join(parts)}."
-            + (" Fewer than five models: no interval can be given, and nothing concluded." if few else "")
+            + (f" Fewer than five models{beyond}: no interval can be given, and nothing concluded." if few else "")
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
-from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.associations import correlated
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import over_sizes
@@ -25,15 +25,9 @@ def conduct(request: Request) -> Findings:
     sentences = list(over_sizes(table))
     more: dict[str, pl.DataFrame] = {}
     if "accuracy" in table.columns:
-        found = [
-            correlations(rows, _METRICS, "accuracy").with_columns(dataset=pl.lit(dataset))
-            for (dataset,), rows in table.group_by("dataset", maintain_order=True)
-        ]
-        more["correlations"] = pl.concat(found)
-        for of_one in found:
-            where = of_one["dataset"][0] if of_one.height else "each data set"
-            sentences += [f"{where}: {text}" for text in correlation_sentences(of_one, len(request.models))]
-    return Findings(table, tuple(dict.fromkeys(sentences)), measured.notes, more)
+        more["correlations"], said = correlated(table, "dataset", _METRICS, "accuracy")
+        sentences += said
+    return Findings(table, tuple(sentences), measured.notes, more)
 
 
 def _published(row: dict[str, Any]) -> Cells:
@@ -75,6 +69,7 @@ STUDY = Study(
         panels_by="dataset",
     ),
     conduct=conduct,
+    decides=("sample_seed",),  # the harness answers the first questions
     published=("diff_erank.table1", "mnn.table10"),
     options=("tasks",),
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
-from rankscope.studies.associations import correlation_sentences, correlations
+from rankscope.studies.associations import correlated
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import over_sizes
@@ -37,16 +36,9 @@ def conduct(request: Request) -> Findings:
     table = with_accuracy(measured.table, accuracy, per_dataset=False)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     target = "accuracy" if "accuracy" in table.columns else "loss"
-    widths = table.with_columns(log_hidden_size=pl.Series(np.log(table["hidden_size"].to_numpy())))
-    found = pl.concat(
-        [
-            correlations(rows, _METRICS, target, controls).with_columns(dataset=pl.lit(dataset))
-            for (dataset,), rows in widths.group_by("dataset", maintain_order=True)
-            for controls in ((), ("log_hidden_size",))
-        ]
-    )
-    sentences = [*over_sizes(table), *correlation_sentences(found, len(request.models))]
-    return Findings(table, tuple(sentences), measured.notes, {"correlations": found})
+    widths = table.with_columns(log_hidden_size=pl.col("hidden_size").cast(pl.Float64).log())
+    found, said = correlated(widths, "dataset", _METRICS, target, ((), ("log_hidden_size",)))
+    return Findings(table, (*over_sizes(table), *said), measured.notes, {"correlations": found})
 
 
 def _published(row: dict[str, Any]) -> Cells:

@@ -45,6 +45,8 @@ def _sentences(table: pl.DataFrame) -> list[str]:
     called = "Diff-eRank" if key == "diff_erank" else "eRank"
     for (model, dataset), rows in table.group_by("model", "dataset", maintain_order=True):
         usable = rows.drop_nulls(key)
+        if usable.is_empty():
+            continue
         top = usable.sort(key, descending=True, nulls_last=True).row(0, named=True)
         values = {row["called"]: row[key] for row in usable.rows(named=True) if row["called"]}
         listed = ", ".join(f"{name} {value:.2f}" for name, value in values.items())

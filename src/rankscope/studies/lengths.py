@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from rankscope.errors import SettingsError
 from rankscope.models import describe_model, parse_model_reference
 from rankscope.statistics import Note
 from rankscope.studies.measuring import (
@@ -18,10 +19,10 @@ from rankscope.studies.measuring import (
     with_published,
 )
 from rankscope.studies.published import printed
+from rankscope.studies.sentences import at, by_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 LENGTHS = (64, 128, 256, 512, 1024)
-_NORMS = ("matrix_nuclear_norm", "matrix_nuclear_norm_noise")
 _METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 
 
@@ -40,10 +41,14 @@ def conduct(request: Request) -> Findings:
             measured = measure(request, conditions, [model])
             tables.append(measured.table)
             notes += measured.notes
+    if not tables:
+        raise SettingsError(f"no model has positions for {LENGTHS[0]} tokens: {', '.join(request.models)}")
     everything = pl.concat(tables, how="diagonal_relaxed")
     table = everything.filter(pl.col("texts") > 0)
     table = with_published(with_noise(table, _METRICS, "length"), _published)
-    table = table.with_columns(over_noise=pl.col("matrix_nuclear_norm") / pl.col("matrix_nuclear_norm_noise"))
+    table = table.with_columns(
+        over_noise=pl.col("matrix_nuclear_norm").cast(pl.Float64) / pl.col("matrix_nuclear_norm_noise")
+    )
     table = table.sort("dataset", "family", "parameters", "model", "length", maintain_order=True)
     return Findings(table, tuple(_sentences(table, everything, positions)), distinct_notes([notes]))
 
@@ -58,7 +63,8 @@ def _published(row: dict[str, Any]) -> Cells:
 
 def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[str, int | None]) -> list[str]:
     found = []
-    for (model, dataset), rows in table.group_by("model", "dataset", maintain_order=True):
+    groups = table.drop_nulls(_METRICS).group_by("model", "dataset", maintain_order=True)
+    for (model, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
         first, last = rows.row(0, named=True), rows.row(-1, named=True)
         if first["length"] < last["length"]:
             moves = {
@@ -70,7 +76,7 @@ def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[st
                 )
             }
             found.append(
-                f"{model} on {dataset}, {first['length']} to {last['length']} tokens: eRank goes "
+                f"{model} on {dataset}{at(layer)}, {first['length']} to {last['length']} tokens: eRank goes "
                 f"{moves['effective_rank']}, MNN {moves['matrix_nuclear_norm']}; noise alone moves MNN "
                 f"{moves['matrix_nuclear_norm_noise']}."
             )
@@ -99,6 +105,6 @@ STUDY = Study(
     ),
     figure=Figure(x="length", metrics=_METRICS, series="model", log_x=True, panels_by="dataset"),
     conduct=conduct,
-    decides=("window", "untrained_seeds"),
+    decides=("window", "untrained_seeds", "drop_tokens"),
     published=("mnn.table13",),
 )

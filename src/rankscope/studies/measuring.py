@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ from rankscope.settings import changed
 from rankscope.statistics import Note, complete_texts, paired_difference
 from rankscope.studies.study import Request
 
+_LONGEST_NAME = 80
 Cells = dict[str, float | None]
+
+_PRINTED_LAYERS = ("first", "middle", "last")
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,14 @@ def distinct_notes(found: Iterable[Sequence[Note]]) -> tuple[Note, ...]:
 
 
 def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Cells]) -> pl.DataFrame:
-    """Adds a column `<metric>_published` for each metric that a paper prints for at least one row."""
-    cells = [published(row) for row in table.rows(named=True)]
+    """Adds a column `<metric>_published` for each metric that a paper prints for at least one row.
+
+    The papers print the last layer, or layers that they call first and middle: nothing stands beside others.
+    """
+    cells = [
+        published(row) if (row.get("called") or row.get("layer", "last")) in _PRINTED_LAYERS else {}
+        for row in table.rows(named=True)
+    ]
     names = dict.fromkeys(name for cell in cells for name, value in cell.items() if value is not None)
     columns = {name: pl.Series([cell.get(name) for cell in cells], dtype=pl.Float64) for name in names}
     return table.with_columns(**{f"{name}_published": column for name, column in columns.items()})
@@ -91,8 +101,8 @@ def with_noise(table: pl.DataFrame, metrics: Sequence[str], tokens: str) -> pl.D
 
 
 def with_tokens_per_text(table: pl.DataFrame) -> pl.DataFrame:
-    """Adds the mean length of a text in tokens."""
-    return table.with_columns(tokens_per_text=pl.col("tokens") / pl.col("texts"))
+    """Adds the mean length of a text in tokens; nothing where there is no text."""
+    return table.with_columns(tokens_per_text=pl.when(pl.col("texts") > 0).then(pl.col("tokens") / pl.col("texts")))
 
 
 def with_differences(table: pl.DataFrame, runs: Mapping[str, Run], base: str, metrics: Sequence[str]) -> pl.DataFrame:
@@ -132,8 +142,10 @@ def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], m
 
 
 def folder_name(name: str) -> str:
-    """A name as a file's."""
-    return re.sub(r"[^A-Za-z0-9.@-]+", "-", name).strip("-.") or "unnamed"
+    """A name as a file's: a short one, with a few digits of a hash where it says less than the name."""
+    plain = re.sub(r"[^A-Za-z0-9.@-]+", "-", name).strip("-.")[-_LONGEST_NAME:]
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return plain if plain == name else f"{plain}-{digest}".lstrip("-.")
 
 
 def _facts(model: str, *, trust: bool) -> dict[str, object]:

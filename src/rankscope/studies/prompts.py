@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from rankscope.studies.measuring import Condition, measure, with_differences, with_tokens_per_text
+from rankscope.studies.sentences import at, by_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 PREFIXES = {
@@ -33,7 +34,8 @@ def conduct(request: Request) -> Findings:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
-    for (model, dataset), rows in table.group_by("model", "dataset", maintain_order=True):
+    groups = table.group_by("model", "dataset", maintain_order=True)
+    for (model, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
         moved = (
             rows.drop_nulls("matrix_nuclear_norm_difference")
             if "matrix_nuclear_norm_difference" in rows.columns
@@ -46,7 +48,8 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         ]
         if parts:
             base = rows.filter(pl.col("condition") == BASE)["tokens_per_text"][0]
-            found.append(f"{model} on {dataset}, MNN against no prefix ({base:.0f} tokens a text): {'; '.join(parts)}.")
+            against = f"MNN against no prefix ({base:.0f} tokens a text)"
+            found.append(f"{model} on {dataset}{at(layer)}, {against}: {'; '.join(parts)}.")
     found.append("A prefix is the same in every text and makes it longer: both move the metrics, whatever it says.")
     return found
 

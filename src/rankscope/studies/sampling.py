@@ -14,7 +14,7 @@ import polars as pl
 from rankscope.statistics import summarize
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
-from rankscope.studies.sentences import named
+from rankscope.studies.sentences import at, named
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 SHARES = (1, 2, 10)
@@ -29,9 +29,9 @@ def conduct(request: Request) -> Findings:
     measurements = measured.runs["sampling"].measurements()
     facts = measured.table.select("model", "family", "parameters").unique()
     rows = [
-        row | {"size": row["texts"], "seed": seed}
+        row | {"size": size or row["texts"], "seed": seed}
         for _, texts in measurements.group_by("dataset", maintain_order=True)
-        for seed, sample in _samples(texts)
+        for seed, size, sample in _samples(texts)
         for row in summarize(sample)
     ]
     table = pl.DataFrame(rows, infer_schema_length=None).join(facts, on="model", maintain_order="left")
@@ -40,14 +40,18 @@ def conduct(request: Request) -> Findings:
     return Findings(with_published(table, _published), tuple(_sentences(spread)), measured.notes, {"spread": spread})
 
 
-def _samples(texts: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
-    places = texts["text_index"].unique().sort().to_list()
-    found = [(0, texts)]
+def _samples(texts: pl.DataFrame) -> list[tuple[int, int | None, pl.DataFrame]]:
+    """Seed, size and measurements of each sample; they are drawn from the texts that everyone was measured on."""
+    skipped = texts.filter(pl.col("status") != "ok").select("text_index").unique()
+    groups = texts.select("model", "layer", "role", "seed").n_unique()
+    usable = texts.join(skipped, on="text_index", how="anti").group_by("text_index").len()
+    places = usable.filter(pl.col("len") == groups)["text_index"].sort().to_list()
+    found: list[tuple[int, int | None, pl.DataFrame]] = [(0, None, texts)]
     for share in SHARES[1:]:
         size = len(places) // share
         for seed in range(SEEDS if size >= 2 else 0):
             chosen = random.Random(seed).sample(places, size)  # noqa: S311 (a sample, not a secret)
-            found.append((seed, texts.filter(pl.col("text_index").is_in(chosen))))
+            found.append((seed, size, texts.filter(pl.col("text_index").is_in(chosen))))
     return found
 
 
@@ -79,9 +83,9 @@ def _sentences(spread: pl.DataFrame) -> list[str]:
         metric = "diff_erank" if "diff_erank_sd" in row else "effective_rank"
         if row.get(f"{metric}_sd") is not None:
             found.append(
-                f"{row['model']} on {row['dataset']}, {row['size']:,} texts: {named(metric)} has a standard deviation "
-                f"of {row[f'{metric}_sd']:.3f} over {row['samples']} samples; the bootstrap of one sample says "
-                f"{row[f'{metric}_sd_by_bootstrap']:.3f}."
+                f"{row['model']} on {row['dataset']}{at(row['layer'])}, {row['size']:,} texts: {named(metric)} has a "
+                f"standard deviation of {row[f'{metric}_sd']:.3f} over {row['samples']} samples; the bootstrap of one "
+                f"sample says {row[f'{metric}_sd_by_bootstrap']:.3f}."
             )
     found.append(
         "Samples come from the texts of the largest one and share texts, the more the larger they are: at half its "

@@ -32,14 +32,30 @@ NAMES = {
 """What metrics are called in a sentence."""
 
 
+def by_layer(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Rows layer by layer; all together where each model has one, though it need not be the same for all."""
+    layers = table["layer"].unique(maintain_order=True).to_list()
+    if table.select("model", "layer").n_unique() == table["model"].n_unique():
+        yield ", ".join(layers), table
+        return
+    for layer in layers:
+        yield layer, table.filter(pl.col("layer") == layer)
+
+
+def at(layer: str) -> str:
+    """Which layer a sentence is of; nothing for the head's input."""
+    return "" if layer == "last" else f" (layer {layer})"
+
+
 def over_sizes(table: pl.DataFrame) -> Iterator[str]:
-    """For each family and data set: how Diff-eRank moves from the smallest to the largest model, term by term."""
-    for (family, dataset), rows in table.group_by("family", "dataset", maintain_order=True):
+    """For each family, data set and layer: how Diff-eRank moves from the smallest to the largest model by its terms."""
+    groups = table.drop_nulls("effective_rank").group_by("family", "dataset", maintain_order=True)
+    for (family, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
         ordered = rows.sort("parameters")
         if ordered.height < 2:
             continue
         first, last = ordered.row(0, named=True), ordered.row(-1, named=True)
-        which = f"{family} on {dataset}, {first['model']} to {last['model']}"
+        which = f"{family} on {dataset}{at(layer)}, {first['model']} to {last['model']}"
         if first.get("diff_erank") is None:
             yield f"{which}: eRank goes from {first['effective_rank']:.2f} to {last['effective_rank']:.2f}."
             continue
