@@ -37,6 +37,7 @@ def test_a_revision_of_a_model_is_that_model() -> None:
     assert known is not None
     assert (known.family, known.label, known.hidden_size) == ("pythia", "70M", 512)
     assert known_model("pico-1m").parameters == 1_055_488  # type: ignore[union-attr]
+    assert known_model("pico@step-128") == known_model("pico-0.4m")
     assert known_model("gpt2") is None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rankscope.errors import UnknownNameError
 from rankscope.models.loading import ModelDescription
-from rankscope.models.pico import pico_family, pico_sizes
+from rankscope.models.pico import WITH_CHECKPOINTS, pico_family, pico_sizes
 
 PREFIX = "family:"
 _PICO = "pico"
@@ -71,6 +71,7 @@ def expand_families(models: tuple[str, ...]) -> tuple[str, ...]:
 def known_model(reference: str) -> KnownModel | None:
     """What the catalogue knows of a model reference; a revision of a model is that model."""
     name = reference.partition("@")[0]
+    name = WITH_CHECKPOINTS if name == _PICO else name
     members = (known for family in known_families() for known in family_members(family))
     return next((known for known in members if known.reference == name), None)
 
