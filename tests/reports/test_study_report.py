@@ -77,6 +77,12 @@ def test_a_random_sample_is_called_one(conducted: Conducted) -> None:
     assert "first" not in text
 
 
+def test_the_paragraph_is_safe_in_a_page(conducted: Conducted) -> None:
+    hostile = replace(conducted, request=replace(conducted.request, models=("<script>alert(1)</script>",)))
+    write_study(hostile)
+    assert "<script>" not in (conducted.request.folder / "paragraph.md").read_text()
+
+
 def test_models_of_one_name_in_two_folders_stay_apart(conducted: Conducted) -> None:
     names = pl.Series("model", ["/a/checkpoint", "/b/checkpoint"])
     same = changed_rows(conducted, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -120,7 +121,7 @@ def write_study(conducted: Conducted) -> tuple[Path, ...]:
         "table.csv": findings.table.write_csv(),
         "table.md": to_markdown(table),
         "table.tex": to_latex(table),
-        "paragraph.md": study_paragraph(conducted) + "\n",
+        "paragraph.md": html.escape(study_paragraph(conducted), quote=False) + "\n",
     }
     for name, frame in findings.more.items():
         files |= {f"{name}.csv": frame.write_csv(), f"{name}.md": to_markdown(plain_table(frame))}
