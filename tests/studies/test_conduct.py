@@ -322,6 +322,12 @@ def test_given_responses_are_the_judges_to_read(tmp_path: Path) -> None:
             conduct("responses", wrong, output=tmp_path / "study")
 
 
+def test_given_responses_leave_no_prompts_to_choose(tmp_path: Path) -> None:
+    options = StudyOptions(responses=tmp_path / "given.jsonl", judge="pico-0.1m")
+    with pytest.raises(SettingsError, match="field, sample_seed: of prompts"):
+        conduct("responses", options, output=tmp_path / "study", field="prompt", sample_seed=1, limit=2)
+
+
 def test_prompts_are_chosen_once(tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text("".join(json.dumps({"id": n, "prompt": f"What is {n}?"}) + "\n" for n in range(6)))

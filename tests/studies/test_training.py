@@ -33,3 +33,7 @@ def test_a_trainers_folder_stands_for_its_checkpoints_in_order(tmp_path: Path) -
     best = rows.filter(pl.col("stage") == "best loss")
     assert best["loss"].item() == rows["loss"].min()
     assert "accuracy" not in rows.columns
+    listed = StudyOptions(tuple(f"{tmp_path}@checkpoint-{step}" for step in (100, 5)), (str(data),))
+    other = conduct("training", listed, output=tmp_path / "listed", settings=Settings(field="text", layers="0,last"))
+    assert other.findings.table["step"].to_list() == [5, 100, 5, 100]
+    assert sum("(layer 0)" in text for text in other.findings.sentences) == len(other.findings.sentences) / 2

@@ -33,6 +33,11 @@ def conduct(request: Request) -> Findings:
     options = request.options
     if (options.leaderboard is None) != (options.leaderboard_column is None):
         raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
+    unread = [
+        name for name in ("field", *_OF_PROMPTS) if name != "limit" and getattr(request.settings, name) is not None
+    ]
+    if options.responses is not None and unread:
+        raise SettingsError(f"{', '.join(unread)}: of prompts, but {options.responses} holds responses. Leave it out")
     places = None
     if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column shows at once
         places = read_leaderboard(options.leaderboard, options.leaderboard_column)

@@ -15,6 +15,7 @@ from rankscope.runs import Run
 from rankscope.statistics import complete_texts, paired_difference
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.measuring import Condition, measure
+from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 _STEP = re.compile(r"(\d+)")
@@ -103,8 +104,10 @@ def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
+    several = table.select("dataset", "layer").n_unique() > 1
     for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
-        where = f"On {dataset}" + ("" if layer == "last" else f", layer {layer}")
+        where = f"On {dataset}{at(str(layer))}"
+        again = f"{where}: " if several else ""
         best = rows.filter(pl.col("stage") == BEST)
         if best.height:
             row = best.row(0, named=True)
@@ -112,10 +115,10 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         for key, called in (("effective_rank", "eRank"), ("diff_erank", "Diff-eRank"), ("accuracy", "accuracy")):
             if key in rows.columns and rows[key].null_count() < rows.height:
                 row = rows.sort(key, descending=True, nulls_last=True).row(0, named=True)
-                found.append(f"{called} is largest, {row[key]:.3g}, at {_at(row)}.")
+                found.append(f"{again}{called} is largest, {row[key]:.3g}, at {_at(row)}.")
         worse = [_at(row) for row in rows.filter(pl.col("stage") == OVERFITTED).rows(named=True)]
         found.append(
-            "Overfitted (loss above the best on the same texts, beyond its 95 % interval): "
+            f"{again}Overfitted (loss above the best on the same texts, beyond its 95 % interval): "
             f"{', '.join(worse) or 'none'}."
         )
     return found
