@@ -425,3 +425,8 @@ def test_two_data_sets_of_one_name_are_refused(tmp_path: Path) -> None:
         files[-1].write_text('{"text": "a few words"}\n')
     with pytest.raises(SettingsError, match="two data sets are called the same: texts.jsonl, texts.jsonl"):
         rs.evaluate("pico-0.1m", [str(file) for file in files], output=tmp_path / "run", field="text")
+
+
+def test_a_window_beyond_the_positions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="window is 300 tokens, and pico-0.1m has 256 positions"):
+        rs.evaluate("pico-0.1m", "stdlib-docs", output=tmp_path / "run", window=300, limit=2)

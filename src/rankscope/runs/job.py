@@ -185,6 +185,11 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
     for settings in conditions:
         for description in descriptions:
             resolve_layers(settings.layers, count_blocks(description.config))
+            if settings.window is not None and settings.window > (description.positions or settings.window):
+                raise SettingsError(
+                    f"window is {settings.window} tokens, and {description.reference.text} has "
+                    f"{description.positions} positions: give a shorter one"
+                )
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
     for of_one in references:
         names = [reference.name for reference in of_one]
