@@ -9,7 +9,7 @@ from rankscope.studies.associations import correlated, correlation_sentences, co
 TABLE = pl.DataFrame(
     {
         "accuracy": [0.2, 0.3, 0.5, 0.4, 0.7, None],
-        "loss": [5.0, 4.0, 3.5, 3.6, 2.0, 1.0],
+        "loss": [5.0, 4.0, 3.5, 3.6, 3.55, 1.0],
         "width": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
         "same": [1.0] * 6,
     }

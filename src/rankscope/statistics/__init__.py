@@ -3,12 +3,13 @@
 from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
 from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.bootstrap import bootstrap_interval
-from rankscope.statistics.correlation import METHODS, Correlation, Method, correlation
+from rankscope.statistics.correlation import FEWEST_MODELS, METHODS, Correlation, Method, correlation
 from rankscope.statistics.notes import Facts, Note, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
 __all__ = [
     "BASE",
+    "FEWEST_MODELS",
     "METHODS",
     "Correlation",
     "Facts",

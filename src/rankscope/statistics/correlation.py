@@ -30,8 +30,8 @@ class Correlation:
     Attributes:
         method: pearson, spearman or kendall.
         value: between -1 and 1.
-        low: of its interval; None below five models.
-        high: of its interval; None below five models.
+        low: of its interval; None below five models, and at exactly 1 or -1, where the method gives no width.
+        high: of its interval; None as low.
         models: how many.
         controls: how many variables were held fixed.
     """
@@ -120,10 +120,8 @@ def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
 
 
 def _interval(value: float, method: Method, models: int, confidence: float) -> tuple[float | None, float | None]:
-    if models < FEWEST_MODELS:
+    if models < FEWEST_MODELS or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
         return None, None
-    if abs(value) >= 1:
-        return value, value
     errors = {
         "pearson": math.sqrt(1 / (models - 3)),
         "spearman": math.sqrt((1 + value**2 / 2) / (models - 3)),

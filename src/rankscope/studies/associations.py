@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rankscope.errors import ConstantMetricError
-from rankscope.statistics import METHODS, Correlation, Method, correlation
+from rankscope.statistics import FEWEST_MODELS, METHODS, Correlation, Method, correlation
 from rankscope.studies.sentences import at, by_layer, named
 
 _FEWEST = 3
@@ -62,7 +62,8 @@ def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
             + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
             for row in rows.rows(named=True)
         ]
-        number, few = rows["models"].to_list()[0], rows["low"].null_count() > 0
+        number = rows["models"].to_list()[0]
+        few = number - rows["controls"].to_list()[0] < FEWEST_MODELS
         held, beyond = (f" with {named(str(given))} held fixed", " beyond what is held fixed") if given else ("", "")
         yield (
             f"Spearman's correlation with {named(rows['target'].to_list()[0])}{held} over {number} models: "
