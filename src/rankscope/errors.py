@@ -1,6 +1,6 @@
 """One family of errors. Each says what was expected, what came, and what to do.
 
-`docs/errors/` has a page for each. The command line prints the message on one line and exits with
+`docs/errors.md` has a section for each. The command line prints the message on one line and exits with
 `exit_status`: 2 where the call was wrong, 1 where the evaluation failed.
 """
 

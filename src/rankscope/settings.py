@@ -54,7 +54,7 @@ class Settings:
             revision: a real checkpoint, given by untrained-from.
         untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone is
             that revision of each model.
-        metrics: Comma-separated names; all but the rotated norm if left out.
+        metrics: Comma-separated names (rankscope list metrics); all but the rotated norm if left out.
         prefix: Put this before every text, for example an instruction; a space joins them.
         perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
             and the same with tokens. Special tokens and the white space between words stay where they are.

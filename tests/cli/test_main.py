@@ -110,6 +110,13 @@ def test_list_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
         (("evaluate", "{tiny}", "--data", "{data}", "--limit", "many"), 2, "many"),
         (("evaluate", "{tiny}", "--data", "{data}", "--config", "{tmp}/absent.toml"), 2, "no such settings file"),
         (("evaluate", "{tiny}", "--data", "{data}", "--config", "{toml}"), 2, "limt"),
+        (("evaluate", "{tiny}", "--data", "{data}", "--config", "{data}"), 2, "texts.jsonl is not TOML"),
+        (
+            ("evaluate", "{tiny}", "--data", "{data}", "--data", "{copy}", "--field", "text"),
+            2,
+            "the same data set is given twice",
+        ),
+        (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--layers=--1"), 2, "unknown layer"),
         (("evalute",), 2, "evaluate"),
         (("list", "metrcs"), 2, "metrics"),
     ],
@@ -126,11 +133,14 @@ def test_a_wrong_call_is_one_line_and_status_2(
     (tmp_path / "broken.jsonl").write_text('{"text": "fine"}\n{"text": \n')
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "settings.toml").write_text("limt = 3\n")
+    copy = tmp_path / "copy" / Path(data).name
+    copy.parent.mkdir()
+    copy.write_bytes(Path(data).read_bytes())
     bare = tmp_path / "bare"
     tiny_config("llama").save_pretrained(bare)
     places = {
         "tmp": tmp_path, "tiny": tiny_folder, "data": data, "bare": bare, "broken": tmp_path / "broken.jsonl",
-        "empty": tmp_path / "empty.jsonl", "toml": tmp_path / "settings.toml",
+        "empty": tmp_path / "empty.jsonl", "toml": tmp_path / "settings.toml", "copy": copy,
     }  # fmt: skip
     assert run(*(argument.format(**places) for argument in arguments)) == status
     captured = capsys.readouterr()

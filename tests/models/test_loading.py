@@ -100,6 +100,31 @@ def test_missing_and_incomplete_weights(folder: Path, tmp_path: Path) -> None:
         load_model(description, CPU)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_damaged_weights_are_one_line(tmp_path: Path, name: str) -> None:
+    tiny_config("llama").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / name).write_bytes(b"garbage, more than eight bytes of it")
+    with pytest.raises(ModelError, match="cannot load the weights"):
+        load_model(describe(tmp_path), CPU)
+
+
+def test_weights_of_another_size_are_named(folder: Path, tmp_path: Path) -> None:
+    config = tiny_config("llama")
+    config.intermediate_size = 64
+    config.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(ModelError, match=r"lacks 9 weights .* model.layers.0.mlp.down_proj.weight"):
+        load_model(describe(tmp_path), CPU)
+
+
+def test_a_configuration_with_a_wrong_value_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt_neox", "hidden_size": "wide"}))
+    with pytest.raises(ModelError, match="cannot load the configuration"):
+        describe(tmp_path)
+
+
 def test_an_unknown_architecture_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-thing"}))
     with pytest.raises(ModelError, match="cannot load the configuration") as caught:

@@ -101,6 +101,11 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
     [
         (lambda run: (run / "manifest.json").unlink(), "holds no manifest.json"),
         (lambda run: (run / "manifest.json").write_text('{"schema": 99}'), "made by another version"),
+        (lambda run: (run / "manifest.json").write_text('{"schema": 1}'), "made by another version"),
+        (
+            lambda run: (run / "manifest.json").write_text('{"schema": 1, "identity": {"model": {}}, "sessions": []}'),
+            "no run of evaluate or align",
+        ),
         (lambda run: (run / "manifest.json").write_text("{"), "is not JSON"),
         (lambda run: (run / "summary.json").unlink(), "is not finished"),
         (lambda run: (run / "summary.json").write_text("{"), "is not JSON"),

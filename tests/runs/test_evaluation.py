@@ -423,7 +423,7 @@ def test_two_data_sets_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         files.append(tmp_path / folder / "texts.jsonl")
         files[-1].write_text('{"text": "a few words"}\n')
-    with pytest.raises(SettingsError, match="two data sets are called the same: texts.jsonl, texts.jsonl"):
+    with pytest.raises(SettingsError, match="the same data set is given twice in texts.jsonl, texts.jsonl"):
         rs.evaluate("pico-0.1m", [str(file) for file in files], output=tmp_path / "run", field="text")
 
 

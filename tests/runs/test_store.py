@@ -138,6 +138,8 @@ def test_summary_refuses_nan(tmp_path: Path) -> None:
         ("{", "is not JSON"),
         ("[]", "not a manifest"),
         (json.dumps({"schema": 99}), "schema 1"),
+        (json.dumps({"schema": 1}), "schema 1"),
+        (json.dumps({"schema": 1, "identity": {}, "sessions": {}}), "schema 1"),
     ],
 )
 def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: str) -> None:
@@ -145,6 +147,33 @@ def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: s
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RunFolderError, match=message):
         read_manifest(tmp_path)
+
+
+def test_damaged_measurements_are_named(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
+        folder.write_batch("unit", 0, [row(0)])
+        part = tmp_path / "measurements" / "parts" / "unit" / "000000.parquet"
+        part.write_bytes(b"PAR1 half")
+        with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and repeat"):
+            folder.finish_unit("unit", ("last",))
+        part.unlink()
+        folder.write_batch("unit", 0, [row(0)])
+        folder.finish_unit("unit", ("last",))
+        (tmp_path / "measurements" / "unit.parquet").write_bytes(b"PAR1 half")
+        with pytest.raises(RunFolderError, match=r"unit\.parquet cannot be read"):
+            folder.finished_unit("unit")
+        pl.DataFrame({"model": [1]}).write_parquet(tmp_path / "measurements" / "unit.parquet")
+        with pytest.raises(RunFolderError, match="cannot be read together"):
+            read_measurements(tmp_path)
+
+
+def test_runs_of_an_unknown_kind(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path, IDENTITY):
+        pass
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"models"', '"kind": "dance", "models"'))
+    with pytest.raises(RunFolderError, match="of the kind 'dance'"):
+        read_measurements(tmp_path)
 
 
 def test_a_write_that_fails_is_a_storage_error(tmp_path: Path) -> None:

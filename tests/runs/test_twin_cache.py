@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rankscope as rs
-from rankscope.errors import SettingsError
+from rankscope.errors import SettingsError, StorageError
 from rankscope.runs.store import SCHEMA
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
@@ -47,6 +47,14 @@ def test_a_damaged_or_foreign_file_is_no_measurement(tmp_path: Path) -> None:
     assert cache.get("a") is None
     pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "b.parquet")
     assert cache.get("b") is None
+
+
+def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    cache = TwinCache(tmp_path / "file" / "twins")
+    assert cache.get("a") is None
+    with pytest.raises(StorageError, match="RANKSCOPE_CACHE says where .*--no-twin-cache"):
+        cache.put("a", frame())
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:

@@ -97,6 +97,11 @@ def test_labels_are_joined_line_by_line(tmp_path: Path) -> None:
         ("a.json", b'{"a": [], "b": []}', "got 2 lists"),
         ("a.json", b"3", "expected a list of objects, got int"),
         ("a.json", b"[3]", "item 0: expected an object"),
+        ("a.jsonl", b'{"text": ' + b"[" * 100_000 + b"\n", "a.jsonl:1: JSON that cannot be read"),
+        ("a.json", b'{"text": ' + b"[" * 100_000, "a.json: JSON that cannot be read"),
+        ("a.jsonl", b'{"text": ' + b"1" * 5_000 + b"}\n", "a.jsonl:1: JSON that cannot be read"),
+        ("a.csv", b"te\xffxt,n\na,1\n", "after row 0"),
+        ("a.csv", b"text,n\na\xff,1\n", "after row 0"),
         ("a.csv", b"text,n\na,1\nb\n", "after row .*: .*Expected 2 columns, got 1"),
         ("a.parquet", b"not parquet", "not a readable Parquet file"),
         ("a.xyz", b"", "of no kind that can be read"),
@@ -107,14 +112,20 @@ def test_malformed_files_name_the_place(tmp_path: Path, name: str, content: byte
         list(read_path(write(tmp_path / name, content)))
 
 
-def test_a_cut_gzip_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl.gz"
-    path.write_bytes(gzip.compress(LINES * 1000)[:-20])
-    with pytest.raises(DataError, match="not a whole gzip file"):
-        list(read_path(path))
-    path.write_bytes(b"plain")
-    with pytest.raises(DataError, match="not a whole gzip file"):
-        list(read_path(path))
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json.gz", "a.txt.gz", "a.csv.gz"])
+def test_a_damaged_gzip_file(tmp_path: Path, name: str) -> None:
+    path, whole = tmp_path / name, gzip.compress(LINES * 1000)
+    for content in (whole[:-20], b"plain", whole[:10] + b"\xff" * 50 + whole[60:]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="not a whole gzip file|after row 0"):
+            list(read_path(path))
+
+
+def test_a_damaged_arrow_folder(tmp_path: Path) -> None:
+    datasets.Dataset.from_list(ROWS).save_to_disk(tmp_path / "arrow")
+    next((tmp_path / "arrow").glob("*.arrow")).write_bytes(b"half")
+    with pytest.raises(DataError, match="not a readable Arrow data set"):
+        list(read_path(tmp_path / "arrow"))
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def test_all_texts_in_order_and_empty_ones_counted(numbered: Path) -> None:
     assert texts.source.endswith("; all")
 
 
+def test_an_id_with_half_of_a_character_can_be_written(tmp_path: Path) -> None:
+    (text,) = load(write(tmp_path / "a.jsonl", [{"id": "a\ud800", "text": "fine"}])).texts
+    assert text.id == "a?"
+
+
 def test_limit_is_the_first_usable_ones(numbered: Path) -> None:
     texts = load(numbered, limit=12)
     assert [text.text for text in texts.texts] == [f"text {n}" for n in range(1, 14) if n != 10]

@@ -37,20 +37,23 @@ def test_json_lines_with_fields_of_any_name(tmp_path: Path) -> None:
 
 
 def test_own_instructions_win_over_the_prompt_and_images_may_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
     rows = [{"image": "1.jpg", "instruction": "What?", "response": "That."}] * 2
-    pairs = load_pairs(write(tmp_path / "p.json", rows), PairFields(images=Path("/pictures"), prompt="Never seen."))
-    assert pairs.pairs == tuple(Pair(str(n), Path("/pictures/1.jpg"), "What?", "That.") for n in range(2))
+    pairs = load_pairs(write(tmp_path / "p.json", rows), PairFields(images=tmp_path / "pictures", prompt="Never seen."))
+    assert pairs.pairs == tuple(Pair(str(n), tmp_path / "pictures/1.jpg", "What?", "That.") for n in range(2))
 
 
 def test_llava_s_shape_is_its_first_exchange(tmp_path: Path) -> None:
     said = [("human", "What do you see?\n<image>"), ("gpt", "A bus."), ("human", "Its colour?"), ("gpt", "Red.")]
     rows = [{"id": "0001", "image": "bus.jpg", "conversations": [{"from": who, "value": what} for who, what in said]}]
+    (tmp_path / "train2017").mkdir()
     pairs = load_pairs(write(tmp_path / "detail_23k.json", rows), PairFields(images=tmp_path / "train2017"))
     assert pairs.pairs == (Pair("0001", tmp_path / "train2017/bus.jpg", "What do you see?", "A bus."),)
 
 
 def test_minigpt4_s_shape_names_images_by_id(tmp_path: Path) -> None:
     rows = {"annotations": [{"image_id": "2", "caption": "A road."}, {"image_id": "5", "caption": "A hill."}]}
+    (tmp_path / "image").mkdir()
     pairs = load_pairs(write(tmp_path / "filter_cap.json", rows), PairFields(images=tmp_path / "image"))
     assert [(pair.id, pair.image, pair.instruction, pair.response) for pair in pairs.pairs] == [
         ("2", tmp_path / "image/2.jpg", "", "A road."),
@@ -67,6 +70,9 @@ def test_image_folders(tmp_path: Path) -> None:
     write(tmp_path / "metadata.jsonl", [{"file_name": "b.png", "response": "From the list."}])
     assert load_pairs(str(tmp_path), PairFields()).pairs == (Pair("0", tmp_path / "b.png", "", "From the list."),)
     (tmp_path / "metadata.jsonl").unlink()
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match=r"a\.txt: not UTF-8"):
+        load_pairs(str(tmp_path), PairFields())
     (tmp_path / "a.txt").unlink()
     with pytest.raises(DataError, match=r"expected a\.txt beside it"):
         load_pairs(str(tmp_path), PairFields())
@@ -102,6 +108,9 @@ def test_the_fingerprint_follows_texts_and_images(tmp_path: Path) -> None:
         ([{"response": "x"}], r"p\.jsonl:1: no field 'image'"),
         ([{"image": [1], "response": "x"}], "holds list, not an image"),
         ([{"image": "1.jpg", "conversations": [{"from": "human", "value": 3}]}], "with strings"),
+        ([{"image": "1.jpg", "conversations": 3}], "conversations is a list of .*, got int"),
+        ([{"image": {"path": 3.5}, "response": "x"}], "holds float, not an image"),
+        ([{"image": {"bytes": "/etc/hostname"}, "response": "x"}], "holds dict, not an image"),
         ([], "no rows"),
     ],
 )
@@ -111,8 +120,13 @@ def test_malformed_rows_are_named(tmp_path: Path, rows: list[dict[str, Any]], me
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such data file"):
-        load_pairs(str(tmp_path / "none.jsonl"), PairFields())
+    for text in (str(tmp_path / "none.jsonl"), "folder/none.jsonl", "./none", "folder/none.csv.gz"):
+        with pytest.raises(DataError, match="no such data file"):
+            load_pairs(text, PairFields())
+    file = write(tmp_path / "p.jsonl", [{"image": "1.jpg", "response": "x"}])
+    with pytest.raises(DataError, match="no such folder of images"):
+        load_pairs(file, PairFields(images=tmp_path / "none"))
+    Path(file).unlink()
     with pytest.raises(UnknownNameError, match="did you mean drawn-scenes"):
         load_pairs("drawn-scene", PairFields())
     with pytest.raises(DataError, match="holds no images"):

@@ -59,6 +59,7 @@ def test_hub_ids() -> None:
         ("doly-15k=x.jsonl", UnknownNameError, "unknown data set 'doly-15k'"),
         ("absent.jsonl.gz", DataError, "no such data file"),
         ("./absent", DataError, "no such data file"),
+        ("folder/absent.ndjson", DataError, "no such data file"),
     ],
 )
 def test_what_is_no_data(text: str, error: type[Exception], message: str) -> None:

@@ -49,6 +49,13 @@ def test_what_is_not_there_or_no_text(path: str, message: str) -> None:
         text_at(ROW, path)
 
 
+def test_half_of_a_character_is_no_text() -> None:
+    for render in (render_field("text"), render_template("{text}!")):
+        assert render({"text": "\U0001f600"}).startswith("\U0001f600")
+        with pytest.raises(DataError, match="a lone surrogate"):
+            render({"text": "half \ud83d"})
+
+
 def test_templates() -> None:
     render = render_template("{question.stem} {choices.text.0}{{{number}}} {share}{missing}")
     assert render(ROW) == "Why? x{3} 0.5"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             debug: Show the traceback of an error.
         """
         if config is not None:
-            if not config.is_file():
-                raise SettingsError(f"no such settings file: {config}")
+            _check_settings_file(config)
             app.config = (Toml(config, use_commands_as_keys=False),)
         try:
             app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+            sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
         except (RankscopeError, CycloptsError) as error:
             if debug:
                 raise
@@ -91,6 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         status = _report(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _check_settings_file(file: Path) -> None:
+    if not file.is_file():
+        raise SettingsError(f"no such settings file: {file}")
+    try:
+        tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from error
 
 
 def _report(error: RankscopeError | CycloptsError) -> int:

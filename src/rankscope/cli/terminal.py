@@ -30,9 +30,11 @@ def quieten_libraries() -> None:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
     import datasets
+    import huggingface_hub
     import transformers
 
     warnings.simplefilter("ignore")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
+    huggingface_hub.logging.set_verbosity_error()  # a retry a second where there is no network

@@ -69,7 +69,7 @@ def resolve_layers(layers: str, blocks: int) -> tuple[str, ...]:
     for part in (part.strip() for part in layers.split(",")):
         if part in named:
             chosen.update(named[part])
-        elif part.lstrip("-").isdecimal() and -len(sequence) <= int(part) <= blocks:
+        elif part.removeprefix("-").isdecimal() and -len(sequence) <= int(part) <= blocks:
             chosen.add(sequence[int(part)] if int(part) < 0 else str(int(part)))
         else:
             known = (*_NAMED, f"0 to {blocks}", f"-1 to -{len(sequence)}")

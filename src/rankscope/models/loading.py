@@ -113,10 +113,14 @@ def load_weights(auto_class: Any, description: ModelDescription, placement: Plac
     with as_model_error(description.reference, "weights"):
         # With the configuration at hand a GGUF file is parsed once less, which takes seconds.
         model, report = auto_class.from_pretrained(
-            **where, config=copy.deepcopy(description.config), dtype=placement.torch_dtype, output_loading_info=True
+            **where,
+            config=copy.deepcopy(description.config),
+            dtype=placement.torch_dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
         )
     # Weights that are not in the files would be random, and the numbers with them.
-    if missing := sorted(report["missing_keys"]) + sorted(report["mismatched_keys"]):
+    if missing := sorted(report["missing_keys"]) + sorted(name for name, *_ in report["mismatched_keys"]):
         raise ModelError(
             f"{description.reference.text} lacks {len(missing)} weights that its configuration needs, "
             f"first {missing[0]}: the checkpoint is incomplete or of another architecture"
@@ -149,7 +153,7 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
     """Turns what transformers raises for a model that cannot be had into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+    except Exception as error:  # damaged files make each library raise errors of its own
         reason = str(error).strip()
         if "trust_remote_code" in reason:
             raise ModelError(

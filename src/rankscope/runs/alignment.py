@@ -16,7 +16,7 @@ from rankscope.models import Placement, resolve_device
 from rankscope.models.vision_language import describe_vision_language_model
 from rankscope.runs.evaluation import now, session_of
 from rankscope.runs.integration import measure_integration
-from rankscope.runs.job import slug
+from rankscope.runs.job import refuse_twice, slug
 from rankscope.runs.pair_loop import PairUnit, measure_pairs
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
@@ -180,9 +180,8 @@ def _identity(
     settings: AlignmentSettings, placement: Placement, models: list[VisionLanguageModel], pair_sets: list[PairSet]
 ) -> dict[str, Any]:
     """What makes two runs the same."""
-    for what, names in (("model", [model.text for model in models]), ("data set", [pairs.name for pairs in pair_sets])):
-        if len(set(names)) < len(names):
-            raise SettingsError(f"the same {what} is given twice in {', '.join(names)}: give each once")
+    refuse_twice("model", [model.text for model in models])
+    refuse_twice("data set", [pairs.name for pairs in pair_sets])
     return {
         "kind": "alignment",
         "settings": asdict(settings) | {"device": placement.device},

@@ -172,33 +172,43 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
     """
     if not models or not data:
         raise SettingsError("an evaluation needs at least one model and one data set (--data)")
-    for what, names in (("model", models), ("data set", data)):
-        if len(set(names)) < len(names):
-            raise SettingsError(f"the same {what} is given twice in {', '.join(names)}: give each once")
+    refuse_twice("model", models)
     if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
         raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
     shared = conditions[0]
     placement = Placement(shared.dtype, resolve_device(shared.device))
     parsed = [parse_model_reference(model) for model in models]
     references = [_references(data, settings) for settings in conditions]
+    refuse_twice("data set", [reference.name for reference in references[0]])
     descriptions = tuple(describe_model(one, trust_remote_code=shared.trust_remote_code) for one in parsed)
     for settings in conditions:
         for description in descriptions:
             resolve_layers(settings.layers, count_blocks(description.config))
-            if settings.window is not None and settings.window > (description.positions or settings.window):
-                raise SettingsError(
-                    f"window is {settings.window} tokens, and {description.reference.text} has "
-                    f"{description.positions} positions: give a shorter one"
-                )
+            _refuse_a_longer_window(settings.window, description)
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
-    for of_one in references:
-        names = [reference.name for reference in of_one]
-        if len(set(names)) < len(names):
-            raise SettingsError(f"two data sets are called the same: {', '.join(names)}. Rename one, or use two runs")
     return [
         Job(descriptions, tuple(_texts(reference, settings) for reference in of_one), settings, placement, baselines)
         for of_one, settings in zip(references, conditions, strict=True)
     ]
+
+
+def refuse_twice(what: str, names: Sequence[str]) -> None:
+    """Results tell models and data sets apart by their names.
+
+    Raises:
+        SettingsError: two have the same.
+    """
+    if len(set(names)) < len(names):
+        raise SettingsError(
+            f"the same {what} is given twice in {', '.join(names)}: give each once, and rename files of one name"
+        )
+
+
+def _refuse_a_longer_window(window: int | None, model: ModelDescription) -> None:
+    if window is not None and window > (model.positions or window):
+        raise SettingsError(
+            f"window is {window} tokens, and {model.reference.text} has {model.positions} positions: give a shorter one"
+        )
 
 
 def _references(data: Sequence[str], settings: Settings) -> list[DataReference]:

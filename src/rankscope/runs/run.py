@@ -12,9 +12,11 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
-from rankscope.runs.store import SUMMARY, kind_of_run, read_manifest, read_measurements
+from rankscope.runs.store import MANIFEST, SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, Summary, over_noise
 from rankscope.tables import headline_table
+
+_IDENTITY = {"settings": dict, "models": list, "data": list}
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,15 @@ class Run:
         return kind_of_run(self.manifest()["identity"])
 
     def manifest(self) -> dict[str, Any]:
-        """What was asked for, on which versions."""
-        return read_manifest(self.path)
+        """What was asked for, on which versions.
+
+        Raises:
+            RunFolderError: no run of `evaluate` or `align` is there.
+        """
+        manifest = read_manifest(self.path)
+        if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
+            raise RunFolderError(f"{self.path} holds no run of evaluate or align: its {MANIFEST} is of something else")
+        return manifest
 
     def facts(self) -> Facts:
         """What notes need to know beside the numbers."""
@@ -91,7 +100,7 @@ class Run:
         return Facts(identity["settings"]["protocol"], dropout)
 
     def _summary(self) -> dict[str, Any]:
-        read_manifest(self.path)
+        self.manifest()
         file = self.path / SUMMARY
         if not file.is_file():
             raise RunFolderError(f"the run in {self.path} is not finished: give its command again to go on")

@@ -116,7 +116,7 @@ class RunFolder:
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
         """The measurements of a finished unit."""
-        return pl.read_parquet(self.measurements / f"{unit}.parquet")
+        return _read(self.measurements / f"{unit}.parquet")
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
@@ -175,18 +175,15 @@ def read_measurements(path: Path) -> pl.DataFrame:
     Raises:
         RunFolderError: not a run's folder.
     """
-    schema = _SCHEMAS[kind_of_run(read_manifest(path)["identity"])]
+    kind = kind_of_run(read_manifest(path)["identity"])
+    if kind not in _SCHEMAS:
+        raise RunFolderError(f"{path} holds a run of the kind {kind!r}: made by another version?")
     finished = sorted((path / "measurements").glob("*.parquet"))
     units = {file.stem for file in finished}
     parts = sorted(
         part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
     )
-    try:
-        return _joined([*finished, *parts], schema)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunFolderError(
-            f"the measurements in {path} cannot be read: {str(error).splitlines()[0]}. Restore them, or repeat the run"
-        ) from error
+    return _joined([*finished, *parts], _SCHEMAS[kind])
 
 
 def kind_of_run(identity: dict[str, Any]) -> str:
@@ -207,14 +204,38 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunFolderError(f"{file} is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != _SCHEMA_VERSION:
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("schema") != _SCHEMA_VERSION
+        or not isinstance(manifest.get("identity"), dict)
+        or not isinstance(manifest.get("sessions"), list)
+    ):
         raise RunFolderError(f"{file} is not a manifest of schema {_SCHEMA_VERSION}: made by another version?")
     return manifest
 
 
 def _joined(files: list[Path], schema: Schema) -> pl.DataFrame:
     """All rows; files from before a column was kept have None there."""
-    return pl.concat([pl.DataFrame(schema=schema), *map(pl.read_parquet, files)], how="diagonal")
+    try:
+        return pl.concat([pl.DataFrame(schema=schema), *map(_read, files)], how="diagonal")
+    except pl.exceptions.PolarsError as error:
+        raise RunFolderError(
+            f"the measurements in {files[0].parent} cannot be read together: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _read(file: Path) -> pl.DataFrame:
+    """Measurements in a file.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
+    try:
+        return pl.read_parquet(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunFolderError(
+            f"{file} cannot be read: {str(error).splitlines()[0]}. Restore it, or remove it and repeat the command"
+        ) from error
 
 
 def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:

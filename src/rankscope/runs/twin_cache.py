@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from rankscope.errors import SettingsError
+from rankscope.errors import SettingsError, StorageError
 from rankscope.runs.store import SCHEMA, write_whole
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
@@ -42,13 +42,21 @@ class TwinCache:
         try:
             measurements = pl.read_parquet(file)
             os.utime(file)
-        except (FileNotFoundError, pl.exceptions.ComputeError):
-            return None  # not there, taken away by another process meanwhile, or damaged
+        except (OSError, pl.exceptions.PolarsError):
+            return None  # not there, taken away by another process meanwhile, or damaged: it is measured
         return measurements if measurements.columns == list(SCHEMA) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
-        """Keeps measurements, then makes room."""
-        write_whole(self._file(key), measurements.write_parquet)
+        """Keeps measurements, then makes room.
+
+        Raises:
+            StorageError: the cache cannot be written.
+        """
+        try:
+            write_whole(self._file(key), measurements.write_parquet)
+        except StorageError as error:
+            hint = f"{FOLDER_VARIABLE} says where twins are kept, --no-twin-cache does without"
+            raise StorageError(f"{error} ({hint})") from error
         self._make_room()
 
     def entries(self) -> list[tuple[Path, int, float]]:

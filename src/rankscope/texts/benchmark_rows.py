@@ -5,7 +5,7 @@ The columns are those that lm-evaluation-harness's tasks of the same names read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rankscope.errors import DataError
@@ -19,13 +19,16 @@ def openbookqa_columns(row: Row) -> dict[str, Any]:
         DataError: a field that is missing, or a key that is no label.
     """
     choices = value_at(row, "choices" if "choices" in row else "question.choices")
-    if not isinstance(choices, Mapping):  # the hub keeps columns, the release a list of objects
+    if isinstance(choices, list):  # the hub keeps columns, the release a list of objects
         choices = {name: [text_at(choice, name) for choice in choices] for name in ("text", "label")}
+    texts, labels = value_at(choices, "text"), value_at(choices, "label")
+    if not isinstance(texts, list) or not isinstance(labels, list) or len(texts) != len(labels):
+        raise DataError(f"choices are a list of texts and as many labels, got {texts!r} and {labels!r}")
     key = text_at(row, "answerKey").strip()
-    _check_answer(key, choices["label"])
+    _check_answer(key, labels)
     return {
         "question_stem": text_at(row, "question_stem" if "question_stem" in row else "question.stem"),
-        "choices": {"text": list(choices["text"]), "label": list(choices["label"])},
+        "choices": {"text": texts, "label": labels},
         "answerKey": key,
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,8 @@ from rankscope.texts.rows import LocatedRow
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 LABELS = ".lst"
+_NOT_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
+_TOO_DEEP_OR_LONG = (RecursionError, ValueError)  # nested a thousand times, an integer of thousands of digits
 
 
 def read_files(paths: Sequence[Path]) -> Iterator[LocatedRow]:
@@ -78,7 +81,10 @@ def _read_folder(folder: Path) -> Iterator[LocatedRow]:
 def _read_arrow_folder(folder: Path) -> Iterator[LocatedRow]:
     import datasets
 
-    table = datasets.load_from_disk(str(folder))
+    try:
+        table = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is not a readable Arrow data set: {error}") from error
     if isinstance(table, datasets.DatasetDict):
         raise DataError(f"{folder} holds several splits: name one, {' or '.join(str(folder / name) for name in table)}")
     for number, row in enumerate(table):
@@ -93,15 +99,15 @@ def _read_json_lines(path: Path) -> Iterator[LocatedRow]:
 
 
 def _read_json(path: Path) -> Iterator[LocatedRow]:
-    with _open(path) as file:
-        text = _decode(file.read(), str(path))
     try:
-        content = json.loads(text)
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":  # JSON lines under the name .json
             yield from _read_json_lines(path)
             return
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except _TOO_DEEP_OR_LONG as error:
+        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
     if isinstance(content, dict):
         lists = [name for name, value in content.items() if isinstance(value, list)]
         if len(lists) != 1:
@@ -133,7 +139,7 @@ def _read_csv(path: Path, delimiter: str) -> Iterator[LocatedRow]:
                 for row in batch.to_pylist():
                     number += 1
                     yield LocatedRow(f"{path} row {number}", row)
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: after row {number}: {error}") from error
 
 
@@ -148,7 +154,7 @@ def _read_parquet(path: Path) -> Iterator[LocatedRow]:
                 for row in batch.to_pylist():
                     yield LocatedRow(f"{path} row {number}", row)
                     number += 1
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} is not a readable Parquet file: {error}") from error
 
 
@@ -171,8 +177,21 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, start=1):
                 content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 yield number, _decode(content.rstrip(b"\r\n"), f"{path}:{number}")
-        except (gzip.BadGzipFile, EOFError) as error:
+        except _NOT_GZIP as error:
             raise DataError(f"{path} is not a whole gzip file: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """All of a text file.
+
+    Raises:
+        DataError: not UTF-8, or not a whole gzip file.
+    """
+    try:
+        with _open(path) as file:
+            return _decode(file.read(), str(path))
+    except _NOT_GZIP as error:
+        raise DataError(f"{path} is not a whole gzip file: {error}") from error
 
 
 def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
@@ -191,6 +210,8 @@ def _parse(line: str, where: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON: {error.msg} at column {error.colno}") from error
+    except _TOO_DEEP_OR_LONG as error:
+        raise DataError(f"{where}: JSON that cannot be read: {error}") from error
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:

@@ -108,5 +108,5 @@ def own_id(row: Row) -> str | None:
     for name in _ID_FIELDS:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value)
+            return str(value).encode("utf-8", "replace").decode()
     return None

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
 from rankscope.texts.drawn_scenes import INSTRUCTION, draw, scenes
-from rankscope.texts.files import read_path
+from rankscope.texts.files import read_path, read_text
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.images import SUFFIXES, ImageSource, LaterImage, is_file, require_pillow
-from rankscope.texts.reference import HUB_ID
+from rankscope.texts.reference import HUB_ID, is_path
 from rankscope.texts.rows import LocatedRow, Row, text_at, value_at
 
 DRAWN_SCENES = "drawn-scenes"
@@ -101,6 +101,8 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
     if text == DRAWN_SCENES and not Path(text).exists():
         pairs = _drawn(limit or _DRAWN)
         return PairSet(text, f"{len(pairs)} scenes drawn on this machine", pairs)
+    if fields.images is not None and not fields.images.is_dir():
+        raise DataError(f"no such folder of images: {fields.images}")
     rows, images = _rows(text, fields)
     read = _reader(fields, images)
     ids: list[str] = []
@@ -130,7 +132,7 @@ def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:
         return read_path(path / "metadata.jsonl"), fields.images or path
     if path.exists():
         return read_path(path), fields.images or path.parent
-    if match := HUB_ID.fullmatch(text):
+    if not is_path(text) and (match := HUB_ID.fullmatch(text)):
         source = HubSource(match["repository"], match["config"], fields.split, match["revision"])
         return read_hub(source, undecoded=fields.image), fields.images or Path()
     if "/" in text or path.suffix:
@@ -147,7 +149,7 @@ def _image_folder(folder: Path) -> Iterator[LocatedRow]:
         text = file.with_suffix(".txt")
         if not text.is_file():
             raise DataError(f"{file} has no text: expected {text.name} beside it, or a metadata.jsonl in the folder")
-        row = {"id": file.name, "image": file.name, "response": text.read_text(encoding="utf-8").strip()}
+        row = {"id": file.name, "image": file.name, "response": read_text(text).strip()}
         yield LocatedRow(str(file), row)
 
 
@@ -167,6 +169,8 @@ def _reader(fields: PairFields, images: Path) -> Callable[[Row], tuple[ImageSour
 
 def _first_exchange(row: Row) -> tuple[str, str]:
     turns = value_at(row, "conversations")
+    if not isinstance(turns, list):
+        raise DataError(f"conversations is a list of {{from, value}}, got {type(turns).__name__}")
     said = [(turn.get("from"), turn.get("value")) for turn in turns if isinstance(turn, dict)]
     human = next((value for who, value in said if who == "human"), "")
     model = next((value for who, value in said if who == "gpt"), "")
@@ -178,7 +182,10 @@ def _first_exchange(row: Row) -> tuple[str, str]:
 def _image(row: Row, field: str, images: Path) -> ImageSource:
     value = value_at(row, field)
     if isinstance(value, dict):  # an image of the datasets library, not decoded
-        return value.get("bytes") or (images / value["path"] if value.get("path") else None)
+        content, name = value.get("bytes"), value.get("path")
+        if isinstance(content, bytes) and content:
+            return content
+        value = name if name or not content else value
     if value is None or value == "":
         return None
     if isinstance(value, (str, int)):
@@ -199,7 +206,7 @@ def _own_id(row: Row) -> str | None:
     for name in _ID_FIELDS:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value)
+            return str(value).encode("utf-8", "replace").decode()
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry, MadeSource
-from rankscope.texts.files import kind_of
+from rankscope.texts.files import SUFFIXES, kind_of
 from rankscope.texts.hub import HubSource
 from rankscope.texts.rows import Render, render_field, render_template
 
@@ -49,19 +49,17 @@ def parse_data_reference(
         return DataReference(path.name, (path,), _render(text, field, template, _plain_field(path)))
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
-    if text.startswith(("/", "./", "../", "~")) or kind_of(path) in (
-        ".jsonl",
-        ".json",
-        ".csv",
-        ".parquet",
-        ".txt",
-        ".tsv",
-    ):
+    if is_path(text):
         raise DataError(f"no such data file: {text}")
     if match := HUB_ID.fullmatch(text):
         source = HubSource(match["repository"], match["config"], split, match["revision"])
         return DataReference(text, source, _render(text, field, template, None))
     raise UnknownNameError("data set", text, CATALOGUE)
+
+
+def is_path(text: str) -> bool:
+    """Whether a reference can only be meant as a path, so that nobody asks the hub for `data/mistyped.jsonl`."""
+    return text.startswith(("/", "./", "../", "~")) or kind_of(Path(text)) in SUFFIXES
 
 
 def _from_catalogue(

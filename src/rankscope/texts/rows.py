@@ -30,7 +30,7 @@ def value_at(row: Row, path: str) -> Any:
     Raises:
         DataError: there is none; the message lists the fields that are there.
     """
-    if path in row:
+    if isinstance(row, Mapping) and path in row:  # rows inside rows come from files
         return row[path]
     value: Any = row
     for part in path.split("."):
@@ -56,6 +56,8 @@ def text_at(row: Row, path: str) -> str:
         raise DataError(
             f"field {path!r} holds {type(value).__name__}, not text: name the text inside it (a.b), or use --template"
         )
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"field {path!r} holds half of a character (a lone surrogate), which is no text: mend the file")
     return value
 
 
@@ -89,8 +91,9 @@ def render_template(template: str) -> Render:
             if field is not None:
                 value = value_at(row, field)
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
-                    value = str(value)
-                written.append(value if isinstance(value, str) else text_at(row, field))
+                    written.append(str(value))
+                else:
+                    written.append(text_at(row, field))
         return "".join(written)
 
     return render

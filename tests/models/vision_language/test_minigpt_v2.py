@@ -111,7 +111,9 @@ def test_blocks_beyond_those_of_the_model_are_left_over(reference: str) -> None:
 
 
 def test_what_does_not_fit_is_named(reference: str, tmp_path: Path) -> None:
-    llama, vision, _ = reference.removeprefix("minigpt-v2=").split(",")
+    llama, vision, checkpoint = reference.removeprefix("minigpt-v2=").split(",")
+    with pytest.raises(ModelError, match=r"not eva_vit_g.pth: it holds no 'patch_embed\.proj\.weight'"):
+        describe_vision_language_model(f"minigpt-v2={llama},{checkpoint},{vision}")
     with pytest.raises(ModelError, match="got 2 parts"):
         describe_vision_language_model(f"minigpt-v2={llama},{vision}")
     with pytest.raises(ModelError, match="no such file of weights"):

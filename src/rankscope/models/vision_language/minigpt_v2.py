@@ -38,6 +38,7 @@ _LN_VISION_EPS = 1e-5
 _MEAN, _SD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 # Sizes of EVA-ViT-g that a file's tensors do not show: the width of a head.
 _HEAD_WIDTH = 88
+_SHOW_SIZES = ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight")
 _IN_BLIP2 = {
     "cls_token": "embeddings.class_embedding",
     "pos_embed": "embeddings.position_embedding",
@@ -189,9 +190,15 @@ def parse_minigpt_v2(text: str) -> MiniGPTv2Files | None:
 
 
 def config_of(vision: dict[str, Tensor], text_config: PretrainedConfig) -> MiniGPTv2Config:
-    """Sizes as the vision file's tensors show them; of its 40 blocks the model uses 39."""
+    """Sizes as the vision file's tensors show them; of its 40 blocks the model uses 39.
+
+    Raises:
+        ModelError: the file is another one.
+    """
     from transformers import Blip2VisionConfig
 
+    if missing := [name for name in _SHOW_SIZES if name not in vision]:
+        raise ModelError(f"the vision model's file is not eva_vit_g.pth: it holds no {missing[0]!r}")
     patches = vision["patch_embed.proj.weight"]
     width, patch = patches.shape[0], patches.shape[-1]
     blocks = 1 + max(int(name.split(".")[1]) for name in vision if name.startswith("blocks."))
