@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from rankscope.errors import UnknownNameError
-from rankscope.studies import STUDIES, printed, printed_tables
-from rankscope.studies.published import alignment_printed
+from rankscope.studies import STUDIES, families, printed, printed_tables, scaling
+from rankscope.studies.published import alignment_printed, first_printed
 
 
 def test_printed_values_are_found_by_hub_id_and_data() -> None:
@@ -28,6 +28,21 @@ def test_printed_values_are_found_by_hub_id_and_data() -> None:
 )
 def test_nothing_is_printed_for_another_model_or_other_data(model: str, path: tuple[str, ...]) -> None:
     assert printed("diff_erank.table6", model, *path) is None
+
+
+def test_the_first_table_that_prints_something_counts() -> None:
+    tables = ("mnn.table10", "mnn.table11")
+    assert first_printed(tables, "cerebras/Cerebras-GPT-13B", "wikipedia", "matrix_nuclear_norm") == 0.4708
+    assert first_printed(tables, "EleutherAI/pythia-70m", "wikipedia", "matrix_nuclear_norm") == 0.6996
+    assert first_printed(tables, "facebook/opt-13b", "wikipedia", "matrix_nuclear_norm") is None
+
+
+def test_studies_find_their_models_in_the_papers() -> None:
+    row = {"model": "EleutherAI/pythia-70m", "dataset": "dolly-15k", "layer": "last"}
+    cells = {name: value for name, value in scaling.published(row).items() if value is not None}
+    assert cells == {"normalized_matrix_entropy": 0.6707, "matrix_nuclear_norm": 0.6984}
+    row = {"model": "apple/OpenELM-3B", "dataset": "dolly-15k", "layer": "last"}
+    assert families._published(row) == {"diff_erank": 119.40, "reduced_loss": 9.0060, "accuracy": 0.7188}
 
 
 def test_an_unknown_table_has_close_matches() -> None:

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rankscope.errors import SettingsError
 from rankscope.reports.charts.models import TITLES
-from rankscope.statistics import correlation
+from rankscope.statistics import Method, defined_correlation
 from rankscope.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rankscope.statistics import Correlation, Summary
+    from rankscope.statistics import Summary
     from rankscope.statistics.bootstrap import Numbers
 
 FEWEST_MODELS = 3
+_METHODS: tuple[Method, ...] = ("spearman", "pearson")
 _METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 
 
@@ -38,8 +38,8 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
             controls = None if held is None else _column(used, held)[:, None]
             name = TITLES[beside] + (f", {TITLES[held]} held fixed" if held else "")
             row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": len(used)}
-            for method in ("spearman", "pearson"):
-                if one := _defined(x, y, method, controls):
+            for method in _METHODS:
+                if one := defined_correlation(x, y, method, controls=controls):
                     row |= {method: one.value, f"{method}_low": one.low, f"{method}_high": one.high}
             found.append(row)
     columns = (
@@ -56,11 +56,3 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
 
 def _column(rows: Sequence[Summary], key: str) -> Numbers:
     return np.array([row[key] for row in rows], dtype=np.float64)
-
-
-def _defined(x: Numbers, y: Numbers, method: str, controls: Numbers | None) -> Correlation | None:
-    """None where a metric is constant, given the controls: there is no correlation to show."""
-    try:
-        return correlation(x, y, method, controls=controls)  # type: ignore[arg-type]
-    except SettingsError:
-        return None

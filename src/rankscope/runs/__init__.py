@@ -8,7 +8,7 @@ from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.store import write_whole
-from rankscope.runs.twin_cache import TwinCache, default_twin_cache
+from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 
 __all__ = [
     "Bar",
@@ -26,6 +26,7 @@ __all__ = [
     "default_twin_cache",
     "evaluate",
     "evaluate_each",
+    "key_of",
     "prepare",
     "respond",
     "write_whole",

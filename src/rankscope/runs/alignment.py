@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +13,14 @@ import polars as pl
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.models import Placement, resolve_device
 from rankscope.models.vision_language import describe_vision_language_model
-from rankscope.runs.evaluation import now, session_of
 from rankscope.runs.integration import measure_integration
 from rankscope.runs.job import refuse_twice, slug
 from rankscope.runs.pair_loop import PairUnit, measure_pairs
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
+from rankscope.runs.session import now, session_of
 from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
+from rankscope.runs.twin_cache import key_of
 from rankscope.settings import AlignmentSettings, changed
 from rankscope.statistics import BASE, summarize_alignment
 from rankscope.texts import PairFields, load_pairs
@@ -194,6 +194,6 @@ def _identity(
 
 
 def _default_folder(models: list[VisionLanguageModel], pair_sets: list[PairSet], identity: dict[str, Any]) -> Path:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    digest = key_of(identity)
     names = [*(model.label for model in models), *(pairs.name for pairs in pair_sets)]
     return Path("runs") / f"align-{'_'.join(slug(name) for name in names)[:110]}-{digest[:8]}"

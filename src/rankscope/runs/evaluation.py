@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
-import platform
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +16,9 @@ from rankscope.runs.job import Job, prepare_each
 from rankscope.runs.loop import Unit, measure_unit
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
+from rankscope.runs.session import now, session_of
 from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
-from rankscope.runs.twin_cache import TwinCache, default_twin_cache
+from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.settings import Settings, changed
 from rankscope.statistics import notes_on, summarize
 
@@ -191,7 +187,7 @@ def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: Ru
 
 
 def _default_folder(job: Job) -> Path:
-    digest = hashlib.sha256(json.dumps(job.identity, sort_keys=True).encode()).hexdigest()
+    digest = key_of(job.identity)
     return Path("runs") / f"{job.label}-{digest[:8]}"
 
 
@@ -199,25 +195,3 @@ def _in_order(job: Job, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     models = [model.reference.text for model in job.models]
     names = [texts.name for texts in job.text_sets]
     return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))
-
-
-def session_of(device: str, sources: list[str]) -> dict[str, Any]:
-    """Where and on what this process computes its share of a run."""
-    return {
-        "started": now(),
-        "finished": None,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("rankscope", "torch", "transformers", "datasets", "polars")},
-        },
-        "sources": sources,
-        "device": torch.cuda.get_device_name(device)
-        if device.startswith("cuda")
-        else f"{device} ({platform.machine()})",
-        "threads": torch.get_num_threads(),
-    }
-
-
-def now() -> str:
-    """The time, for a manifest."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

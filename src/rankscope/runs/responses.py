@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from rankscope.models import (
     resolve_device,
 )
 from rankscope.runs.progress import Progress, Silent
+from rankscope.runs.session import now
 from rankscope.runs.store import MANIFEST, open_run_folder
 from rankscope.settings import Settings
 from rankscope.texts import load_texts, parse_data_reference
@@ -82,7 +82,7 @@ def respond(
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed)
     identity = _identity(description, prompts, settings, placement)
     with open_run_folder(Path(output), identity) as (folder, manifest):
-        session: dict[str, Any] = {"started": _now(), "versions": _versions(), "source": prompts.source}
+        session: dict[str, Any] = {"started": now(), "versions": _versions(), "source": prompts.source}
         file = folder.path / RESPONSES
         there = _answered(file)
         missing = [prompt for prompt in prompts.texts if prompt.id not in there]
@@ -98,7 +98,7 @@ def respond(
                 progress.advance(1, computed=True)
         counts = _counts(there)
         progress.say(_told(counts, settings))
-        session |= {"finished": _now(), "responses": counts}
+        session |= {"finished": now(), "responses": counts}
         folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
     if not counts["answered"]:
         reason = next(iter(there.values()))["reason"]
@@ -174,7 +174,3 @@ def _told(counts: dict[str, int], settings: GenerationSettings) -> str:
 
 def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("rankscope", "torch", "transformers")}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,7 +12,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -102,6 +101,6 @@ def default_twin_cache() -> TwinCache:
     return TwinCache(folder, int(limit) << 20)
 
 
-def key_of(what: dict[str, Any]) -> str:
-    """A name for all that a twin's numbers depend on."""
+def key_of(what: object) -> str:
+    """A name for all that something depends on, such as a twin's numbers: 64 hex digits of its JSON."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

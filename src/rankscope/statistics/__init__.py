@@ -3,7 +3,14 @@
 from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
 from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.bootstrap import bootstrap_interval
-from rankscope.statistics.correlation import FEWEST_MODELS, METHODS, Correlation, Method, correlation
+from rankscope.statistics.correlation import (
+    FEWEST_MODELS,
+    METHODS,
+    Correlation,
+    Method,
+    correlation,
+    defined_correlation,
+)
 from rankscope.statistics.notes import Facts, Note, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
@@ -20,6 +27,7 @@ __all__ = [
     "bootstrap_interval",
     "complete_texts",
     "correlation",
+    "defined_correlation",
     "notes_on",
     "over_noise",
     "paired_difference",

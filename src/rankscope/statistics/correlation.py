@@ -92,6 +92,16 @@ def correlation(
     return Correlation(method, value, low, high, number, fixed)
 
 
+def defined_correlation(
+    x: Numbers, y: Numbers, method: Method = "pearson", *, controls: Numbers | None = None
+) -> Correlation | None:
+    """As `correlation`; None where a metric is the same for all models, given the controls."""
+    try:
+        return correlation(x, y, method, controls=controls)
+    except ConstantMetricError:
+        return None
+
+
 def _pearson(one: Numbers, other: Numbers) -> float:
     return float(stats.pearsonr(one, other).statistic)
 

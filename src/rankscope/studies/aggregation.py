@@ -10,7 +10,7 @@ import polars as pl
 from rankscope.statistics import correlation
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
-from rankscope.studies.sentences import at, by_layer
+from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 _FEWEST_TO_RANK = 3
@@ -43,8 +43,8 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         )
     if "diff_erank" not in table.columns:
         return found
-    groups = table.drop_nulls(["diff_erank", "diff_erank_b"]).group_by("dataset", maintain_order=True)
-    for (dataset,), layer, pairs in ((names, *part) for names, group in groups for part in by_layer(group)):
+    known = table.drop_nulls(["diff_erank", "diff_erank_b"])
+    for (dataset,), layer, pairs in by_group_and_layer(known, "dataset"):
         one, other = pairs["diff_erank"].to_numpy(), pairs["diff_erank_b"].to_numpy()
         if len(one) >= _FEWEST_TO_RANK and np.ptp(one) > 0 and np.ptp(other) > 0:
             tau = correlation(one, other, "kendall")

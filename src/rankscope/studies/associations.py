@@ -8,9 +8,8 @@ from dataclasses import asdict
 import numpy as np
 import polars as pl
 
-from rankscope.errors import ConstantMetricError
-from rankscope.statistics import FEWEST_MODELS, METHODS, Correlation, Method, correlation
-from rankscope.studies.sentences import at, by_layer, named
+from rankscope.statistics import FEWEST_MODELS, METHODS, Correlation, Method, defined_correlation
+from rankscope.studies.sentences import at, by_group_and_layer, named
 
 _FEWEST = 3
 
@@ -39,11 +38,10 @@ def correlated(
     """Correlations within each value of a column and each layer, for each set of controls, and what they say."""
     parts: list[pl.DataFrame] = []
     sentences: list[str] = []
-    for (value,), group in table.group_by(by, maintain_order=True):
-        for layer, rows in by_layer(group):
-            found = pl.concat([correlations(rows, metrics, target, held) for held in controls])
-            parts.append(found.with_columns(pl.lit(value).alias(by), layer=pl.lit(layer)))
-            sentences += [f"{value}{at(layer)}: {text}" for text in correlation_sentences(found, rows.height)]
+    for (value,), layer, rows in by_group_and_layer(table, by):
+        found = pl.concat([correlations(rows, metrics, target, held) for held in controls])
+        parts.append(found.with_columns(pl.lit(value).alias(by), layer=pl.lit(layer)))
+        sentences += [f"{value}{at(layer)}: {text}" for text in correlation_sentences(found, rows.height)]
     return pl.concat(parts), sentences
 
 
@@ -92,7 +90,4 @@ def _correlation(
         return None
     held = rows.select(controls).to_numpy().astype(np.float64) if controls else None
     x, y = (rows[name].to_numpy().astype(np.float64) for name in (metric, target))
-    try:
-        return correlation(x, y, method, controls=held)
-    except ConstantMetricError:
-        return None
+    return defined_correlation(x, y, method, controls=held)

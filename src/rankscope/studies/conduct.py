@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import SettingsError, UnknownNameError
 from rankscope.models import expand_families
-from rankscope.runs import Progress, Silent
+from rankscope.runs import Progress, Silent, key_of
 from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies import (
     aggregation,
@@ -128,5 +126,5 @@ def _default_folder(
     study: Study, models: Sequence[str], data: Sequence[str], settings: Settings, options: StudyOptions
 ) -> Path:
     content = [models, data, settings.identity, {name: str(value) for name, value in vars(options).items()}]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    digest = key_of(content)
     return Path("studies") / f"{study.name}-{digest[:8]}"

@@ -9,7 +9,7 @@ import polars as pl
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
-from rankscope.studies.published import printed
+from rankscope.studies.published import first_printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -44,9 +44,7 @@ def conduct(request: Request) -> Findings:
 def _published(row: dict[str, Any]) -> Cells:
     if row["dataset"] != "dolly-15k":
         return {}
-    names = ("diff_erank", "reduced_loss", "accuracy")
-    values = {name: [printed(table, row["model"], name) for table in _TABLES] for name in names}
-    return {name: next((value for value in found if value is not None), None) for name, found in values.items()}
+    return {name: first_printed(_TABLES, row["model"], name) for name in ("diff_erank", "reduced_loss", "accuracy")}
 
 
 STUDY = Study(

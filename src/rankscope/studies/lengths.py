@@ -19,7 +19,7 @@ from rankscope.studies.measuring import (
     with_published,
 )
 from rankscope.studies.published import printed
-from rankscope.studies.sentences import at, by_layer
+from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 LENGTHS = (64, 128, 256, 512, 1024)
@@ -63,8 +63,7 @@ def _published(row: dict[str, Any]) -> Cells:
 
 def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[str, int | None]) -> list[str]:
     found = []
-    groups = table.drop_nulls(_METRICS).group_by("model", "dataset", maintain_order=True)
-    for (model, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
+    for (model, dataset), layer, rows in by_group_and_layer(table.drop_nulls(_METRICS), "model", "dataset"):
         first, last = rows.row(0, named=True), rows.row(-1, named=True)
         if first["length"] < last["length"]:
             moves = {

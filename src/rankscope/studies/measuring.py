@@ -15,7 +15,7 @@ from rankscope.metrics import noise_value
 from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
 from rankscope.runs import Run, evaluate_each
 from rankscope.settings import changed
-from rankscope.statistics import Note, complete_texts, paired_difference
+from rankscope.statistics import Note, PairedDifference, complete_texts, paired_difference
 from rankscope.studies.study import Request
 
 _LONGEST_NAME = 80
@@ -123,15 +123,12 @@ def with_differences(table: pl.DataFrame, runs: Mapping[str, Run], base: str, me
 
 def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], metrics: Sequence[str]) -> Cells:
     keys = [pl.col(name) == row[name] for name in ("model", "dataset", "layer")]
-    (one, _), (two, _) = complete_texts(base.filter(keys)), complete_texts(other.filter(keys))
-    common = one.join(two, on="text_id", suffix="/other")
+    common = common_texts(base.filter(keys), other.filter(keys))
     cells: Cells = {}
     for metric in metrics:
-        if common.height < 2 or common[metric].null_count() or common[f"{metric}/other"].null_count():
+        paired = paired_on(common, metric)
+        if paired is None:
             continue
-        paired = paired_difference(
-            *(common[name].to_numpy().astype(np.float64) for name in (f"{metric}/other", metric))
-        )
         cells |= {
             f"{metric}_difference": paired.difference,
             f"{metric}_difference_low": paired.low,
@@ -139,6 +136,20 @@ def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], m
             f"{metric}_difference_p": paired.p_value,
         }
     return cells
+
+
+def common_texts(base: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The texts that could be measured in both; the other's numbers end in `/other`."""
+    (one, _), (two, _) = complete_texts(base), complete_texts(other)
+    return one.join(two, on="text_id", suffix="/other")
+
+
+def paired_on(common: pl.DataFrame, metric: str) -> PairedDifference | None:
+    """The other's metric minus the base's; None for fewer than two texts, or where a text has no number."""
+    columns = [common[f"{metric}/other"], common[metric]]
+    if common.height < 2 or any(column.null_count() for column in columns):
+        return None
+    return paired_difference(*(column.to_numpy().astype(np.float64) for column in columns))
 
 
 def folder_name(name: str) -> str:

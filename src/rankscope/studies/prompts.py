@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from rankscope.studies.measuring import Condition, measure, with_differences, with_tokens_per_text
-from rankscope.studies.sentences import at, by_layer
+from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 PREFIXES = {
@@ -34,8 +34,7 @@ def conduct(request: Request) -> Findings:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
-    groups = table.group_by("model", "dataset", maintain_order=True)
-    for (model, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
+    for (model, dataset), layer, rows in by_group_and_layer(table, "model", "dataset"):
         moved = (
             rows.drop_nulls("matrix_nuclear_norm_difference")
             if "matrix_nuclear_norm_difference" in rows.columns

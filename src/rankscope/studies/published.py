@@ -40,6 +40,11 @@ def printed(table: str, model: str, *path: str) -> float | None:
     return float(values[content["models"].index(known.label)])
 
 
+def first_printed(tables: tuple[str, ...], model: str, *path: str) -> float | None:
+    """What the first of several tables that prints something for a model prints for it."""
+    return next((value for table in tables if (value := printed(table, model, *path)) is not None), None)
+
+
 def alignment_printed(table: str, model: str, column: str) -> dict[str, float | None]:
     """What a table prints of a vision-language model's five effective ranks and two ratios, by key; else nothing.
 

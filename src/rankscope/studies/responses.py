@@ -25,7 +25,7 @@ from rankscope.texts import TextSet, read_leaderboard, read_responses
 
 _METRICS = ("matrix_nuclear_norm", "normalized_matrix_entropy", "effective_rank", "loss", "tokens_per_text")
 ITSELF = "itself"
-_OF_PROMPTS = ("template", "split", "limit", "sample_seed")
+_OF_PROMPTS = ("template", "split", "sample_seed")
 
 
 def conduct(request: Request) -> Findings:
@@ -33,9 +33,7 @@ def conduct(request: Request) -> Findings:
     options = request.options
     if (options.leaderboard is None) != (options.leaderboard_column is None):
         raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
-    unread = [
-        name for name in ("field", *_OF_PROMPTS) if name != "limit" and getattr(request.settings, name) is not None
-    ]
+    unread = [name for name in ("field", *_OF_PROMPTS) if getattr(request.settings, name) is not None]
     if options.responses is not None and unread:
         raise SettingsError(f"{', '.join(unread)}: of prompts, but {options.responses} holds responses. Leave it out")
     places = None
@@ -116,7 +114,7 @@ def _measured_by(
     request: Request, judge: str, called: str, files: Mapping[str, Path]
 ) -> tuple[list[dict[str, Any]], list[Note]]:
     # Which prompts was settled before; now all texts of our own files are read.
-    changes: dict[str, object] = {"field": "response", "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
+    changes: dict[str, object] = {"field": "response", "limit": None, "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
     run = evaluate(
         judge,
         [str(file) for file in files.values()],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
-from rankscope.studies.published import printed
+from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -21,10 +21,8 @@ def published(row: dict[str, Any]) -> Cells:
     """What the papers print for a model on a data set."""
     model, data = row["model"], row["dataset"]
     cells: Cells = {name: printed("diff_erank.table6", model, data, name) for name in ("diff_erank", "reduced_loss")}
-    for column, ours in _OURS.items():
-        of_cerebras, of_pythia = (printed(table, model, data, column) for table in ("mnn.table10", "mnn.table11"))
-        cells[ours] = of_pythia if of_cerebras is None else of_cerebras
-    return cells
+    of_norms = ("mnn.table10", "mnn.table11")
+    return cells | {ours: first_printed(of_norms, model, data, column) for column, ours in _OURS.items()}
 
 
 _OURS = {

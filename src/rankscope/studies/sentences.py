@@ -42,6 +42,13 @@ def by_layer(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         yield layer, table.filter(pl.col("layer") == layer)
 
 
+def by_group_and_layer(table: pl.DataFrame, *keys: str) -> Iterator[tuple[tuple[object, ...], str, pl.DataFrame]]:
+    """Rows group by group, and in each layer by layer: the group's values, the layer, the rows."""
+    for values, group in table.group_by(*keys, maintain_order=True):
+        for layer, rows in by_layer(group):
+            yield values, layer, rows
+
+
 def at(layer: str) -> str:
     """Which layer a sentence is of; nothing for the head's input."""
     return "" if layer == "last" else f" (layer {layer})"
@@ -49,8 +56,7 @@ def at(layer: str) -> str:
 
 def over_sizes(table: pl.DataFrame) -> Iterator[str]:
     """For each family, data set and layer: how Diff-eRank moves from the smallest to the largest model by its terms."""
-    groups = table.drop_nulls("effective_rank").group_by("family", "dataset", maintain_order=True)
-    for (family, dataset), layer, rows in ((names, *part) for names, group in groups for part in by_layer(group)):
+    for (family, dataset), layer, rows in by_group_and_layer(table.drop_nulls("effective_rank"), "family", "dataset"):
         ordered = rows.sort("parameters")
         if ordered.height < 2:
             continue
@@ -66,14 +72,10 @@ def over_sizes(table: pl.DataFrame) -> Iterator[str]:
             f"moves by {untrained:+.2f}, its trained term by {trained:+.2f}"
             + (
                 f"; reduced loss goes from {first['reduced_loss']:.3f} to {last['reduced_loss']:.3f}."
-                if _has(first)
+                if first.get("reduced_loss") is not None
                 else "."
             )
         )
-
-
-def _has(row: dict[str, object]) -> bool:
-    return row.get("reduced_loss") is not None
 
 
 def short(model: str) -> str:

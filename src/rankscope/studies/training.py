@@ -6,15 +6,13 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from rankscope.errors import SettingsError
 from rankscope.models import pico_checkpoints
 from rankscope.runs import Run
-from rankscope.statistics import complete_texts, paired_difference
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
-from rankscope.studies.measuring import Condition, measure
+from rankscope.studies.measuring import Condition, common_texts, measure, paired_on
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -95,11 +93,9 @@ def _with_stages(table: pl.DataFrame, run: Run) -> pl.DataFrame:
 
 
 def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
-    one, two = (complete_texts(measurements.filter(pl.col("model") == name))[0] for name in (model, best))
-    pairs = one.join(two, on="text_id", suffix="/best").drop_nulls(["loss", "loss/best"])
-    if pairs.height < 2:
-        return False
-    return paired_difference(*(pairs[name].to_numpy().astype(np.float64) for name in ("loss", "loss/best"))).low > 0
+    of_best, later = (measurements.filter(pl.col("model") == name) for name in (best, model))
+    paired = paired_on(common_texts(of_best, later), "loss")
+    return paired is not None and paired.low > 0
 
 
 def _sentences(table: pl.DataFrame) -> list[str]:
