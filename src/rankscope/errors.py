@@ -81,3 +81,7 @@ class RepresentationError(RankscopeError, ValueError):
 
 class LayerError(RankscopeError):
     """A layer returned only zeros, or values that are not finite; the message names the layer."""
+
+
+class ForwardPassError(RankscopeError):
+    """The network failed on a batch, or its hidden states are not those of the batch's tokens."""

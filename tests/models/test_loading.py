@@ -232,7 +232,7 @@ def test_own_code_needs_consent(own_code: Path) -> None:
 
 
 def test_own_code_with_consent_is_measured(own_code: Path) -> None:
-    from rankscope.models import Batch, forward
+    from rankscope.models import Batch, examine, forward
 
     description = describe(own_code, trust_remote_code=True)
     twin = untrained_twin(description, 0, CPU)
@@ -240,7 +240,9 @@ def test_own_code_with_consent_is_measured(own_code: Path) -> None:
     model = load_model(describe(own_code, trust_remote_code=True), CPU)
     ids = description.tokenizer("Trust is good.").input_ids
     seen: dict[str, torch.Tensor] = {}
-    losses = forward(model, Batch.of([ids]), ("0", "3", "last"), lambda layer, hidden: seen.update({layer: hidden[0]}))
+    losses = forward(
+        examine(model), Batch.of([ids]), ("0", "3", "last"), lambda layer, hidden: seen.update({layer: hidden[0]})
+    )
     inputs = torch.tensor([ids])
     logits = model(input_ids=inputs).logits[0]
     expected = torch.nn.functional.cross_entropy(logits[:-1], inputs[0, 1:])
@@ -257,14 +259,17 @@ def test_devices() -> None:
 
 
 def test_a_model_spread_over_devices_gives_the_same_numbers(folder: Path) -> None:
-    from rankscope.models import Batch, forward
+    from rankscope.models import Batch, examine, forward
 
     results = []
     for device in ("cpu", "spread"):
         model = load_model(describe(folder), Placement("float32", device))
         seen: list[torch.Tensor] = []
         losses = forward(
-            model, Batch.of([[3, 4, 5, 6]]), ("2", "last"), lambda _, hidden, to=seen: to.append(hidden[0].cpu())
+            examine(model),
+            Batch.of([[3, 4, 5, 6]]),
+            ("2", "last"),
+            lambda _, hidden, to=seen: to.append(hidden[0].cpu()),
         )
         results.append((losses, torch.stack(seen)))
     assert results[0][0] == pytest.approx(results[1][0], abs=1e-5)

@@ -8,14 +8,16 @@ from rankscope.models.families import (
     known_families,
     known_model,
 )
-from rankscope.models.forward_pass import Batch, forward
+from rankscope.models.forward_pass import forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
-from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
+from rankscope.models.layers import count_blocks, find_blocks, layers_of, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
+from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
+from rankscope.models.trial import check_padding, examine
 from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, untrained_twin
 
 __all__ = [
@@ -24,16 +26,20 @@ __all__ = [
     "KnownModel",
     "ModelDescription",
     "ModelReference",
+    "Network",
     "PicoModel",
     "PicoVlm",
     "Placement",
+    "Reading",
     "Response",
     "UnansweredPrompt",
+    "check_padding",
     "check_same_shape",
     "count_blocks",
     "count_parameters",
     "describe_model",
     "dropout_of",
+    "examine",
     "expand_families",
     "family_members",
     "find_blocks",
@@ -41,6 +47,7 @@ __all__ = [
     "generate",
     "known_families",
     "known_model",
+    "layers_of",
     "load_model",
     "parse_model_reference",
     "permuted_twin",

@@ -3,24 +3,24 @@
 The body of the network (its embeddings and blocks) runs once. The head then runs through the
 model's own forward method on pieces of the body's output, so that whatever an architecture does
 around its head (scaling, capping, casting) is done, and tokens x vocabulary never exist at once.
+Nothing runs beyond the deepest layer that is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rankscope.errors import ModelError
+from rankscope.errors import ForwardPassError, RankscopeError
 from rankscope.metrics import token_losses
-from rankscope.models.layers import find_blocks
+from rankscope.models.arrangement import Arrangement, arrangement_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from rankscope.models.network import Batch, Network
 
 OnLayer = Callable[[str, list[Tensor]], None]
 """Called with a layer's name and the hidden states (tokens, d) of each text of the batch."""
@@ -28,84 +28,226 @@ OnLayer = Callable[[str, list[Tensor]], None]
 _LOGITS_AT_ONCE = 1 << 25  # numbers: 128 MiB in float32
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Texts as token ids, padded at the end.
-
-    Attributes:
-        input_ids: (texts, longest), int64.
-        lengths: the number of real tokens of each text.
-    """
-
-    input_ids: Tensor
-    lengths: tuple[int, ...]
-
-    @classmethod
-    def of(cls, texts: list[list[int]]) -> Batch:
-        """Pads token ids with 0 at the end; the mask, not the id, marks padding."""
-        rows = [torch.tensor(ids, dtype=torch.int64) for ids in texts]
-        return cls(nn.utils.rnn.pad_sequence(rows, batch_first=True), tuple(len(ids) for ids in texts))
-
-    @property
-    def mask(self) -> Tensor:
-        """1 where a token is real, (texts, longest), int64."""
-        places = torch.arange(self.input_ids.shape[1])
-        return (places[None, :] < torch.tensor(self.lengths)[:, None]).long()
+class _Enough(Exception):  # noqa: N818 (no error: the rest of the network need not run)
+    """Raised through the network once all that was asked for is there."""
 
 
 @torch.inference_mode()
-def forward(model: PreTrainedModel, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer) -> list[float]:
+def forward(
+    network: Network, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool = True
+) -> list[float] | None:
     """Runs a batch, hands each layer's hidden states to `on_layer`, and returns each text's loss.
 
     Args:
-        model: a causal language model, on its device and in the mode that is wanted.
+        network: as `examine` found it; the batch is one of its `parts`.
         batch: token ids; every text has at least two.
         layers: names as `resolve_layers` gives them.
-        on_layer: called once for each layer, while its hidden states exist.
+        on_layer: called exactly once for each layer, while its hidden states exist.
+        loss: whether losses are wanted.
 
     Returns:
-        Mean cross-entropy of each text in nats per token.
+        Mean cross-entropy of each text in nats per token; None where it is not wanted, or the network is not causal.
+
+    Raises:
+        ForwardPassError: the network fails, or a layer's states are not those of the batch's tokens.
     """
-    device = next(model.parameters()).device
-    input_ids, mask = batch.input_ids.to(device), batch.mask.to(device)
+    handed: list[str] = []
 
-    def hand_over(layer: str, hidden: Tensor) -> None:
-        on_layer(layer, [hidden[text, :length] for text, length in enumerate(batch.lengths)])
+    def hand_over(layer: str, states: list[Tensor]) -> None:
+        if layer in handed:
+            raise ForwardPassError(f"{network.name} passed layer {layer} twice in one forward pass")
+        handed.append(layer)
+        on_layer(layer, states)
 
-    body = model.get_decoder()
-    with _watch_blocks(model, layers, hand_over):
-        if body is model:
-            raise ModelError(
-                f"{type(model).__name__} does not separate its body from its head (get_decoder), "
-                "so its head's input cannot be seen"
+    want_loss = loss and network.causal
+    run = _Pass(network, batch, layers, hand_over, want_loss)
+    try:
+        losses = run.whole() if network.body is None else run.in_parts()
+    except _Enough:
+        losses = None
+    except (RankscopeError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if run.failed_outside:
+            raise
+        raise ForwardPassError(
+            f"{network.name} failed on {len(batch.lengths)} texts of up to {max(batch.lengths)} tokens "
+            f"({type(error).__name__}: {first_line(error)})"
+        ) from error
+    if missing := [layer for layer in layers if layer not in handed]:
+        raise ForwardPassError(f"{network.name} did not pass layer {missing[0]} in its forward pass")
+    return losses
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+class _Pass:
+    """One forward pass: what is asked for, and what has come so far."""
+
+    def __init__(
+        self, network: Network, batch: Batch, layers: tuple[str, ...], hand_over: OnLayer, want_loss: bool
+    ) -> None:
+        self.network, self.layers, self.want_loss = network, layers, want_loss
+        self.lengths = batch.lengths
+        self.input_ids, self.mask = batch.input_ids.to(network.device), batch.mask.to(network.device)
+        self.failed_outside = False
+        self._hand_over = hand_over
+
+    @property
+    def needs_head(self) -> bool:
+        """Whether anything behind the last block is asked for."""
+        return self.want_loss or "last" in self.layers
+
+    def in_parts(self) -> list[float] | None:
+        """The body on the whole batch, then the head on pieces of its output."""
+        body = self.network.body
+        assert body is not None  # noqa: S101 (for the type checker)
+        with self._watched_blocks():
+            output = body(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False)
+        hidden = output[0]
+        real = self.mask.to(hidden.device).bool()
+        head_input, losses = self._head_in_pieces(output, hidden[real], self.input_ids.to(hidden.device)[real])
+        if "last" in self.layers:
+            self._hand("last", list(torch.split(head_input, list(self.lengths))))
+        if losses is None:
+            return None
+        # The last token of a text has nothing to predict; its place holds the next text's first token.
+        return [float(text[:-1].mean()) for text in torch.split(losses, list(self.lengths))]
+
+    def whole(self) -> list[float] | None:
+        """The model's own forward method on one text, head and all."""
+        head = self.network.model.get_output_embeddings()
+        with ExitStack() as stack:
+            stack.enter_context(self._watched_blocks())
+            if "last" in self.layers:
+                if not isinstance(head, nn.Module) or isinstance(head, nn.ModuleList):
+                    raise ForwardPassError(f"{self.network.name} has no single head, so its input cannot be read")
+                stack.enter_context(_hook(head.register_forward_pre_hook(self._take_head_input)))
+            logits = self.network.model(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False).logits
+        if not self.want_loss:
+            return None
+        return [float(token_losses(logits[0, :-1], self.input_ids[0, 1:].to(logits.device)).mean())]
+
+    def _take_head_input(self, _head: nn.Module, args: tuple[Any, ...]) -> None:
+        texts, tokens = self.input_ids.shape
+        arrangement = arrangement_of(args[0], texts, tokens)
+        if arrangement not in (Arrangement.TEXTS_FIRST, Arrangement.TOKENS_FIRST):
+            raise ForwardPassError(
+                f"{self.network.name} gives its head {tuple(args[0].shape)} for {texts} texts of {tokens} tokens: "
+                "layer 'last' is not defined"
             )
-        output = body(input_ids=input_ids, attention_mask=mask, use_cache=False)
-    hidden = output[0]
-    real = mask.to(hidden.device).bool()
-    head_input, losses = _run_head(model, output, hidden[real], input_ids.to(hidden.device)[real])
-    if "last" in layers:
-        on_layer("last", list(torch.split(head_input, list(batch.lengths))))
-    # The last token of a text has nothing to predict; its place holds the next text's first token.
-    return [float(text[:-1].mean()) for text in torch.split(losses, list(batch.lengths))]
+        self._hand("last", arrangement.of_texts(args[0], self.lengths))
+        if not self.want_loss:
+            raise _Enough
 
-
-def _run_head(model: PreTrainedModel, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The head's input and the loss of each next token, from the body's output on real tokens, (n, d)."""
-    pieces: list[Tensor] = []
-    losses: list[Tensor] = []
-    targets = tokens.roll(-1)
-    size = max(1, _LOGITS_AT_ONCE // model.config.get_text_config().vocab_size)
-    with ExitStack() as stack:
+    def _head_in_pieces(self, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The head's input and the loss of each next token, from the body's output on real tokens, (n, d)."""
+        model, body = self.network.model, self.network.body
+        assert body is not None  # noqa: S101 (for the type checker)
         head = model.get_output_embeddings()
-        if head is not None:
-            stack.enter_context(_hook(head.register_forward_pre_hook(lambda _, args: pieces.append(args[0][0]))))
-        for start in range(0, len(hidden), size):
-            piece = slice(start, start + size)
-            with _body_returns(model.get_decoder(), _with_hidden(output, hidden[None, piece])):
-                logits = model(input_ids=tokens[None, piece], use_cache=False).logits[0]
-            losses.append(token_losses(logits, targets[piece].to(logits.device)))
-    # A head without a module of its own works on the embedding matrix, directly after the body.
-    return (torch.cat(pieces) if pieces else hidden), torch.cat(losses)
+        if head is None and not self.want_loss:
+            return hidden, None  # a head without a module of its own works on the embedding matrix
+        pieces: list[Tensor] = []
+        losses: list[Tensor] = []
+        targets = tokens.roll(-1)
+
+        def take(_head: nn.Module, args: tuple[Any, ...]) -> None:
+            pieces.append(args[0][0])
+            if not self.want_loss:
+                raise _Enough
+
+        size = max(1, _LOGITS_AT_ONCE // vocabulary_size(model))
+        with ExitStack() as stack:
+            if head is not None:
+                stack.enter_context(_hook(head.register_forward_pre_hook(take)))
+            for start in range(0, len(hidden), size):
+                piece = slice(start, start + size)
+                with _body_returns(body, _with_hidden(output, hidden[None, piece])):
+                    try:
+                        logits = model(input_ids=tokens[None, piece], use_cache=False).logits[0]
+                    except _Enough:
+                        continue
+                losses.append(token_losses(logits, targets[piece].to(logits.device)))
+        return (torch.cat(pieces) if pieces else hidden), (torch.cat(losses) if losses else None)
+
+    @contextmanager
+    def _watched_blocks(self) -> Iterator[None]:
+        """Hooks on the blocks up to the deepest layer that was asked for; removed whatever happens."""
+        wanted = {int(layer) for layer in self.layers if layer != "last"}
+        if not wanted:
+            yield
+            return
+        network = self.network
+        if network.fault is not None or network.arrangement is None:
+            raise ForwardPassError(f"{network.fault}: only --layers last can be measured")
+        deepest = max(wanted)
+        blocks = network.blocks[: max(1, deepest)]
+        ran = 0
+
+        def before(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if ran < len(blocks) and block is not blocks[ran]:
+                raise ForwardPassError(f"{network.name} ran its blocks in another order than in its trial run")
+            if ran == 0 and 0 in wanted:
+                self._hand_block("0", given_to_block(args, kwargs))
+
+        def after(_block: nn.Module, _args: Any, output: Any) -> None:
+            nonlocal ran
+            ran += 1
+            if ran in wanted:
+                self._hand_block(str(ran), output)
+            if ran == deepest and not self.needs_head:
+                raise _Enough
+
+        with ExitStack() as stack:
+            for block in dict.fromkeys(blocks):
+                stack.enter_context(_hook(block.register_forward_pre_hook(before, with_kwargs=True)))
+                stack.enter_context(_hook(block.register_forward_hook(after)))
+            yield
+
+    def _hand_block(self, layer: str, candidates: Any) -> None:
+        texts, tokens = self.input_ids.shape
+        arrangement = self.network.arrangement
+        assert arrangement is not None  # noqa: S101 (for the type checker)
+        states = first_states(candidates)
+        if states is None or not arrangement.holds(states, texts, tokens):
+            raise ForwardPassError(
+                f"{self.network.name}, layer {layer}: no hidden states of {texts} texts x {tokens} tokens "
+                f"({arrangement.value})"
+            )
+        self._hand(layer, arrangement.of_texts(states, self.lengths))
+
+    def _hand(self, layer: str, states: list[Tensor]) -> None:
+        try:
+            self._hand_over(layer, states)
+        except Exception:
+            self.failed_outside = True
+            raise
+
+
+def first_states(candidates: Any) -> Tensor | None:
+    """The hidden states among what a block is given or returns: its first tensor of numbers with three axes or more."""
+    if isinstance(candidates, Tensor):
+        candidates = (candidates,)
+    values = candidates.values() if isinstance(candidates, dict) else candidates
+    tensors = (one for one in values if isinstance(one, Tensor))
+    return next((one for one in tensors if one.dim() >= 3 and one.is_floating_point()), None)
+
+
+def given_to_block(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """What a block was called with, its hidden states first."""
+    named = [kwargs["hidden_states"]] if "hidden_states" in kwargs else []
+    return [*named, *args, *kwargs.values()]
+
+
+def vocabulary_size(model: nn.Module) -> int:
+    """The number of logits for each token, from the head itself where there is one."""
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    weight = getattr(head, "weight", None)
+    return int(weight.shape[0]) if isinstance(weight, Tensor) else int(model.config.get_text_config().vocab_size)  # type: ignore[union-attr,operator]
 
 
 def _with_hidden(output: Any, hidden: Tensor) -> Any:
@@ -127,33 +269,6 @@ def _body_returns(body: nn.Module, output: Any) -> Iterator[None]:
             del body.forward
         else:
             body.forward = own
-
-
-@contextmanager
-def _watch_blocks(
-    model: PreTrainedModel, layers: tuple[str, ...], hand_over: Callable[[str, Tensor], None]
-) -> Iterator[None]:
-    """Hooks on the blocks whose layers were asked for; removed whatever happens."""
-    wanted = [int(layer) for layer in layers if layer != "last"]
-    blocks = find_blocks(model) if wanted else nn.ModuleList()
-
-    def before(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        hand_over("0", args[0] if args else kwargs["hidden_states"])
-
-    def after(layer: int) -> Callable[[nn.Module, Any, Any], None]:
-        def hand_over_output(_block: nn.Module, _args: Any, output: Any) -> None:
-            hand_over(str(layer), output if isinstance(output, Tensor) else output[0])
-
-        return hand_over_output
-
-    with ExitStack() as stack:
-        for layer in wanted:
-            if layer == 0:
-                handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-            else:
-                handle = blocks[layer - 1].register_forward_hook(after(layer))
-            stack.enter_context(_hook(handle))
-        yield
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rankscope.errors import RankscopeError, SettingsError
-from rankscope.models.loading import positions_of
+from rankscope.models.positions import positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,7 +6,8 @@ language-model head: after the final norm, and after a final projection where th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -19,20 +20,46 @@ _NAMED = ("last", "first", "middle", "all")
 # transformers' own name for the number of blocks, then those of models that bring their own code.
 _NUMBER_OF_BLOCKS = ("num_hidden_layers", "num_transformer_layers", "num_layers", "n_layers", "n_layer")
 
+# Where blocks run several times, or not at all without an image.
+_STEPS: dict[str, Callable[[Any], int]] = {
+    "dory": lambda config: (
+        config.n_input_layers + config.n_recurrent_layers * config.n_recurrent_loops + config.n_output_layers
+    ),
+    "inkling2_loop_text": lambda config: (
+        config.num_hidden_layers
+        + (config.loop_layer_index_end - config.loop_layer_index_start) * (config.loop_num_passes - 1)
+    ),
+    "longcat_flash": lambda config: config.num_layers,
+    "mllama_text_model": lambda config: config.num_hidden_layers - len(config.cross_attention_layers),
+}
+
 
 def count_blocks(config: PretrainedConfig) -> int:
-    """The number of decoder blocks that a configuration asks for.
+    """How many decoder blocks run on a text, one after the other.
+
+    A block that runs several times counts each time (looped networks); one that runs only beside an image does
+    not count.
 
     Raises:
         ModelError: the configuration does not say.
     """
-    text_config = config.get_text_config()
+    text_config = config.get_text_config(decoder=True)
+    if (steps := _STEPS.get(text_config.model_type)) is not None:
+        return steps(text_config)
     for name in _NUMBER_OF_BLOCKS:
-        if isinstance(number := getattr(text_config, name, None), int):
+        if isinstance(number := getattr(text_config, name, None), int) and not isinstance(number, bool):
             return number
     raise ModelError(
         f"the configuration does not say how many blocks there are: none of {', '.join(_NUMBER_OF_BLOCKS)}"
     )
+
+
+def list_lengths(config: PretrainedConfig) -> set[int]:
+    """How long the list of blocks may be: each block once, or one for each step."""
+    text_config = config.get_text_config(decoder=True)
+    named = {getattr(text_config, name, None) for name in _NUMBER_OF_BLOCKS}
+    steps = {_STEPS[text_config.model_type](text_config)} if text_config.model_type in _STEPS else set()
+    return {number for number in named | steps if isinstance(number, int)}
 
 
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -50,6 +77,16 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     if not lists:
         raise ModelError(f"{type(model).__name__} has no list of {number} blocks: only --layers last can be measured")
     return lists[min(lists, key=lambda name: name.count("."))]
+
+
+def layers_of(config: PretrainedConfig, layers: str) -> tuple[str, ...]:
+    """The layers asked for of a model; `last` alone needs no count of blocks.
+
+    Raises:
+        UnknownNameError: as `resolve_layers`.
+        ModelError: as `count_blocks`.
+    """
+    return ("last",) if layers.strip() == "last" else resolve_layers(layers, count_blocks(config))
 
 
 def resolve_layers(layers: str, blocks: int) -> tuple[str, ...]:

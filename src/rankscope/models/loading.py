@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import ModelError
+from rankscope.models.architectures import auto_class_of
 from rankscope.models.placement import Placement, place
+from rankscope.models.positions import positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,9 +95,7 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     Raises:
         ModelError: no weights, weights that do not fit the configuration, or an unknown device.
     """
-    import transformers
-
-    return load_weights(transformers.AutoModelForCausalLM, description, placement)
+    return load_weights(auto_class_of(description.config), description, placement)
 
 
 def load_weights(auto_class: Any, description: ModelDescription, placement: Placement) -> PreTrainedModel:
@@ -162,12 +162,6 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
             ) from error
         first = reason.splitlines()[0] if reason else type(error).__name__
         raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
-
-
-def positions_of(config: PretrainedConfig) -> int | None:
-    """How many tokens a model can see at once; None where its configuration sets no limit."""
-    text_config = config.get_text_config()
-    return getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
 
 
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import ModelError
+from rankscope.models.architectures import auto_class_of
 from rankscope.models.loading import as_model_error, load_model
 from rankscope.models.placement import Placement, place
 
@@ -32,14 +33,12 @@ def untrained_twin(
         placement: dtype and device.
         train_mode: keep dropout active, as the published Diff-eRank script does.
     """
-    from transformers import AutoModelForCausalLM
-
     config = copy.deepcopy(description.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     with torch.random.fork_rng(), as_model_error(description.reference, "configuration"):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(
+        model = auto_class_of(config).from_config(
             config, dtype=torch.float32, trust_remote_code=description.trust_remote_code
         )
     return place(model.to(placement.torch_dtype).train(train_mode), placement)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from rankscope.models import load_model
+from rankscope.models import examine, load_model
 from rankscope.runs.job import Job, prepare_each
 from rankscope.runs.loop import Unit, measure_unit
 from rankscope.runs.progress import Progress, Silent
@@ -25,9 +25,7 @@ from rankscope.statistics import notes_on, summarize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transformers import PreTrainedModel
-
-    from rankscope.models import ModelDescription
+    from rankscope.models import ModelDescription, Network
     from rankscope.runs.plan import Plan
 
 _BASELINES = {
@@ -156,16 +154,17 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
         job = units[0].job
         what = "weights" if seed is None else f"{_BASELINES[job.settings.protocol]}, seed {seed}"
         progress.say(f"{model.reference.label}: loading {what}")
-        network = load_model(model, job.placement) if seed is None else job.baseline(model, seed)
+        loaded = load_model(model, job.placement) if seed is None else job.baseline(model, seed)
+        network = examine(loaded)
         # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
         with torch.random.fork_rng() if units[0].unit.reseed else nullcontext():
             for needed in units:
                 _measure(model, needed, network, progress)
-        del network
+        del network, loaded
         gc.collect()
 
 
-def _measure(model: ModelDescription, missing: _Missing, network: PreTrainedModel, progress: Progress) -> None:
+def _measure(model: ModelDescription, missing: _Missing, network: Network, progress: Progress) -> None:
     unit, plan, folder = missing.unit, missing.plan, missing.folder
     label = f"{model.reference.label} on {unit.dataset}" + ("" if unit.seed is None else f", twin {unit.seed}")
     progress.start(label, plan.tokens)

@@ -12,15 +12,14 @@ from rankscope.metrics import parse_drop_rule
 from rankscope.models import (
     Placement,
     check_same_shape,
-    count_blocks,
     describe_model,
     dropout_of,
+    layers_of,
     load_model,
     parse_model_reference,
     permuted_twin,
     plain_config,
     resolve_device,
-    resolve_layers,
     untrained_twin,
 )
 from rankscope.runs.loop import Unit
@@ -127,7 +126,7 @@ class Job:
 
     def units(self, model: ModelDescription) -> Iterator[tuple[Unit, TextSet]]:
         """The units of one model: for each role and seed, each data set."""
-        layers = resolve_layers(self.settings.layers, count_blocks(model.config))
+        layers = layers_of(model.config, self.settings.layers)
         for seed in (None, *range(self.settings.untrained_seeds)):
             role = "trained" if seed is None else "untrained"
             for place, texts in enumerate(self.text_sets):
@@ -183,7 +182,7 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
     descriptions = tuple(describe_model(one, trust_remote_code=shared.trust_remote_code) for one in parsed)
     for settings in conditions:
         for description in descriptions:
-            resolve_layers(settings.layers, count_blocks(description.config))
+            layers_of(description.config, settings.layers)
             _refuse_a_longer_window(settings.window, description)
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
     return [

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
 from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure_with_spectrum
-from rankscope.models import Batch, forward
+from rankscope.models import Batch, Reading, check_padding, forward
+from rankscope.runs.store import READINGS
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
+    from rankscope.models import Network
     from rankscope.runs.plan import Plan, PlannedText, UnusableText
     from rankscope.runs.progress import Progress
     from rankscope.runs.store import Row, RunFolder
@@ -53,14 +54,19 @@ class Unit:
     drop_tokens: str | None = None
 
 
-def measure_unit(unit: Unit, plan: Plan, network: PreTrainedModel, folder: RunFolder, progress: Progress) -> None:
+def measure_unit(unit: Unit, plan: Plan, network: Network, folder: RunFolder, progress: Progress) -> None:
     """Measures the batches of a unit that are missing, and joins them all.
 
     Raises:
         LayerError: a layer of zeros or of values that are not finite.
+        ForwardPassError: the network failed, or its layers are not those of its trial run.
         StorageError: a batch could not be written.
         RankscopeError: the device ran out of memory.
     """
+    if pair := _most_padded(plan, network):
+        network = check_padding(network, *pair)
+    if unit.seed is None:
+        folder.write_json(f"{READINGS}/{unit.name}.json", {"model": unit.model, **asdict(Reading.of(network))})
     there = folder.finished_batches(unit.name)
     for number, batch in enumerate(plan.batches):
         if number not in there:
@@ -72,26 +78,46 @@ def measure_unit(unit: Unit, plan: Plan, network: PreTrainedModel, folder: RunFo
     folder.finish_unit(unit.name, unit.layers)
 
 
-def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrainedModel) -> list[Row]:
-    rows: list[Row] = []
+def _most_padded(plan: Plan, network: Network) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The longest and the shortest text of the forward pass with most padding; None where there is no padding."""
+    pairs = [
+        (batch[part[0]].tokens, batch[part[-1]].tokens)
+        for batch in plan.batches
+        for part in network.parts(tuple(len(text.tokens) for text in batch))
+    ]
+    longer, shorter = max(pairs, key=lambda pair: len(pair[0]) - len(pair[1]), default=((), ()))
+    return (longer, shorter) if len(longer) > len(shorter) else None
 
-    def reduce(layer: str, texts: list[Tensor]) -> None:
-        for text, hidden in zip(batch, texts, strict=True):
-            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
 
+def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: Network) -> list[Row]:
     if unit.reseed and unit.seed is not None:
         torch.manual_seed(unit.seed * _SEEDS_OF_A_TWIN + batch[0].index)
+    whole = Batch.of([list(text.tokens) for text in batch])
+    rows: list[Row] = []
+    for part in network.parts(whole.lengths):
+        rows += _measure_part(unit, [batch[text] for text in part], whole.select(part), network)
+    return rows
+
+
+def _measure_part(unit: Unit, texts: list[PlannedText], batch: Batch, network: Network) -> list[Row]:
+    """The rows of texts that run in one forward pass."""
+    rows: list[Row] = []
+
+    def reduce(layer: str, states: list[Tensor]) -> None:
+        for text, hidden in zip(texts, states, strict=True):
+            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
+
     try:
-        losses = forward(network, Batch.of([list(text.tokens) for text in batch]), unit.layers, reduce)
+        losses = forward(network, batch, unit.layers, reduce, loss="loss" in unit.metrics)
     except torch.OutOfMemoryError as error:
-        longest = len(batch[0].tokens)
+        longest = len(texts[0].tokens)
         raise RankscopeError(
-            f"out of memory on a batch of {len(batch)} x {longest} tokens: lower --batch-tokens or "
+            f"out of memory on a batch of {len(texts)} x {longest} tokens: lower --batch-tokens or "
             f"--max-length, or use --dtype bfloat16 ({str(error).splitlines()[0]})"
         ) from error
-    if "loss" in unit.metrics:
-        by_text = dict(zip((text.index for text in batch), losses, strict=True))
-        for text, loss in zip(batch, losses, strict=True):
+    if losses is not None:
+        by_text = dict(zip((text.index for text in texts), losses, strict=True))
+        for text, loss in zip(texts, losses, strict=True):
             if not math.isfinite(loss):
                 raise LayerError(f"{unit.model}: the loss of text {text.id!r} is {loss}: the head overflows")
         for row in rows:

@@ -12,8 +12,8 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
-from rankscope.runs.store import MANIFEST, SUMMARY, kind_of_run, read_manifest, read_measurements
-from rankscope.statistics import Facts, Note, Summary, over_noise
+from rankscope.runs.store import MANIFEST, READINGS, SUMMARY, kind_of_run, read_manifest, read_measurements
+from rankscope.statistics import Facts, Note, ReadingFacts, Summary, over_noise
 from rankscope.tables import headline_table
 
 _IDENTITY = {"settings": dict, "models": list, "data": list}
@@ -97,7 +97,18 @@ class Run:
         """What notes need to know beside the numbers."""
         identity = self.manifest()["identity"]
         dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
-        return Facts(identity["settings"]["protocol"], dropout)
+        return Facts(identity["settings"]["protocol"], dropout, self._readings())
+
+    def _readings(self) -> dict[str, ReadingFacts]:
+        """How each model's network reads texts, where that is out of the ordinary."""
+        found: dict[str, ReadingFacts] = {}
+        for file in sorted((self.path / READINGS).glob("*.json")):
+            try:
+                content = json.loads(file.read_text(encoding="utf-8"))
+                found[content["model"]] = ReadingFacts(content["causal"], content["padding_fault"], content["streams"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunFolderError(f"{file} is damaged ({error}): remove it and repeat the command") from error
+        return found
 
     def _summary(self) -> dict[str, Any]:
         self.manifest()

@@ -73,6 +73,8 @@ _SCHEMAS = {"evaluation": SCHEMA, "alignment": ALIGNMENT_SCHEMA}
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _SCHEMA_VERSION = 1
+READINGS = "readings"
+"""The folder that says how networks read texts: a file for each unit of a trained model."""
 
 
 @dataclass(frozen=True)

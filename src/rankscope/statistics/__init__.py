@@ -11,7 +11,7 @@ from rankscope.statistics.correlation import (
     correlation,
     defined_correlation,
 )
-from rankscope.statistics.notes import Facts, Note, notes_on
+from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Method",
     "Note",
     "PairedDifference",
+    "ReadingFacts",
     "Summary",
     "bootstrap_interval",
     "complete_texts",

@@ -25,16 +25,33 @@ SINK_SHARE = 0.5  # and the layer has less than half of the widest layer's effec
 
 
 @dataclass(frozen=True)
+class ReadingFacts:
+    """How a network reads texts.
+
+    Attributes:
+        causal: whether it predicts the next token.
+        padding_fault: why its texts ran one by one; None where they ran in batches.
+        streams: whether hidden states between blocks are means over parallel streams.
+    """
+
+    causal: bool = True
+    padding_fault: str | None = None
+    streams: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """What notes need to know of a run beside its numbers.
 
     Attributes:
         protocol: of the twins.
         dropout: by model, the largest dropout of its configuration.
+        readings: by model, how its network reads texts.
     """
 
     protocol: str = "default"
     dropout: Mapping[str, float] = field(default_factory=dict)
+    readings: Mapping[str, ReadingFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,39 @@ def _dropout_in_twin(rows: Sequence[Summary], facts: Facts) -> list[Note]:
     largest = max(facts.dropout[str(row["model"])] for row in found)
     text = f"dropout ({largest:g}) was active in the twin, as in the published script: it widens the untrained eRank"
     return [Note("dropout-in-twin", text, tuple(map(_name, found)), {"dropout": largest})]
+
+
+def _not_causal(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    found = [row for row in rows if not _reading(row, facts).causal]
+    text = "reads texts in both directions: it has no next-token loss, and causal models' eRank is no comparison"
+    return _of_models("not-causal", text, found)
+
+
+def _one_by_one(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    notes = []
+    for fault in dict.fromkeys(_reading(row, facts).padding_fault for row in rows):
+        if fault is not None:
+            found = [row for row in rows if _reading(row, facts).padding_fault == fault]
+            notes += _of_models("texts-one-by-one", f"{fault}: its texts were run one at a time", found)
+    return notes
+
+
+def _streams(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    found = [row for row in rows if row["layer"] != "last" and _reading(row, facts).streams]
+    text = "carries several streams for each token between blocks: layers before 'last' are measured on their mean"
+    return _of_models("mean-of-streams", text, found)
+
+
+def _reading(row: Summary, facts: Facts) -> ReadingFacts:
+    return facts.readings.get(str(row["model"]), ReadingFacts())
+
+
+def _of_models(name: str, text: str, rows: Sequence[Summary]) -> list[Note]:
+    """One note for all rows that it concerns; its sentence begins with their models."""
+    if not rows:
+        return []
+    models = ", ".join(dict.fromkeys(str(row["model"]) for row in rows))
+    return [Note(name, f"{models} {text}", tuple(map(_name, rows)), {})]
 
 
 def _lengths_differ(rows: Sequence[Summary], _: Facts) -> list[Note]:
@@ -201,6 +251,9 @@ _RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
     _twin_collapsed,
     _twin_wide,
     _dropout_in_twin,
+    _not_causal,
+    _one_by_one,
+    _streams,
     _lengths_differ,
     _near_noise,
     _ranked_by_hidden_size,

@@ -24,6 +24,7 @@ from rankscope.metrics import matrix_entropy, matrix_nuclear_norm, unit_rows
 from rankscope.models import (
     Batch,
     count_parameters,
+    examine,
     forward,
     known_model,
     untrained_twin,
@@ -132,7 +133,8 @@ class _Meter:
 
 
 def _measure(network: PreTrainedModel, batches: Sequence[Batch], request: Request) -> dict[str, Any]:
-    meter = _Meter(next(network.parameters()).device)
+    examined = examine(network)
+    meter = _Meter(examined.device)
     inside = 0.0
 
     def methods(_layer: str, texts: list[Tensor]) -> None:
@@ -146,11 +148,13 @@ def _measure(network: PreTrainedModel, batches: Sequence[Batch], request: Reques
         inside += meter.now() - start
         meter.reset_peak()
 
-    forward(network, batches[-1], ("last",), lambda *_: None)
+    for part in examined.parts(batches[-1].lengths):
+        forward(examined, batches[-1].select(part), ("last",), lambda *_: None)
     meter.reset_peak()
     start = meter.now()
     for batch in batches:
-        forward(network, batch, ("last",), methods)
+        for part in examined.parts(batch.lengths):
+            forward(examined, batch.select(part), ("last",), methods)
         request.progress.advance(sum(batch.lengths), computed=True)
     bare = meter.now() - start - inside
     texts = meter.texts["entropy"]

@@ -1,0 +1,114 @@
+"""A loaded network together with what a trial run showed of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.models.arrangement import Arrangement
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts as token ids, padded at the end.
+
+    Attributes:
+        input_ids: (texts, longest), int64.
+        lengths: the number of real tokens of each text.
+    """
+
+    input_ids: Tensor
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, texts: list[list[int]]) -> Batch:
+        """Pads token ids with 0 at the end; the mask, not the id, marks padding."""
+        rows = [torch.tensor(ids, dtype=torch.int64) for ids in texts]
+        return cls(nn.utils.rnn.pad_sequence(rows, batch_first=True), tuple(len(ids) for ids in texts))
+
+    @property
+    def mask(self) -> Tensor:
+        """1 where a token is real, (texts, longest), int64."""
+        places = torch.arange(self.input_ids.shape[1])
+        return (places[None, :] < torch.tensor(self.lengths)[:, None]).long()
+
+    def select(self, texts: list[int]) -> Batch:
+        """Some of the texts, by their places, padded to the longest of them."""
+        lengths = tuple(self.lengths[text] for text in texts)
+        return Batch(self.input_ids[texts, : max(lengths)], lengths)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and how it behaves on token ids; `models.trial.examine` finds out.
+
+    Attributes:
+        model: on its device, in the mode that is wanted.
+        body: what runs once for each batch, before the head; None where the model only runs as a whole.
+        blocks: the blocks in the order in which they run: one that runs twice is there twice.
+        arrangement: of the hidden states between blocks; None where blocks cannot be read.
+        fault: why the layers between blocks cannot be read; None where they can.
+        causal: whether a token's hidden state depends on earlier tokens alone, so that there is a loss.
+        padding_fault: what padding does to a text, where it changes its hidden states: texts then run one by one.
+        regimes: positions above which the architecture computes differently (LongRoPE); a batch does not mix them.
+    """
+
+    model: PreTrainedModel
+    body: nn.Module | None
+    blocks: tuple[nn.Module, ...] = ()
+    arrangement: Arrangement | None = None
+    fault: str | None = None
+    causal: bool = True
+    padding_fault: str | None = None
+    regimes: tuple[int, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The name of its class."""
+        return type(self.model).__name__
+
+    @property
+    def streams(self) -> bool:
+        """Whether blocks pass on several streams for each token."""
+        return self.arrangement in (Arrangement.STREAMS_FIRST, Arrangement.STREAMS_INSIDE)
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
+        """The texts of a batch, by their places, that can run in one forward pass."""
+        if self.body is None or self.padding_fault is not None:
+            return [[text] for text in range(len(lengths))]
+        groups: dict[int, list[int]] = {}
+        for text, length in enumerate(lengths):
+            groups.setdefault(sum(length > regime for regime in self.regimes), []).append(text)
+        return list(groups.values())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a network reads texts, as far as readers of its numbers should know.
+
+    Attributes:
+        causal: whether it predicts the next token; if not, it has no loss.
+        padding_fault: why its texts ran one by one; None where they ran in batches.
+        streams: whether hidden states between blocks are means over parallel streams.
+    """
+
+    causal: bool = True
+    padding_fault: str | None = None
+    streams: bool = False
+
+    @classmethod
+    def of(cls, network: Network) -> Reading:
+        """The reading of a network."""
+        return cls(network.causal, network.padding_fault, network.streams)

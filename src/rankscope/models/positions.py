@@ -1,0 +1,31 @@
+"""How long a text may be: the positions that a network has embeddings or frequencies for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_target_positions", "model_max_length")
+# The first token's position is behind that of padding, so the table is shorter by as much (RoBERTa and its kin).
+_AFTER_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
+
+
+def positions_of(config: PretrainedConfig) -> int | None:
+    """How many tokens a model can read at once; None where its configuration sets no limit."""
+    text_config = config.get_text_config(decoder=True)
+    named = (getattr(text_config, name, None) for name in _NAMES)
+    limit = next((value for value in named if isinstance(value, int) and value > 0), None)
+    if limit is None or text_config.model_type not in _AFTER_PADDING:
+        return limit
+    padding = getattr(text_config, "pad_token_id", None)
+    return limit - 1 - (padding if isinstance(padding, int) else 0)

@@ -1,0 +1,346 @@
+"""The trial run: what a network does with a few token ids, before any of its numbers is believed.
+
+The model's own forward method, called as anyone would call it, is the reference. Whatever is used to save time or
+memory afterwards (the body run apart from the head, several texts in a padded batch) has to give the same hidden
+states and losses on the trial text; where it does not, the slower way is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.errors import ForwardPassError, ModelError, RankscopeError
+from rankscope.models.arrangement import Arrangement, arrangement_of
+from rankscope.models.forward_pass import first_line, first_states, forward, given_to_block, vocabulary_size
+from rankscope.models.layers import count_blocks, list_lengths
+from rankscope.models.network import Batch, Network
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_TOKENS, _SHORT = 11, 7  # of the trial texts; primes, so that their axis stands out among a tensor's
+_SAME = {4: 1e-3, 8: 1e-3}  # relative difference of two ways to compute the same states, by bytes of a number
+_SAME_IN_HALF = 0.05
+_UNMOVED = {4: 1e-5, 8: 1e-5}  # of one way on two texts that begin alike
+_UNMOVED_IN_HALF = 4e-3
+
+
+@torch.inference_mode()
+def examine(model: PreTrainedModel) -> Network:
+    """Runs a network on a trial text and finds its blocks, its body, and how it reads a text.
+
+    Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile and in its own mode
+    afterwards; torch's generator is put back.
+
+    Raises:
+        ModelError: the network does not run on token ids alone, gives no logits for them, or gives other hidden
+            states each time.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with torch.random.fork_rng():
+            return _examine(model)
+    finally:
+        model.train(training)
+
+
+def _examine(model: PreTrainedModel) -> Network:
+    ids = _trial_text(model)
+    with _recorded_blocks(model) as calls:
+        plain = _plain(model, ids)
+    network = Network(model, None, regimes=_regimes(model.config))
+    network = replace(network, causal=_is_causal(model, ids, plain))
+    network = _with_blocks(network, calls)
+    for body in _possible_bodies(model):
+        candidate = replace(network, body=body)
+        if _agrees(candidate, plain, calls):
+            return check_padding(candidate, ids, ids[:_SHORT])
+    return network
+
+
+@torch.inference_mode()
+def check_padding(network: Network, longer: Sequence[int], shorter: Sequence[int]) -> Network:
+    """The network, with its `padding_fault` where a text beside a longer one has other hidden states than alone.
+
+    How far padding reaches can depend on lengths (sparse attention over compressed blocks, hashed chunks), so this
+    is asked again of the texts of a run.
+    """
+    if network.body is None or network.padding_fault is not None or len(longer) == len(shorter):
+        return network
+    training = network.model.training
+    network.model.eval()
+    try:
+        with torch.random.fork_rng():
+            return replace(network, padding_fault=_padding_fault(network, list(longer), list(shorter)))
+    finally:
+        network.model.train(training)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What the model's own forward method gives for the trial text."""
+
+    ids: list[int]
+    logits: Tensor  # (tokens, vocabulary)
+    head_input: Tensor | None  # (tokens, d)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy of the next token."""
+        return float(nn.functional.cross_entropy(self.logits[:-1].float(), torch.tensor(self.ids[1:])))
+
+    @property
+    def states(self) -> Tensor:
+        """What two readings of a text are compared by, (tokens, any)."""
+        return self.logits if self.head_input is None else self.head_input
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a module of a `ModuleList`, with the list's name, and what went in and came out."""
+
+    list_name: str
+    module: nn.Module
+    given: list[Any]
+    output: Any
+
+
+def _trial_text(model: PreTrainedModel) -> list[int]:
+    """Ids spread over the vocabulary; none that the configuration gives a meaning."""
+    embeddings = model.get_input_embeddings()
+    rows = getattr(embeddings, "num_embeddings", None) or vocabulary_size(model)
+    size = min(rows, vocabulary_size(model))
+    special: set[object] = set()
+    for config in (model.config, model.config.get_text_config()):
+        special |= {value for name, value in config.to_dict().items() if name.endswith(("_id", "_index"))}
+    usable = [token for token in range(min(size, 1 << 16)) if token not in special]
+    if len(usable) < 2:
+        raise ModelError(f"{type(model).__name__} has a vocabulary of {size}: too small to read a text")
+    return [usable[(37 * place + 5) % len(usable)] for place in range(_TOKENS)]
+
+
+def _plain(model: PreTrainedModel, ids: list[int]) -> _Plain:
+    head_inputs: list[Tensor] = []
+    head = model.get_output_embeddings()
+    with ExitStack() as stack:
+        if isinstance(head, nn.Module) and not isinstance(head, nn.ModuleList):
+            handle = head.register_forward_pre_hook(lambda _, args: head_inputs.append(args[0]))
+            stack.callback(handle.remove)
+        try:
+            output = model(input_ids=torch.tensor([ids], device=next(model.parameters()).device), use_cache=False)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{type(model).__name__} does not run on token ids alone ({type(error).__name__}: {first_line(error)})"
+            ) from error
+    logits = getattr(output, "logits", None)
+    if not isinstance(logits, Tensor) or logits.dim() != 3 or logits.shape[:2] != (1, len(ids)):
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
+        raise ModelError(f"{type(model).__name__} gives no logits for each of {len(ids)} tokens (shape: {shape})")
+    found = [one for one in head_inputs if isinstance(one, Tensor)]
+    of_tokens = arrangement_of(found[0], 1, len(ids)) if len(found) == 1 else None
+    plain_axes = (Arrangement.TEXTS_FIRST, Arrangement.TOKENS_FIRST)
+    states = of_tokens.of_texts(found[0], [len(ids)])[0] if of_tokens in plain_axes else None
+    return _Plain(ids, logits[0].cpu(), states.cpu() if states is not None else None)
+
+
+def _is_causal(model: PreTrainedModel, ids: list[int], plain: _Plain) -> bool:
+    """Whether another last token leaves the states of all earlier ones as they are."""
+    changed = _plain(model, [*ids[:-1], ids[0]])
+    if _stayed(changed.states[:-1], plain.states[:-1]):
+        return True
+    if not _stayed(_plain(model, ids).states[:-1], plain.states[:-1]):
+        raise ModelError(
+            f"{type(model).__name__} gives other hidden states each time it reads the same text: "
+            "fix its seed in the configuration (hash_seed of Reformer), or switch the sampling off"
+        )
+    return False
+
+
+def _stayed(one: Tensor, other: Tensor) -> bool:
+    """Whether most tokens' states stayed; single ones may move where a rounding sends a token to another expert."""
+    limit = _UNMOVED.get(other.element_size(), _UNMOVED_IN_HALF)
+    one, other = _finite(one), _finite(other)
+    apart = torch.linalg.vector_norm(one - other, dim=1)
+    size = torch.linalg.vector_norm(other, dim=1).clamp_min(torch.finfo(torch.float64).tiny)
+    return float((apart / size).median()) <= limit
+
+
+@contextmanager
+def _recorded_blocks(model: PreTrainedModel) -> Iterator[list[_Call]]:
+    """Records the calls of all modules that stand in a list, in the order in which they end."""
+    calls: list[_Call] = []
+
+    def record(name: str) -> Any:
+        def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            calls.append(_Call(name, module, given_to_block(args, kwargs), output))
+
+        return after
+
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            if isinstance(module, nn.ModuleList):
+                for element in module:
+                    handle = element.register_forward_hook(record(name), with_kwargs=True)
+                    stack.callback(handle.remove)
+        yield calls
+
+
+def _with_blocks(network: Network, calls: list[_Call]) -> Network:
+    """The blocks that ran, in order, and the arrangement of what they pass on; or why they cannot be read."""
+    steps = _steps(network.model, calls)
+    try:
+        expected = count_blocks(network.model.config)
+    except ModelError as error:
+        return replace(network, fault=str(error))
+    if not steps:
+        return replace(network, fault=f"{network.name} has no list of {expected} blocks that it runs on a text")
+    if len(steps) != expected:
+        return replace(
+            network, fault=f"{network.name} runs {len(steps)} blocks on a text, and its configuration says {expected}"
+        )
+    passed = [steps[0].given, *(step.output for step in steps)]
+    found = {_arrangement_among(one) for one in passed}
+    (arrangement,) = found if len(found) == 1 else (None,)
+    if arrangement is None:
+        return replace(network, fault=f"the blocks of {network.name} do not pass on one hidden state for each token")
+    return replace(network, blocks=tuple(step.module for step in steps), arrangement=arrangement)
+
+
+def _steps(model: PreTrainedModel, calls: list[_Call]) -> list[_Call]:
+    """The calls of decoder blocks, in order.
+
+    Blocks stand in an outermost list, and are of a class that the architecture declares as a block or that is made
+    for gradient checkpointing. Older code declares none: its list is as long as the configuration says.
+    """
+    names = sorted({call.list_name for call in calls}, key=lambda name: name.count("."))
+    outermost: list[str] = []
+    for name in names:
+        if not any(name.startswith(f"{outer}.") for outer in outermost):
+            outermost.append(name)
+    of_length = [name for name in outermost if len(model.get_submodule(name)) in list_lengths(model.config)]
+    declared = [name for name in outermost if _are_blocks(model.get_submodule(name), model)]
+    chosen = [name for name in of_length if name in declared] or declared or of_length
+    if len(chosen) > 1 and not declared:
+        chosen = _last_of_parallel(chosen, calls)
+    return [call for call in calls if call.list_name in chosen]
+
+
+def _are_blocks(elements: Any, model: PreTrainedModel) -> bool:
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    unsplit = set(getattr(model, "_no_split_modules", None) or ())
+    return all(isinstance(one, GradientCheckpointingLayer) or type(one).__name__ in unsplit for one in elements)
+
+
+def _last_of_parallel(names: list[str], calls: list[_Call]) -> list[str]:
+    """Of lists that run by turns (attention, norm, feed-forward, norm, ...), the one that ends each turn."""
+    order = [call.list_name for call in calls if call.list_name in names]
+    shallowest = min(name.count(".") for name in names)
+    last = order[-1] if order else names[0]
+    return [last] if last.count(".") == shallowest else [name for name in names if name.count(".") == shallowest][-1:]
+
+
+def _arrangement_among(values: Any) -> Arrangement | None:
+    states = first_states(values)
+    return None if states is None else arrangement_of(states, 1, _TOKENS)
+
+
+def _possible_bodies(model: PreTrainedModel) -> list[nn.Module]:
+    """Modules that may be the network without its head, the likeliest first."""
+    found: list[nn.Module] = []
+    for candidate in (model.get_decoder(), model.base_model, getattr(model, "model", None)):
+        if isinstance(candidate, nn.Module) and candidate is not model and all(candidate is not one for one in found):
+            found.append(candidate)
+    return found
+
+
+def _agrees(network: Network, plain: _Plain, calls: list[_Call]) -> bool:
+    """Whether body and head run apart give what the model gives."""
+    blocks = len(network.blocks)
+    layers = (*(str(layer) for layer in range(blocks + 1)), "last") if blocks else ("last",)
+    seen: dict[str, Tensor] = {}
+    try:
+        losses = forward(
+            network, Batch.of([plain.ids]), layers, lambda layer, states: seen.update({layer: states[0].cpu()})
+        )
+    except RankscopeError:
+        return False  # not the body: another candidate, or the model as a whole
+    if plain.head_input is not None and not _same(seen["last"], plain.head_input):
+        return False
+    if losses is not None and abs(losses[0] - plain.loss) > _tolerance(plain.logits) * max(1.0, plain.loss):
+        return False
+    steps = _steps(network.model, calls)
+    return all(
+        _same(seen[str(place + 1)], _only_text(network, step.output)) for place, step in enumerate(steps) if blocks
+    )
+
+
+def _only_text(network: Network, output: Any) -> Tensor:
+    states = first_states(output)
+    if network.arrangement is None or states is None:
+        raise ModelError(f"the blocks of {network.name} do not pass on hidden states")
+    return network.arrangement.of_texts(states, [_TOKENS])[0].cpu()
+
+
+def _padding_fault(network: Network, longer: list[int], shorter: list[int]) -> str | None:
+    layers = (str(len(network.blocks)), "last") if network.blocks else ("last",)
+
+    def states(texts: list[list[int]]) -> dict[str, Tensor]:
+        """Of the last text, at each layer."""
+        seen: dict[str, Tensor] = {}
+        forward(
+            network, Batch.of(texts), layers, lambda layer, hidden: seen.update({layer: hidden[-1].cpu()}), loss=False
+        )
+        return seen
+
+    alone = states([shorter])
+    try:
+        beside = states([longer, shorter])
+    except ForwardPassError as error:
+        return f"fails on padded texts ({error})"
+    shift = max(_relative(beside[layer], alone[layer]) for layer in layers)
+    if shift <= _tolerance(alone["last"]):
+        return None
+    return f"has other hidden states for a padded text than for the same text alone (relative difference {shift:.2g})"
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    apart = torch.linalg.vector_norm(_finite(one) - _finite(other))
+    size = torch.linalg.vector_norm(_finite(other))
+    return float(apart / size) if size > 0 else float(apart)
+
+
+def _finite(states: Tensor) -> Tensor:
+    """In float64, with zeros for what is not finite: measuring reports that, and names the layer."""
+    return states.double().nan_to_num(0.0, 0.0, 0.0)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and _relative(one, other) <= _tolerance(other)
+
+
+def _tolerance(states: Tensor) -> float:
+    return _SAME.get(states.element_size(), _SAME_IN_HALF)
+
+
+def _regimes(config: Any) -> tuple[int, ...]:
+    """Lengths at which rotary frequencies change: LongRoPE's short factors hold up to the original length."""
+    text_config = config.get_text_config()
+    parameters = getattr(text_config, "rope_parameters", None) or {}
+    nested = [value for value in parameters.values() if isinstance(value, dict)] or [parameters]
+    lengths = set()
+    for rope in nested:
+        if rope.get("rope_type") == "longrope":
+            lengths.add(rope.get("original_max_position_embeddings") or text_config.max_position_embeddings)
+        if rope.get("rope_type") == "dynamic":
+            lengths.add(text_config.max_position_embeddings)
+    return tuple(sorted(length for length in lengths if isinstance(length, int)))
