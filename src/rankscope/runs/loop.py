@@ -77,7 +77,8 @@ def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrain
 
     def reduce(layer: str, texts: list[Tensor]) -> None:
         for text, hidden in zip(batch, texts, strict=True):
-            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
+            numbers = _numbers(unit, text, layer, hidden, network.dtype)
+            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | numbers)
 
     if unit.reseed and unit.seed is not None:
         torch.manual_seed(unit.seed * _SEEDS_OF_A_TWIN + batch[0].index)
@@ -99,12 +100,12 @@ def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrain
     return rows
 
 
-def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
+def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor, computed_in: torch.dtype) -> Row:
     names = [name for name in (*METRICS, *OPTIONAL_METRICS) if name in unit.metrics]
     try:
         if unit.drop_tokens is not None:
             hidden = drop_tokens(hidden, unit.drop_tokens)
-        numbers, spectrum = measure_with_spectrum(hidden, names)
+        numbers, spectrum = measure_with_spectrum(hidden, names, computed_in=computed_in)
     except RepresentationError as error:
         if error.fault == "not finite":
             raise LayerError(f"{unit.model}, layer {layer}, text {text.id!r}: {error}") from error
