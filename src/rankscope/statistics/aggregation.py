@@ -99,7 +99,8 @@ def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
     """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
     found = {name: means[name] for name in _MEANS if name in means}
     if "loss" in means:
-        found["perplexity"] = np.exp(means["loss"])
+        with np.errstate(over="ignore"):
+            found["perplexity"] = np.exp(means["loss"])
     if "matrix_entropy" in means:
         found |= {"effective_rank": np.exp(means["matrix_entropy"]), "effective_rank_b": means["effective_rank"]}
     if seeds and "matrix_entropy/0" in means:
@@ -124,7 +125,13 @@ def _values_and_intervals(columns: dict[str, Numbers], seeds: int) -> Summary:
             found[f"{name}_low"], found[f"{name}_high"] = percentile_interval(sample)
         if seeds >= 2 and "diff_erank" in spread:
             found |= _share_of_seeds(columns, seeds, float(np.var(spread["diff_erank"])))
-    return found
+    return found | _overflown(found)
+
+
+def _overflown(found: Summary) -> Summary:
+    """None for each perplexity beyond the largest float: that of a loss above 709 nats."""
+    names = [name for name in ("perplexity", "perplexity_low", "perplexity_high") if name in found]
+    return {name: None for name in names if not np.isfinite(np.float64(found[name]))}
 
 
 def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: float) -> Summary:
