@@ -37,7 +37,7 @@ def change(file: Path, edit: Callable[[Any], object]) -> None:
 @pytest.mark.parametrize(
     ("file", "edit", "message"),
     [
-        ("manifest.json", lambda it: it["identity"]["data"][0].pop("fingerprint"), r"data\[0\]\.fingerprint is missing"),
+        ("manifest.json", lambda it: it["identity"]["data"][0].pop("fingerprint"), r"\[0\]\.fingerprint is missing"),
         ("manifest.json", lambda it: it["identity"]["models"].append(3), r"identity\.models\[1\] is not an object"),
         ("manifest.json", lambda it: it["identity"]["models"][0].update(dropout="x"), r"models\[0\]\.dropout is 'x'"),
         ("manifest.json", lambda it: it["sessions"].append(1.5), r"sessions\[1\] is not an object"),
