@@ -124,8 +124,10 @@ def test_equal_rows_are_found_whatever_their_size(offset: float) -> None:
 
 def test_a_small_signal_on_a_large_offset_survives() -> None:
     torch.manual_seed(4)
-    hidden = 1000 + 1e-2 * torch.randn(20, 10)
+    hidden = 1000 + 1e-2 * torch.randn(20, 10, dtype=torch.float64)
     assert float(matrix_entropy(hidden)) == pytest.approx(oracle_entropy(hidden), abs=1e-9)
+    with pytest.raises(RepresentationError, match="equal up to rounding"):  # a forward pass in float32 makes as much
+        spectrum(hidden, computed_in=torch.float32)
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 16])

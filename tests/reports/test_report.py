@@ -111,7 +111,10 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
         (lambda run: (run / "summary.json").write_text("{"), "is not JSON"),
         (lambda run: (run / "summary.json").write_text('{"schema": 2, "rows": []}'), "made by another version"),
         (lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": []}'), "nothing was measured"),
-        (lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": [{"a": 1}]}'), "no 'model'"),
+        (
+            lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": [{"a": 1}]}'),
+            r"rows\[0\]\.model is missing",
+        ),
         (lambda run: next((run / "measurements").glob("*.parquet")).write_bytes(b"PAR1 half"), "cannot be read"),
         (shutil.rmtree, "is not a run's folder"),
     ],

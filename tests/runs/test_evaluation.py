@@ -101,18 +101,33 @@ def test_skipped_texts_are_counted_with_their_reason(tmp_path: Path, tiny_folder
     path.write_text("x\n\n" + "\n".join([*SENTENCES[:2], "aaaaaaaa"]))
     run = rs.evaluate(str(tiny_folder), str(path), output=tmp_path / "run", layers="0,last", untrained_seeds=1)
     rows = {row["layer"]: row for row in run.summary().rows(named=True)}
-    assert (rows["last"]["texts"], rows["last"]["skipped"]) == (3, 2)
-    assert (rows["0"]["texts"], rows["0"]["skipped"]) == (2, 3)
+    for layer in ("0", "last"):
+        assert (rows[layer]["texts"], rows[layer]["skipped"]) == (2, 3)
     skipped = run.measurements().filter((pl.col("status") == "skipped") & (pl.col("role") == "trained"))
     assert skipped.select("text_id", "layer", "reason").rows() == [
         ("0", "0", "fewer than 2 tokens"),
         ("0", "last", "fewer than 2 tokens"),
         ("4", "0", "equal rows"),
+        ("4", "last", "equal rows"),
         ("1", "0", "empty"),
         ("1", "last", "empty"),
     ]
     summary = json.loads((run.path / "summary.json").read_text())
     assert summary["schema"] == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("batch_tokens", [1, 4096])
+def test_a_repeated_token_is_skipped_alone_and_in_a_batch(tmp_path: Path, batch_tokens: int, dtype: str) -> None:
+    path = tmp_path / "texts.jsonl"
+    texts = [" the" * 40, " a" * 64, SENTENCES[0], " the" * 20 + SENTENCES[1]]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    settings = {"layers": "all", "untrained_seeds": 1, "batch_tokens": batch_tokens, "dtype": dtype}
+    measured = evaluate("pico-3m", str(path), tmp_path / "run", **settings).measurements()
+    skipped = measured.filter(pl.col("status") == "skipped")
+    assert set(skipped["text_index"]) == {0, 1}
+    assert set(skipped["reason"]) == {"equal rows"}
+    assert skipped.height == 2 * 2 * 6  # texts, roles, layers
 
 
 def test_only_the_metrics_that_were_asked_for(tmp_path: Path, tiny_folder: Path, data: str) -> None:

@@ -117,3 +117,11 @@ def test_ratios_to_noise_are_means_over_texts_of_their_own_length() -> None:
     nulls = [noise_value("effective_rank", length, 64) for length in lengths]
     assert row["effective_rank_over_noise"] == pytest.approx((5 / nulls[0] + 7 / nulls[1]) / 2)
     assert "matrix_nuclear_norm_over_noise" not in row
+
+
+def test_a_perplexity_beyond_the_largest_float_is_empty() -> None:
+    rows = [measurement("trained", None, index, loss=700.0 + 20 * index) for index in range(4)]
+    (row,) = summarize(frame(rows))
+    assert row["loss"] == pytest.approx(730)
+    assert row["perplexity"] is None
+    assert row["perplexity_high"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tomllib
 from pathlib import Path
@@ -20,6 +21,7 @@ from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
 from rankscope.cli.report import report
 from rankscope.cli.study import study
+from rankscope.cli.whole_numbers import refuse_fractions_in_call, refuse_fractions_in_file
 from rankscope.errors import RankscopeError, SettingsError
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if config is not None:
             _check_settings_file(config)
             app.config = (Toml(config, use_commands_as_keys=False),)
+        refuse_fractions_in_call(tokens)
         try:
             app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
@@ -79,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return _report(error)
         except KeyboardInterrupt:
             return _say("stopped; what was finished is kept: give the same command again to go on", 130)
+        except OSError as error:
+            if debug:
+                raise
+            return _say(*_outside(error))
         except Exception as error:
             if debug:
                 raise
@@ -95,12 +102,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check_settings_file(file: Path) -> None:
-    if not file.is_file():
-        raise SettingsError(f"no such settings file: {file}")
     try:
-        tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        if not file.is_file():
+            raise SettingsError(f"no such settings file: {file}")
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {_short(file)}: {error.strerror}") from error
+    refuse_fractions_in_file(content)
+
+
+def _outside(error: OSError) -> tuple[str, int]:
+    """What the system refused, and the exit status: a name that no file can have is a wrong call."""
+    place = "" if error.filename is None else f": {_short(error.filename)}"
+    return f"{error.strerror or error}{place}", 2 if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) else 1
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"
 
 
 def _report(error: RankscopeError | CycloptsError) -> int:

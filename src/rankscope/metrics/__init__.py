@@ -1,6 +1,7 @@
 """Metrics: tensors in, numbers out. No files, no models, no state."""
 
 from rankscope.metrics.alignment import image_reduction_ratio, image_text_alignment
+from rankscope.metrics.arrays import ArrayLike
 from rankscope.metrics.controls import drop_tokens, parse_drop_rule, rarefaction_curve, rotated_matrix_nuclear_norm
 from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
 from rankscope.metrics.entropy import (
@@ -28,6 +29,7 @@ from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
 __all__ = [
     "METRICS",
     "OPTIONAL_METRICS",
+    "ArrayLike",
     "Spectrum",
     "TokenMoments",
     "aggregate_effective_rank",

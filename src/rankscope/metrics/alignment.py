@@ -12,25 +12,26 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import SettingsError
+from rankscope.metrics.arrays import ArrayLike, real_tensor
 
 
-def image_reduction_ratio(erank1: Float[Tensor, "*items"], erank2: Float[Tensor, "*items"]) -> Float[Tensor, "*items"]:
+def image_reduction_ratio(erank1: ArrayLike | float | int, erank2: ArrayLike | float | int) -> Float[Tensor, "*items"]:
     """Image Reduction Ratio, (eRank1 - eRank2) / eRank1.
 
     The share of the vision encoder's effective dimensions that the connector does without. Unit: none. At most
     1 - 1 / eRank1; negative where the connector spreads the tokens over more dimensions than it was given.
 
     Raises:
-        SettingsError: an effective rank below 1.
+        SettingsError: an effective rank below 1, or unequal numbers of items.
 
     Source: arXiv 2401.17139, section 5.
     """
-    _refuse_no_ranks(erank1, erank2)
-    return (erank1 - erank2) / erank1
+    before, after = _ranks(erank1, erank2)
+    return (before - after) / before
 
 
 def image_text_alignment(
-    erank3: Float[Tensor, "*items"], erank4: Float[Tensor, "*items"], erank5: Float[Tensor, "*items"]
+    erank3: ArrayLike | float | int, erank4: ArrayLike | float | int, erank5: ArrayLike | float | int
 ) -> Float[Tensor, "*items"]:
     """Image-Text Alignment, mean(eRank3, eRank4, eRank5) / max(eRank3, eRank4, eRank5).
 
@@ -38,16 +39,20 @@ def image_text_alignment(
     are compared: an image and a text that have nothing to do with each other can have the same.
 
     Raises:
-        SettingsError: an effective rank below 1.
+        SettingsError: an effective rank below 1, or unequal numbers of items.
 
     Source: arXiv 2401.17139, section 5.
     """
-    _refuse_no_ranks(erank3, erank4, erank5)
-    ranks: Tensor = torch.stack([erank3, erank4, erank5])
+    ranks: Tensor = torch.stack(_ranks(erank3, erank4, erank5))
     return ranks.mean(dim=0) / ranks.amax(dim=0)
 
 
-def _refuse_no_ranks(*ranks: Tensor) -> None:
-    for rank in ranks:
+def _ranks(*ranks: ArrayLike | float | int) -> list[Tensor]:
+    found = [real_tensor(rank, "effective ranks") for rank in ranks]
+    if len({tuple(rank.shape) for rank in found}) > 1:
+        shapes = ", ".join(str(tuple(rank.shape)) for rank in found)
+        raise SettingsError(f"effective ranks must be of the same items, got shapes {shapes}")
+    for rank in found:
         if not (rank >= 1 - 1e-9).all():
             raise SettingsError(f"effective ranks are at least 1, got {float(rank.min())}")
+    return found

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.entropy import effective_rank
-from rankscope.metrics.spectrum import unit_rows
+from rankscope.metrics.spectrum import describe_non_finite, unit_rows
 
 MASSIVE = 10.0
 """A token is massive if its hidden state is this many times longer than the median token's."""
@@ -33,19 +34,22 @@ def parse_drop_rule(rule: str) -> str | int:
     raise SettingsError(f"the tokens to drop are 'first', 'massive' or a number of leading tokens, got {rule!r}")
 
 
-def drop_tokens(hidden: Float[Tensor, "tokens hidden"], rule: str) -> Float[Tensor, "kept hidden"]:
+def drop_tokens(hidden: ArrayLike, rule: str) -> Float[Tensor, "kept hidden"]:
     """Hidden states without the tokens that act as attention sinks.
 
     Args:
-        hidden: hidden states of one text.
+        hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
         rule: `first` or a number K drop the first one or K tokens; `massive` drops those whose hidden
             state is more than ten times as long as the median token's.
 
     Raises:
-        RepresentationError: fewer than two tokens are left.
+        RepresentationError: fewer than two tokens are left, NaN or infinity, or another shape.
         SettingsError: another rule.
     """
     parsed = parse_drop_rule(rule)
+    hidden = states_of_one_text(hidden)
+    if not torch.isfinite(hidden).all():
+        raise RepresentationError("not finite", describe_non_finite(hidden))
     if isinstance(parsed, int):
         kept = hidden[parsed:]
     else:
@@ -59,23 +63,26 @@ def drop_tokens(hidden: Float[Tensor, "tokens hidden"], rule: str) -> Float[Tens
 
 
 def rarefaction_curve(
-    hidden: Float[Tensor, "tokens hidden"], sizes: Sequence[int], *, draws: int = 20, seed: int = 0
+    hidden: ArrayLike, sizes: Sequence[int], *, draws: int = 20, seed: int = 0
 ) -> Float[Tensor, " sizes"]:
     """Mean effective rank of random subsets of so many tokens: how it depends on length alone.
 
     Args:
-        hidden: hidden states of one text.
+        hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
         sizes: numbers of tokens, each from 2 to N.
         draws: subsets drawn of each size, without replacement.
         seed: of the draws.
 
     Raises:
-        SettingsError: a size out of range.
-        RepresentationError: a subset without a spectrum.
+        SettingsError: a size out of range, or no draws.
+        RepresentationError: a subset without a spectrum, or another shape.
     """
+    hidden = states_of_one_text(hidden)
     tokens = hidden.shape[0]
     if bad := [size for size in sizes if not 2 <= size <= tokens]:
         raise SettingsError(f"sizes of subsets are from 2 to the {tokens} tokens of the text, got {bad[0]}")
+    if len(sizes) == 0 or draws < 1:
+        raise SettingsError(f"a curve needs at least one size and one draw, got {len(sizes)} sizes and draws={draws}")
     generator = torch.Generator().manual_seed(seed)
 
     def mean_over_draws(size: int) -> Tensor:
@@ -85,7 +92,7 @@ def rarefaction_curve(
     return torch.stack([mean_over_draws(size) for size in sizes])
 
 
-def rotated_matrix_nuclear_norm(hidden: Float[Tensor, "tokens hidden"], *, seed: int = 0) -> Float[Tensor, ""]:
+def rotated_matrix_nuclear_norm(hidden: ArrayLike, *, seed: int = 0) -> Float[Tensor, ""]:
     """The Matrix Nuclear-Norm after a random rotation of the hidden dimensions.
 
     Far from the Matrix Nuclear-Norm where a few outlier dimensions carry it; the exact nuclear norm does

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import SettingsError
+from rankscope.metrics.arrays import ArrayLike, real_tensor
 
 Algorithm = Literal["a", "b"]
 
 
-def aggregate_effective_rank(
-    entropies: Float[Tensor, "*batch texts"], algorithm: Algorithm = "a"
-) -> Float[Tensor, "*batch"]:
+def aggregate_effective_rank(entropies: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*batch"]:
     """Effective rank of a data set from the matrix entropy of each of its texts.
 
     Algorithm a: exp(mean H), a geometric mean of effective ranks; the published one. Algorithm b:
     mean exp H. By Jensen's inequality a <= b. Unit: dimensions.
 
+    Args:
+        entropies: matrix entropies in nats, texts in the last dimension.
+        algorithm: `a` or `b`.
+
     Raises:
-        SettingsError: no texts, or another algorithm.
+        SettingsError: no texts, entropies that are not finite, or another algorithm.
+        RepresentationError: values that are not real numbers.
     """
-    if entropies.shape[-1] == 0:
-        raise SettingsError("an effective rank of a data set needs at least one text, got none")
+    entropies = _by_text(entropies, "entropies")
     if algorithm == "a":
         return entropies.mean(dim=-1).exp()
     if algorithm == "b":
@@ -35,20 +39,52 @@ def aggregate_effective_rank(
     raise SettingsError(f"the algorithm is 'a' (exp of the mean) or 'b' (mean of exp), got {algorithm!r}")
 
 
-def diff_erank(
-    untrained: Float[Tensor, "*twins texts"], trained: Float[Tensor, " texts"], algorithm: Algorithm = "a"
-) -> Float[Tensor, "*twins"]:
+def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*twins"]:
     """Diff-eRank: effective rank of the untrained twin minus that of the trained model.
 
     Both terms by the same algorithm, from the matrix entropy of each text; one number for each twin.
     Unit: dimensions. It can be negative: some architectures collapse tokens at initialisation. Always read both terms.
 
+    Args:
+        untrained: entropies of the twin, (texts,) or (twins, texts).
+        trained: entropies of the trained model on the same texts, (texts,).
+        algorithm: `a` or `b`.
+
     Raises:
-        SettingsError: as `aggregate_effective_rank`.
+        SettingsError: as `aggregate_effective_rank`, or not the same number of texts.
     """
+    untrained, trained = _of_same_texts(untrained, trained, "entropies")
     return aggregate_effective_rank(untrained, algorithm) - aggregate_effective_rank(trained, algorithm)
 
 
-def reduced_loss(untrained: Float[Tensor, "*twins texts"], trained: Float[Tensor, " texts"]) -> Float[Tensor, "*twins"]:
-    """Reduced loss: mean loss of the untrained twin minus that of the trained model, in nats."""
+def reduced_loss(untrained: ArrayLike, trained: ArrayLike) -> Float[Tensor, "*twins"]:
+    """Reduced loss: mean loss of the untrained twin minus that of the trained model, in nats.
+
+    Args:
+        untrained: losses of the twin, (texts,) or (twins, texts).
+        trained: losses of the trained model on the same texts, (texts,).
+
+    Raises:
+        SettingsError: no texts, not the same number of them, or losses that are not finite.
+    """
+    untrained, trained = _of_same_texts(untrained, trained, "losses")
     return untrained.mean(dim=-1) - trained.mean(dim=-1)
+
+
+def _of_same_texts(untrained: ArrayLike, trained: ArrayLike, what: str) -> tuple[Tensor, Tensor]:
+    first, second = _by_text(untrained, what), _by_text(trained, what)
+    if second.dim() != 1 or first.shape[-1] != second.shape[0]:
+        raise SettingsError(
+            f"{what} of the twin, (texts,) or (twins, texts), and of the trained model, (texts,), must be of the same "
+            f"texts, got shapes {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    return first, second
+
+
+def _by_text(values: ArrayLike, what: str) -> Tensor:
+    found = real_tensor(values, what)
+    if found.dim() == 0 or found.shape[-1] == 0:
+        raise SettingsError(f"{what} of a data set need at least one text, got shape {tuple(found.shape)}")
+    if not torch.isfinite(found).all():
+        raise SettingsError(f"{what} must be finite, got NaN or infinity: leave out texts without a value")
+    return found

@@ -1,7 +1,8 @@
 """Entropies of a spectrum, and the counts of dimensions that follow from it.
 
-Each function takes hidden states, (tokens, d) or (batch, tokens, d) with `mask=`, or a `Spectrum`
-that was computed once and serves them all. Each returns one number for each text.
+Each function takes hidden states, (tokens, d) or (batch, tokens, d), as tensors, arrays or nested lists, with
+`mask=` of the same shape without d; or a `Spectrum` that was computed once and serves them all. Each returns one
+number for each text.
 """
 
 from __future__ import annotations
@@ -9,33 +10,33 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from rankscope.errors import SettingsError
+from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.arrays import ArrayLike
 from rankscope.metrics.spectrum import Spectrum, spectrum
 
-Hidden = Float[Tensor, "*batch tokens hidden"]
-Mask = Bool[Tensor, "batch tokens"] | Int[Tensor, "batch tokens"] | None
+Mask = ArrayLike | None
 Numbers = Float[Tensor, "*batch"]
 
 
-def matrix_entropy(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
+def matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     """Von Neumann entropy of the normalised covariance, H = -sum lambda ln lambda.
 
     Unit: nats. Range: 0 to ln min(N - 1, d). Differentiable.
 
     Raises:
-        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity.
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape, or another mask.
 
     Source: Roy & Vetterli 2007 (EUSIPCO); arXiv 2401.17139.
     """
-    values = _spectrum(hidden, mask).positive
+    values = spectrum_given_or_computed(hidden, mask).positive
     # ln 1 = 0 stands in where lambda = 0, so that neither the value nor the gradient is 0 x inf.
     return -(values * torch.where(values > 0, values, 1.0).log()).sum(dim=-1)
 
 
-def normalized_matrix_entropy(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
+def normalized_matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     """Matrix entropy over its ceiling for the hidden size, H / ln d.
 
     Unit: none. Range: 0 to 1; below ln(N - 1) / ln d for texts shorter than d. What arXiv 2410.10672
@@ -45,13 +46,13 @@ def normalized_matrix_entropy(hidden: Hidden | Spectrum, mask: Mask = None) -> N
         RepresentationError: as `matrix_entropy`.
         SettingsError: a hidden size of 1, for which ln d = 0.
     """
-    one = _spectrum(hidden, mask)
+    one = spectrum_given_or_computed(hidden, mask)
     if one.hidden_size < 2:
         raise SettingsError("H / ln d needs a hidden size d of at least 2, got 1: use matrix_entropy")
     return matrix_entropy(one) / math.log(one.hidden_size)
 
 
-def effective_rank(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
+def effective_rank(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     """Effective rank, exp H: how many equal eigenvalues would have this entropy.
 
     Unit: dimensions. Range: 1 to min(N - 1, d). Differentiable.
@@ -64,7 +65,7 @@ def effective_rank(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
     return matrix_entropy(hidden, mask).exp()
 
 
-def renyi_entropy(hidden: Hidden | Spectrum, alpha: float | int, mask: Mask = None) -> Numbers:
+def renyi_entropy(hidden: ArrayLike | Spectrum, alpha: float | int, mask: Mask = None) -> Numbers:
     """Renyi entropy of order alpha, ln(sum lambda^alpha) / (1 - alpha).
 
     Limits: alpha -> 0 the logarithm of the rank, 1 the matrix entropy, 2 the logarithm of the
@@ -76,7 +77,7 @@ def renyi_entropy(hidden: Hidden | Spectrum, alpha: float | int, mask: Mask = No
     """
     if not alpha >= 0:
         raise SettingsError(f"the order of a Renyi entropy is at least 0, got alpha={alpha}")
-    one = _spectrum(hidden, mask)
+    one = spectrum_given_or_computed(hidden, mask)
     if alpha == 1:
         return matrix_entropy(one)
     if math.isinf(alpha):
@@ -86,7 +87,7 @@ def renyi_entropy(hidden: Hidden | Spectrum, alpha: float | int, mask: Mask = No
     return powers.sum(dim=-1).log() / (1 - alpha)
 
 
-def stable_rank(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
+def stable_rank(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     """Stable rank, ||U||_F^2 / ||U||_2^2 = 1 / lambda_max.
 
     Unit: dimensions. Range: 1 to min(N - 1, d); never above the effective rank.
@@ -94,10 +95,10 @@ def stable_rank(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
     Raises:
         RepresentationError: as `matrix_entropy`.
     """
-    return 1 / _spectrum(hidden, mask).eigenvalues[..., 0]
+    return 1 / spectrum_given_or_computed(hidden, mask).eigenvalues[..., 0]
 
 
-def participation_ratio(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers:
+def participation_ratio(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     """Participation ratio, 1 / sum lambda^2.
 
     Unit: dimensions. Range: 1 to min(N - 1, d); between the stable rank and the effective rank.
@@ -105,8 +106,13 @@ def participation_ratio(hidden: Hidden | Spectrum, mask: Mask = None) -> Numbers
     Raises:
         RepresentationError: as `matrix_entropy`.
     """
-    return 1 / _spectrum(hidden, mask).eigenvalues.square().sum(dim=-1)
+    return 1 / spectrum_given_or_computed(hidden, mask).eigenvalues.square().sum(dim=-1)
 
 
-def _spectrum(hidden: Hidden | Spectrum, mask: Mask) -> Spectrum:
-    return hidden if isinstance(hidden, Spectrum) else spectrum(hidden, mask)
+def spectrum_given_or_computed(hidden: ArrayLike | Spectrum, mask: Mask) -> Spectrum:
+    """The spectrum as given, or that of the hidden states."""
+    if not isinstance(hidden, Spectrum):
+        return spectrum(hidden, mask)
+    if mask is not None:
+        raise RepresentationError("wrong mask", "a Spectrum has no tokens left to mask: pass the mask to spectrum()")
+    return hidden

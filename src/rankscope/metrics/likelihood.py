@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rankscope.errors import RepresentationError
+from rankscope.metrics.arrays import ArrayLike, any_tensor, real_tensor, token_mask
 from rankscope.metrics.entropy import Mask, Numbers
 
 
@@ -18,28 +19,62 @@ def token_losses(
     return F.cross_entropy(logits.float() if logits.dtype.itemsize < 4 else logits, targets, reduction="none")
 
 
-def token_cross_entropy(
-    logits: Float[Tensor, "*batch tokens vocabulary"],
-    input_ids: Int[Tensor, "*batch tokens"],
-    mask: Mask = None,
-) -> Numbers:
+def token_cross_entropy(logits: ArrayLike, input_ids: ArrayLike, mask: Mask = None) -> Numbers:
     """Mean cross-entropy of each text, -1/(N-1) sum ln p(token t+1 | tokens to t).
 
-    Unit: nats per token. Differentiable. Padding belongs at the end of a text.
+    Unit: nats per token. Differentiable.
+
+    Args:
+        logits: (tokens, vocabulary), or (batch, tokens, vocabulary).
+        input_ids: token ids, of the same shape without the vocabulary.
+        mask: True (or 1) where a token is real; those of a text are neighbours, padding lies at its ends.
 
     Raises:
-        RepresentationError: a text of fewer than two tokens, which predicts nothing.
+        RepresentationError: a text of fewer than two tokens, which predicts nothing; shapes that do not fit, ids
+            outside the vocabulary, a mask with gaps, or a loss that is not finite.
     """
-    if input_ids.dim() == 1:
-        if input_ids.shape[0] < 2:
-            raise RepresentationError("one token", f"a loss needs at least 2 tokens, got {input_ids.shape[0]}")
-        return token_losses(logits[:-1], input_ids[1:]).mean()
-    lengths = [len(ids) for ids in input_ids] if mask is None else mask.sum(dim=-1).tolist()
-    return torch.stack(
-        [token_cross_entropy(logits[text, :length], input_ids[text, :length]) for text, length in enumerate(lengths)]
-    )
+    scores, ids = real_tensor(logits, "logits"), any_tensor(input_ids, "token ids")
+    _check_logits(scores, ids)
+    ids = ids.to(scores.device, torch.int64)
+    real = torch.ones_like(ids, dtype=torch.bool) if mask is None else token_mask(mask, scores, "logits")
+    if scores.dim() == 2:
+        return _loss_of_text(scores, ids, real)
+    return torch.stack([_loss_of_text(*text) for text in zip(scores, ids, real, strict=True)])
 
 
-def perplexity(loss: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """exp(loss), for a loss in nats per token: of one text, or of a data set's mean loss."""
-    return loss.exp()
+def _check_logits(logits: Tensor, ids: Tensor) -> None:
+    if logits.dim() not in (2, 3) or logits.shape[:-1] != ids.shape or logits.shape[0] == 0:
+        raise RepresentationError(
+            "wrong shape",
+            "logits must have shape (tokens, vocabulary) or (batch, tokens, vocabulary), and token ids the same "
+            f"without the vocabulary; got {tuple(logits.shape)} and {tuple(ids.shape)}",
+        )
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise RepresentationError("wrong dtype", f"token ids must be whole numbers, got dtype {ids.dtype}")
+
+
+def _loss_of_text(logits: Tensor, ids: Tensor, real: Tensor) -> Tensor:
+    places = real.nonzero().squeeze(1)
+    if len(places) < 2:
+        raise RepresentationError("one token", f"a loss needs at least 2 tokens, got {len(places)}")
+    if int(places[-1] - places[0]) + 1 != len(places):
+        raise RepresentationError("wrong mask", "the real tokens of a text must be neighbours: the mask has a gap")
+    targets = ids[places]
+    if ((targets < 0) | (targets >= logits.shape[-1])).any():
+        worst = int(targets.min()) if targets.min() < 0 else int(targets.max())
+        raise RepresentationError(
+            "wrong token ids", f"token ids must be from 0 to {logits.shape[-1] - 1}, as many as logits, got {worst}"
+        )
+    loss = token_losses(logits[places[:-1]], targets[1:]).mean()
+    if not torch.isfinite(loss):
+        raise RepresentationError("not finite", f"the loss is {float(loss)}: the logits hold NaN or infinity")
+    return loss
+
+
+def perplexity(loss: ArrayLike | float | int) -> Numbers:
+    """exp(loss), for a loss in nats per token: of one text, or of a data set's mean loss.
+
+    Raises:
+        RepresentationError: values that are not real numbers.
+    """
+    return real_tensor(loss, "a loss").exp()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rankscope.errors import UnknownNameError
+from rankscope.metrics.arrays import ArrayLike
 from rankscope.metrics.controls import rotated_matrix_nuclear_norm_of_unit_rows
 from rankscope.metrics.entropy import (
     effective_rank,
@@ -41,22 +44,34 @@ OPTIONAL_METRICS: tuple[str, ...] = ("rotated_matrix_nuclear_norm",)
 """Those that are measured only when they are named."""
 
 
-def measure(hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS) -> dict[str, Float[Tensor, ""]]:
+def measure(
+    hidden: ArrayLike, metrics: Collection[str] = METRICS, *, computed_in: torch.dtype | None = None
+) -> dict[str, Float[Tensor, ""]]:
     """The named metrics of one text, from one pass over its rows and at most one decomposition.
 
+    Args:
+        hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
+        metrics: names, or one name.
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
+
     Raises:
-        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity.
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape.
+        UnknownNameError: no such metric.
     """
-    return measure_with_spectrum(hidden, metrics)[0]
+    return measure_with_spectrum(hidden, metrics, computed_in=computed_in)[0]
 
 
 def measure_with_spectrum(
-    hidden: Float[Tensor, "tokens hidden"], metrics: Collection[str] = METRICS
+    hidden: ArrayLike, metrics: Collection[str] = METRICS, *, computed_in: torch.dtype | None = None
 ) -> tuple[dict[str, Float[Tensor, ""]], Spectrum | None]:
     """As `measure`, with the spectrum that the metrics came from; None where none of them needs one."""
-    rows = unit_rows(hidden)
-    numbers = {name: of_rows(rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in metrics}
-    wanted = {name: of_spectrum for name, of_spectrum in _OF_SPECTRUM.items() if name in metrics}
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    for name in names:
+        if name not in _OF_SPECTRUM and name not in _OF_UNIT_ROWS:
+            raise UnknownNameError("metric of hidden states", name, (*METRICS, *OPTIONAL_METRICS))
+    rows = unit_rows(hidden, computed_in=computed_in)
+    numbers = {name: of_rows(rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in names}
+    wanted = {name: of_spectrum for name, of_spectrum in _OF_SPECTRUM.items() if name in names}
     if not wanted:
         return numbers, None
     one = spectrum_of_unit_rows(rows)

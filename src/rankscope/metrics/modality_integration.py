@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rankscope.errors import RepresentationError
+from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.spectrum import describe_non_finite
 
 OUTLIER_SIGMAS = 3.0
 
@@ -111,9 +113,7 @@ def integration_of_moments(
     return total.log10()
 
 
-def modality_integration_rate(
-    vision: Sequence[Float[Tensor, "_seen hidden"]], text: Sequence[Float[Tensor, "_read hidden"]]
-) -> Float[Tensor, ""]:
+def modality_integration_rate(vision: Sequence[ArrayLike], text: Sequence[ArrayLike]) -> Float[Tensor, ""]:
     """Modality Integration Rate, log10 of the sum over layers of the distance between vision and text tokens.
 
     At each layer all tokens are divided by the mean length of the text tokens (text-centric normalisation, which
@@ -125,19 +125,39 @@ def modality_integration_rate(
         text: for each layer the text tokens of all items, (tokens, d).
 
     Raises:
-        RepresentationError: fewer than two tokens, or equal moments everywhere.
+        RepresentationError: fewer than two tokens, NaN or infinity, another shape, or equal moments everywhere.
+        SettingsError: no layers, or not the same layers of both.
 
     Source: Huang et al. 2024, arXiv 2410.07167. The base of the logarithm is that of their published script. That
     script puts the median of each coordinate in an outlier's place; the paper's text, and we, leave it out.
     """
     moments: list[list[TokenMoments]] = [[], []]
     lengths = []
-    for seen, read in zip(vision, text, strict=True):
+    if len(vision) != len(text) or len(vision) == 0:
+        raise SettingsError(
+            f"vision and text tokens are given for the same layers, got {len(vision)} and {len(text)} of them"
+        )
+    for layer in zip(vision, text, strict=True):
+        seen, read = (_tokens_of_layer(tokens) for tokens in layer)
+        if seen.shape[1] != read.shape[1]:
+            raise RepresentationError(
+                "wrong shape",
+                f"vision and text tokens of a layer have one hidden size, got {seen.shape[1]} and {read.shape[1]}",
+            )
         lengths.append(float(torch.linalg.vector_norm(read.double(), dim=-1).mean()))
         for place, hidden in enumerate((seen, read)):
             norms = torch.linalg.vector_norm(hidden.double(), dim=-1)
             moments[place].append(TokenMoments.of(without_outliers(hidden, outlier_range(norms))))
     return integration_of_moments(moments[0], moments[1], lengths)
+
+
+def _tokens_of_layer(tokens: ArrayLike) -> Tensor:
+    states = states_of_one_text(tokens)
+    if states.shape[0] < 2:
+        raise RepresentationError("one token", f"a covariance of tokens needs two or more, got {states.shape[0]}")
+    if not torch.isfinite(states).all():
+        raise RepresentationError("not finite", describe_non_finite(states))
+    return states
 
 
 def _square_root(covariance: Float[Tensor, "hidden hidden"]) -> Float[Tensor, "hidden hidden"]:

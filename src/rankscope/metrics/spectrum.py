@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from rankscope.errors import RepresentationError
+from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.arrays import ArrayLike, hidden_states, states_of_one_text, token_mask
+from rankscope.metrics.rounding import refuse_rounding_noise, relative_distances, rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# A centred row shorter than this many roundings of the rows it came from is a row at the mean.
-_MEAN_ROUNDINGS = 8
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,22 @@ class Spectrum:
 
 
 def unit_rows(
-    hidden: Float[Tensor, "tokens hidden"], *, dtype: torch.dtype | None = None
+    hidden: ArrayLike, *, dtype: torch.dtype | None = None, computed_in: torch.dtype | None = None
 ) -> Float[Tensor, "tokens hidden"]:
     """Rows centred on their mean, then scaled to unit length: u_i = (z_i - mean) / ||z_i - mean||.
 
     Args:
-        hidden: Z, the hidden states of one text, (tokens N, hidden size d); any floating dtype.
-        dtype: the arithmetic. None: float64, or float32 on devices without it (MPS). In float64 the
-            result is immune to TF32 and autocast, and exact for all practical purposes.
+        hidden: Z, the hidden states of one text, (tokens N, hidden size d); a tensor, an array or nested lists.
+        dtype: the arithmetic, float32 or float64. None: float64, or float32 on devices without it (MPS). In
+            float64 the result is immune to TF32 and autocast, and exact for all practical purposes.
+        computed_in: the dtype of the forward pass, where the states were converted to a finer one since. Rows
+            that differ by no more than its rounding are equal; see `metrics/rounding.py`.
 
     Raises:
-        RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity.
+        RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity, another shape.
+        SettingsError: an arithmetic other than float32 and float64.
     """
+    hidden = states_of_one_text(hidden)
     if hidden.shape[0] < 2:
         raise RepresentationError(
             "one token",
@@ -73,21 +76,23 @@ def unit_rows(
     rows = hidden.to(_arithmetic(hidden, dtype))
     scale = rows.detach().abs().amax()
     if not torch.isfinite(scale):
-        raise RepresentationError("not finite", _describe_non_finite(hidden))
+        raise RepresentationError("not finite", describe_non_finite(hidden))
     # Scaled first, so that squares neither overflow nor vanish.
     rows = rows / torch.where(scale > 0, scale, 1.0)
     mean = rows.mean(dim=0)
     centred: Tensor = rows - mean
     lengths: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-    _refuse_rows_at_the_mean(rows.detach(), mean.detach(), lengths.detach().squeeze(1))
+    distances = relative_distances(rows.detach(), mean.detach(), lengths.detach().squeeze(1))
+    refuse_rounding_noise(distances, rounding_of(hidden.dtype, rows.dtype, computed_in))
     return centred / lengths
 
 
 def spectrum(
-    hidden: Float[Tensor, "*batch tokens hidden"],
-    mask: Bool[Tensor, "batch tokens"] | Int[Tensor, "batch tokens"] | None = None,
+    hidden: ArrayLike,
+    mask: ArrayLike | None = None,
     *,
     dtype: torch.dtype | None = None,
+    computed_in: torch.dtype | None = None,
 ) -> Spectrum:
     """Eigenvalues of Sigma = U^T U / N, where U are the centred unit rows of the hidden states.
 
@@ -95,20 +100,23 @@ def spectrum(
     decomposition of that matrix gives them exactly. Differentiable.
 
     Args:
-        hidden: one text (tokens, d), or a padded batch (batch, tokens, d).
-        mask: for a batch, True (or 1) where a token is real.
+        hidden: one text (tokens, d), or a padded batch (batch, tokens, d); a tensor, an array or nested lists.
+        mask: True (or 1) where a token is real, (tokens,) or (batch, tokens).
         dtype: the arithmetic, as in `unit_rows`.
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
-        RepresentationError: as `unit_rows`; in a batch the message names the text.
+        RepresentationError: as `unit_rows`, or a mask of another shape or with values other than 0 and 1; in a
+            batch the message names the text.
     """
-    if hidden.dim() == 2:
-        return spectrum_of_unit_rows(unit_rows(hidden, dtype=dtype))
-    spectra = [spectrum_of_unit_rows(rows) for rows in unit_rows_of_texts(hidden, mask, dtype=dtype)]
+    states = hidden_states(hidden)
+    spectra = [spectrum_of_unit_rows(rows) for rows in unit_rows_of_texts(states, mask, dtype, computed_in)]
+    if states.dim() == 2:
+        return spectra[0]
     return Spectrum(
         torch.nn.utils.rnn.pad_sequence([one.eigenvalues for one in spectra], batch_first=True),
         torch.stack([one.tokens for one in spectra]),
-        hidden.shape[-1],
+        states.shape[-1],
     )
 
 
@@ -123,50 +131,37 @@ def spectrum_of_unit_rows(rows: Float[Tensor, "tokens hidden"]) -> Spectrum:
 
 
 def unit_rows_of_texts(
-    hidden: Float[Tensor, "batch tokens hidden"],
-    mask: Bool[Tensor, "batch tokens"] | Int[Tensor, "batch tokens"] | None,
-    *,
+    states: Float[Tensor, "*batch tokens hidden"],
+    mask: ArrayLike | None,
     dtype: torch.dtype | None = None,
+    computed_in: torch.dtype | None = None,
 ) -> Iterator[Float[Tensor, "_tokens hidden"]]:
-    """The centred unit rows of each text of a batch, one after the other, padding left out."""
-    for index, states in enumerate(hidden):
-        real = states if mask is None else states[mask[index].bool()]
+    """The centred unit rows of one text, or of each text of a batch, one after the other, padding left out."""
+    real = None if mask is None else token_mask(mask, states)
+    if states.dim() == 2:
+        yield unit_rows(states if real is None else states[real], dtype=dtype, computed_in=computed_in)
+        return
+    for index, text in enumerate(states):
         try:
-            yield unit_rows(real, dtype=dtype)
+            yield unit_rows(text if real is None else text[real[index]], dtype=dtype, computed_in=computed_in)
         except RepresentationError as error:
             raise RepresentationError(error.fault, f"text {index} of the batch: {error}") from None
 
 
 def _arithmetic(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
-    if dtype is not None:
-        return dtype
-    return torch.float32 if hidden.device.type == "mps" else torch.float64
+    if dtype is None:
+        return torch.float32 if hidden.device.type == "mps" else torch.float64
+    if dtype not in (torch.float32, torch.float64):
+        raise SettingsError(f"spectra are computed in torch.float32 or torch.float64, got dtype={dtype}")
+    return dtype
 
 
-def _describe_non_finite(hidden: Tensor) -> str:
+def describe_non_finite(hidden: Tensor) -> str:
+    """What a message says of hidden states with NaN or infinity: how many, and where the first is."""
     bad = ~torch.isfinite(hidden)
     token, feature = (int(place) for place in bad.nonzero()[0])
     return (
         f"hidden states must be finite, got {int(bad.sum())} values that are not among "
         f"{hidden.numel()} of dtype {hidden.dtype}, the first {float(hidden[token, feature])} at token "
         f"{token}, feature {feature}: try float32 or bfloat16, or check the weights"
-    )
-
-
-def _refuse_rows_at_the_mean(rows: Tensor, mean: Tensor, lengths: Tensor) -> None:
-    sizes = torch.linalg.vector_norm(rows, dim=1)
-    rounding = _MEAN_ROUNDINGS * torch.finfo(rows.dtype).eps * (sizes + torch.linalg.vector_norm(mean))
-    at_mean = lengths <= rounding
-    if not at_mean.any():
-        return
-    if at_mean.all():
-        raise RepresentationError(
-            "equal rows",
-            f"all {rows.shape[0]} rows are equal, so their covariance is zero and has no spectrum: "
-            "a text of one repeated token, or a layer that returns a constant",
-        )
-    raise RepresentationError(
-        "row at the mean",
-        f"row {int(at_mean.nonzero()[0])} of {rows.shape[0]} equals the mean of all rows, so it has no "
-        "direction to normalise (0/0): leave the text out, or the token",
     )

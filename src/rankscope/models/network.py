@@ -79,6 +79,12 @@ class Network:
         return self.arrangement in (Arrangement.STREAMS_FIRST, Arrangement.STREAMS_INSIDE)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """In which its forward pass computes."""
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+    @property
     def device(self) -> torch.device:
         """Where token ids go."""
         device: torch.device = next(self.model.parameters()).device

@@ -105,7 +105,8 @@ def _measure_part(unit: Unit, texts: list[PlannedText], batch: Batch, network: N
 
     def reduce(layer: str, states: list[Tensor]) -> None:
         for text, hidden in zip(texts, states, strict=True):
-            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
+            numbers = _numbers(unit, text, layer, hidden, network.dtype)
+            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | numbers)
 
     try:
         losses = forward(network, batch, unit.layers, reduce, loss="loss" in unit.metrics)
@@ -125,12 +126,12 @@ def _measure_part(unit: Unit, texts: list[PlannedText], batch: Batch, network: N
     return rows
 
 
-def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
+def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor, computed_in: torch.dtype) -> Row:
     names = [name for name in (*METRICS, *OPTIONAL_METRICS) if name in unit.metrics]
     try:
         if unit.drop_tokens is not None:
             hidden = drop_tokens(hidden, unit.drop_tokens)
-        numbers, spectrum = measure_with_spectrum(hidden, names)
+        numbers, spectrum = measure_with_spectrum(hidden, names, computed_in=computed_in)
     except RepresentationError as error:
         if error.fault == "not finite":
             raise LayerError(f"{unit.model}, layer {layer}, text {text.id!r}: {error}") from error

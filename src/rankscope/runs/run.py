@@ -12,6 +12,7 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
+from rankscope.runs.documents import check_manifest, check_measurements, check_summary
 from rankscope.runs.store import MANIFEST, READINGS, SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, ReadingFacts, Summary, over_noise
 from rankscope.tables import headline_table
@@ -57,7 +58,7 @@ class Run:
             ratios: in an evaluation, add each metric's ratio to isotropic noise of the same shape,
                 `<metric>_over_noise`.
         """
-        rows = read_measurements(self.path)
+        rows = self._measured()
         if self.kind == "alignment":
             return rows
         rows = rows.drop("eigenvalues")
@@ -70,7 +71,7 @@ class Run:
         no metric needed a spectrum, and for folders that were made before eigenvalues were kept.
         """
         keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
-        rows = read_measurements(self.path).select(*keys, "eigenvalues").drop_nulls("eigenvalues")
+        rows = self._measured().select(*keys, "eigenvalues").drop_nulls("eigenvalues")
         return (
             rows.with_columns(index=pl.int_ranges(1, pl.col("eigenvalues").list.len() + 1))
             .explode("index", "eigenvalues")
@@ -91,6 +92,7 @@ class Run:
         manifest = read_manifest(self.path)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
             raise RunFolderError(f"{self.path} holds no run of evaluate or align: its {MANIFEST} is of something else")
+        check_manifest(manifest, self.path / MANIFEST)
         return manifest
 
     def facts(self) -> Facts:
@@ -117,8 +119,14 @@ class Run:
             raise RunFolderError(f"the run in {self.path} is not finished: give its command again to go on")
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
             raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
+        check_summary(content, self.kind, file)
         return content
+
+    def _measured(self) -> pl.DataFrame:
+        rows = read_measurements(self.path)
+        check_measurements(rows, self.manifest(), self.path / "measurements")
+        return rows

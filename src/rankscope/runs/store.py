@@ -159,8 +159,8 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
         lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
-    except OSError as error:
-        raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise RunFolderError(f"cannot write to {path}: {getattr(error, 'strerror', None) or error}") from error
     try:
         folder = RunFolder(path, kind_of_run(identity))
         manifest = _reopen(path, identity) if (path / MANIFEST).exists() else _create(folder, identity)
@@ -200,26 +200,27 @@ def read_manifest(path: Path) -> dict[str, Any]:
         RunFolderError: there is none, or it is not one that this version reads.
     """
     file = path / MANIFEST
-    if not file.is_file():
-        raise RunFolderError(f"{path} is not a run's folder: it holds no {MANIFEST}")
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunFolderError(f"{path} is not a run's folder: it holds no {MANIFEST}") from None
+    except OSError as error:
+        raise RunFolderError(f"cannot read {str(file)[:200]}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} is not JSON: {error}") from error
     if (
         not isinstance(manifest, dict)
         or manifest.get("schema") != _SCHEMA_VERSION
-        or not isinstance(manifest.get("identity"), dict)
-        or not isinstance(manifest.get("sessions"), list)
+        or not (isinstance(manifest.get("identity"), dict) and isinstance(manifest.get("sessions"), list))
     ):
         raise RunFolderError(f"{file} is not a manifest of schema {_SCHEMA_VERSION}: made by another version?")
     return manifest
 
 
 def _joined(files: list[Path], schema: Schema) -> pl.DataFrame:
-    """All rows; files from before a column was kept have None there."""
+    """All rows; files from before a column was kept have None there, and columns of later versions are left out."""
     try:
-        return pl.concat([pl.DataFrame(schema=schema), *map(_read, files)], how="diagonal")
+        return pl.concat([pl.DataFrame(schema=schema), *map(_read, files)], how="diagonal").select(list(schema))
     except pl.exceptions.PolarsError as error:
         raise RunFolderError(
             f"the measurements in {files[0].parent} cannot be read together: {str(error).splitlines()[0]}"

@@ -99,7 +99,8 @@ def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
     """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
     found = {name: means[name] for name in _MEANS if name in means}
     if "loss" in means:
-        found["perplexity"] = np.exp(means["loss"])
+        with np.errstate(over="ignore"):
+            found["perplexity"] = np.exp(means["loss"])
     if "matrix_entropy" in means:
         found |= {"effective_rank": np.exp(means["matrix_entropy"]), "effective_rank_b": means["effective_rank"]}
     if seeds and "matrix_entropy/0" in means:
@@ -116,12 +117,14 @@ def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
 def _values_and_intervals(columns: dict[str, Numbers], seeds: int) -> Summary:
     table = np.column_stack(list(columns.values()))
     values = _aggregates(dict(zip(columns, table.mean(axis=0), strict=True)), seeds)
-    found: Summary = {name: float(value) for name, value in values.items()}
+    found: Summary = {name: None if np.isinf(value) else float(value) for name, value in values.items()}
     if len(table) >= FEWEST_TEXTS_FOR_AN_INTERVAL:
         samples = resampled_means(table, rng=np.random.default_rng(0))
         spread = _aggregates(dict(zip(columns, samples.T, strict=True)), seeds)
         for name, sample in spread.items():
-            found[f"{name}_low"], found[f"{name}_high"] = percentile_interval(sample)
+            # A loss above 709 nats has a perplexity beyond the largest float: it is left empty.
+            ends = (None, None) if np.isinf(sample).any() else percentile_interval(sample)
+            found[f"{name}_low"], found[f"{name}_high"] = ends
         if seeds >= 2 and "diff_erank" in spread:
             found |= _share_of_seeds(columns, seeds, float(np.var(spread["diff_erank"])))
     return found

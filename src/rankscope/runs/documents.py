@@ -1,0 +1,129 @@
+"""What a run's files must hold for readers to rely on: anything else is one line that names the place.
+
+Files are checked for what is read from them. More keys and columns than these are fine: other versions write them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rankscope.errors import RunFolderError
+from rankscope.settings import METRIC_NAMES
+
+_NUMBER = (int, float, type(None))
+_TEXT_OR_NONE = (str, type(None))
+
+MANIFEST_SHAPE: dict[str, Any] = {
+    "identity": {
+        "settings": {},
+        "models": [{"reference": str}],
+        "data": [{"name": str, "fingerprint": str}],
+    },
+    "sessions": [{}],
+}
+_EVALUATION = {"settings": {"protocol": str}, "models": [{"reference": str, "dropout": (int, float)}]}
+_SESSION = {"started": _TEXT_OR_NONE, "sources": [str], "data": [str], "versions": {}}
+_NOTE = {"name": str, "text": str, "rows": [str], "numbers": {}}
+_ROW: dict[str, Any] = {"model": str, "dataset": str, "texts": int, "skipped": int}
+
+_KEYS = ("model", "dataset", "text_index", "text_id", "status")
+_NUMERIC = (
+    *METRIC_NAMES, "texts", "skipped", "tokens", "hidden_size", "perplexity", "untrained", "diff_erank", "reduced_loss",
+    "erank", "image_",
+)  # fmt: skip
+
+
+def check_manifest(manifest: Any, file: Path) -> None:
+    """Refuses a manifest without what is read from it.
+
+    Raises:
+        RunFolderError: a value is missing or of another kind; the message names it.
+    """
+    _require(manifest, MANIFEST_SHAPE, file)
+    identity = manifest["identity"]
+    if identity.get("kind", "evaluation") == "evaluation":
+        _require(identity, _EVALUATION, file, "identity")
+    for place, session in enumerate(manifest["sessions"]):
+        given = {name: shape for name, shape in _SESSION.items() if name in session}
+        _require(session, given, file, f"sessions[{place}]")
+
+
+def check_summary(summary: Any, kind: str, file: Path) -> None:
+    """Refuses a summary without what is read from it.
+
+    Raises:
+        RunFolderError: a value is missing or of another kind; the message names it.
+    """
+    of_kind = {"control": str} if kind == "alignment" else {"layer": str}
+    _require(summary, {"rows": [_ROW | of_kind]}, file)
+    for place, row in enumerate(summary["rows"]):
+        numbers = {name: _NUMBER for name in row if name.startswith(_NUMERIC)}
+        _require(row, numbers, file, f"rows[{place}]")
+    if "notes" in summary:
+        _require(summary, {"notes": [_NOTE]}, file)
+        for place, note in enumerate(summary["notes"]):
+            _require(note["numbers"], dict.fromkeys(note["numbers"], _NUMBER), file, f"notes[{place}].numbers")
+
+
+def check_measurements(rows: pl.DataFrame, manifest: Any, folder: Path) -> None:
+    """Refuses measurements that say nothing of which text, model or data set they are.
+
+    Raises:
+        RunFolderError: an empty value in one of these columns, or a data set that the manifest does not know.
+    """
+    alignment = manifest["identity"].get("kind") == "alignment"
+    usable = rows.filter(pl.col("status") == "ok")
+    needed = (*_KEYS, "control") if alignment else (*_KEYS, "layer", "role", "n_tokens")
+    for name in needed:
+        if rows[name].null_count():
+            raise _damaged(folder, f"the column {name} has empty values")
+    if not alignment and usable["hidden_size"].null_count():
+        raise _damaged(folder, "the column hidden_size has empty values")
+    known = {entry["name"] for entry in manifest["identity"]["data"]}
+    if unknown := set(rows["dataset"]) - known:
+        raise _damaged(folder, f"the data set {sorted(unknown)[0]!r} is not in the manifest")
+
+
+def _require(content: Any, shape: Any, file: Path, place: str = "") -> None:
+    if found := _misfit(content, shape, place):
+        raise _damaged(file, found)
+
+
+def _damaged(file: Path, what: str) -> RunFolderError:
+    return RunFolderError(f"{file} is damaged, or made by another version: {what}. Restore it, or measure again")
+
+
+def _misfit(content: Any, shape: Any, place: str) -> str | None:
+    """The first value that is missing or of another kind, in words.
+
+    Args:
+        content: what came.
+        shape: a type or a tuple of them; a dictionary of shapes for the keys that must be there; or a list with the
+            shape of every item.
+        place: where `content` stands, as `rows[0].model`.
+    """
+    if isinstance(shape, dict):
+        return _misfit_of_object(content, shape, place)
+    if isinstance(shape, list):
+        if not isinstance(content, list):
+            return f"{place} is not a list"
+        found = [_misfit(item, shape[0], f"{place}[{number}]") for number, item in enumerate(content)]
+        return next((words for words in found if words), None)
+    # True is an int to Python, and no number here.
+    fits = isinstance(content, shape) and not isinstance(content, bool)
+    return None if fits else f"{place} is {str(content)[:40]!r}"
+
+
+def _misfit_of_object(content: Any, shape: dict[str, Any], place: str) -> str | None:
+    if not isinstance(content, dict):
+        return f"{place or 'it'} is not an object"
+    for name, inner in shape.items():
+        inside = f"{place}.{name}" if place else name
+        if name not in content:
+            return f"{inside} is missing"
+        if found := _misfit(content[name], inner, inside):
+            return found
+    return None
