@@ -10,7 +10,7 @@ import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
 from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure_with_spectrum
-from rankscope.models import Batch, forward
+from rankscope.models import Batch, check_token_ids, forward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,9 +58,12 @@ def measure_unit(unit: Unit, plan: Plan, network: PreTrainedModel, folder: RunFo
 
     Raises:
         LayerError: a layer of zeros or of values that are not finite.
+        ModelError: a token id without a row in the embedding.
         StorageError: a batch could not be written.
         RankscopeError: the device ran out of memory.
     """
+    largest = max((max(text.tokens) for batch in plan.batches for text in batch), default=0)
+    check_token_ids(unit.model, largest, network)
     there = folder.finished_batches(unit.name)
     for number, batch in enumerate(plan.batches):
         if number not in there:
