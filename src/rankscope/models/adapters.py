@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ def merged(model: PreTrainedModel, folder: str, revision: str | None) -> PreTrai
 
     options = {"revision": revision} if revision else {}
     dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
-    changed = PeftModel.from_pretrained(model, folder, is_trainable=False, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are old, or missing; the latter are refused below
+        changed = PeftModel.from_pretrained(model, folder, is_trainable=False, **options)
     there = set(load_peft_weights(folder, device="cpu", **options))
     taken = set(get_peft_model_state_dict(changed, save_embedding_layers=False))
     if unused := there - taken - set(changed.state_dict()):

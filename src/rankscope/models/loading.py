@@ -14,10 +14,10 @@ from rankscope.errors import ModelError, RankscopeError
 from rankscope.models.adapters import check_peft, merged
 from rankscope.models.gguf import apply_settings, unused_tensors
 from rankscope.models.placement import Placement, place
-from rankscope.models.quantization import loading_options, plain_weights
+from rankscope.models.quantization import check_scales, loading_options, plain_weights
 from rankscope.models.sources import gguf_header, one_gguf_file, with_hub_base
 from rankscope.models.unused_weights import check_all_taken, described
-from rankscope.models.weight_files import check_weight_files, weight_files
+from rankscope.models.weight_files import check_weight_files, downloaded_files, weight_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +148,8 @@ def load_weights(
         )
     check_all_taken(name, unused, text_only=text_only, quantized=bool(options))
     with as_model_error(reference, "weights"):
+        if options:
+            check_scales(description.config, downloaded_files(reference))
         model = plain_weights(model, description.config, name, placement.torch_dtype)
     if reference.adapter is not None:
         with as_model_error(reference, "adapter"):

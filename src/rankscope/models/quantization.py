@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rankscope.errors import ModelError
+from rankscope.models.weight_files import safetensors_header
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from transformers import PretrainedConfig, PreTrainedModel
 
@@ -22,6 +24,7 @@ _BY_SETTING = {
     "metal": "MetalConfig",
     "compressed-tensors": "CompressedTensorsConfig",
 }
+_SCALE = "_scale_inv"
 _AFTER_LOADING = ("bitsandbytes", "higgs")
 _NEEDS = {"compressed-tensors": "compressed_tensors", "bitsandbytes": "bitsandbytes", "higgs": "flute"}
 _BY_HAND = {
@@ -53,11 +56,19 @@ def method_of(config: PretrainedConfig) -> str | None:
 
 
 def settings_of(config: PretrainedConfig) -> Mapping[str, Any] | None:
-    """The `quantization_config` of a model or of its language part."""
+    """The `quantization_config` of a model or of its language part.
+
+    Raises:
+        ModelError: it is not a table.
+    """
     for part in (config, config.get_text_config()):
         found = getattr(part, "quantization_config", None)
+        if found is not None and hasattr(found, "to_dict"):
+            return dict(found.to_dict())
+        if found is not None and not isinstance(found, dict):
+            raise ModelError(f"quantization_config in config.json is a table of settings, got {found!r}")
         if found is not None:
-            return found if isinstance(found, dict) else dict(found.to_dict())
+            return found
     return None
 
 
@@ -104,6 +115,40 @@ def _dequantizing(method: str, settings_class: Any) -> Any:
     return settings_class(dequantize=True)
 
 
+def check_scales(config: PretrainedConfig, files: Iterable[Path]) -> None:
+    """Checks that each 8-bit float weight of a checkpoint has its scales, in blocks of the size that is stated.
+
+    transformers takes a weight without scales as it is, and where blocks do not divide a weight's sides it infers
+    smaller ones from the number of scales: other numbers, without a word.
+
+    Args:
+        config: the checkpoint's.
+        files: the checkpoint's; those of other formats than safetensors are passed over.
+
+    Raises:
+        ModelError: scales are missing, or their number is not that of the blocks.
+    """
+    if method_of(config) not in ("fp8", "mxfp8"):
+        return
+    block = (settings_of(config) or {}).get("weight_block_size")
+    tensors: dict[str, dict[str, Any]] = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            tensors |= safetensors_header(file)
+    for name, tensor in tensors.items():
+        if not str(tensor["dtype"]).startswith("F8_E4M3") or name.endswith(_SCALE):
+            continue
+        scales = tensors.get(f"{name}{_SCALE}")
+        if scales is None:
+            raise ModelError(f"weight {name} is in 8-bit floats and has no {name}{_SCALE} beside it")
+        for side, blocks, width in zip(tensor["shape"][-2:], scales["shape"][-2:], block or (), strict=False):
+            if blocks > 1 and blocks * width != side:
+                raise ModelError(
+                    f"weight {name} has {blocks} scales for a side of {side}, in blocks of {width}: transformers can "
+                    "undo only blocks that divide the side; measure the original checkpoint"
+                )
+
+
 def plain_weights(model: PreTrainedModel, config: PretrainedConfig, name: str, dtype: torch.dtype) -> PreTrainedModel:
     """The loaded model with all weights as plain numbers.
 
@@ -117,6 +162,7 @@ def plain_weights(model: PreTrainedModel, config: PretrainedConfig, name: str, d
         ModelError: a weight is still packed, or in a type of eight bits or fewer.
     """
     if method_of(config) in _AFTER_LOADING:
+        _check_blocks(model, name)
         model = model.dequantize(dtype).to(dtype)
     packed = [
         f"{weight} ({str(parameter.dtype).removeprefix('torch.')})"
@@ -129,3 +175,14 @@ def plain_weights(model: PreTrainedModel, config: PretrainedConfig, name: str, d
             "measure the original checkpoint, or save a dequantised copy"
         )
     return model
+
+
+def _check_blocks(model: PreTrainedModel, name: str) -> None:
+    """Refuses 4-bit weights whose rows are not whole blocks: bitsandbytes 0.50 unpacks them wrongly on a CPU."""
+    for weight, parameter in model.named_parameters():
+        state = getattr(parameter, "quant_state", None)
+        if state is not None and state.shape[-1] % state.blocksize:
+            raise ModelError(
+                f"{name}: the rows of {weight} have {state.shape[-1]} numbers, which blocks of {state.blocksize} "
+                "do not divide: bitsandbytes does not undo these reliably; measure the original checkpoint"
+            )

@@ -113,7 +113,7 @@ def _with_its_base(text: str, folder: Path) -> ModelReference:
     settings = read_adapter_settings(folder / ADAPTER_SETTINGS)
     named = base_of(settings, str(folder))
     base = str(folder / named) if not Path(named).exists() and (folder / named).exists() else named
-    if not Path(base).exists() and not _HUB_ID.fullmatch(base):
+    if not Path(base).exists() and not _may_be_a_hub_id(base):
         raise ModelError(f"{folder} is an adapter of {named!r}, which is not here: give its place, as BASE+{folder}")
     found = parse_model_reference(base)
     if found.adapter is not None:
@@ -131,9 +131,13 @@ def _adapter(text: str) -> ModelReference:
             raise ModelError(f"{folder} is not a PEFT adapter: it holds no {ADAPTER_SETTINGS}")
         read_adapter_settings(folder / ADAPTER_SETTINGS)
         return ModelReference(text, "folder", str(folder))
-    if Path(location).exists() or not _HUB_ID.fullmatch(location):
+    if Path(location).exists() or not _may_be_a_hub_id(location):
         raise ModelError(f"an adapter is a folder with {ADAPTER_SETTINGS} or a hub id, got {text!r}")
     return ModelReference(text, "hub", location, revision or None)
+
+
+def _may_be_a_hub_id(text: str) -> bool:
+    return _HUB_ID.fullmatch(text) is not None and not text.startswith(("./", "../"))
 
 
 def _halves(text: str) -> tuple[str, str]:

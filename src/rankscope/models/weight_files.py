@@ -39,6 +39,16 @@ def weight_files(reference: ModelReference) -> tuple[Path, ...]:
     return files
 
 
+def downloaded_files(reference: ModelReference) -> tuple[Path, ...]:
+    """As `weight_files`, and those of a hub model that was loaded before, which are in the hub's cache."""
+    if reference.kind == "folder":
+        return weight_files(reference)
+    from transformers.utils import cached_file
+
+    config = cached_file(reference.location, "config.json", revision=reference.revision, local_files_only=True)
+    return _files_in(Path(config).parent)
+
+
 def check_weight_files(reference: ModelReference) -> None:
     """Checks that safetensors files are whole, before anything is read from them.
 
