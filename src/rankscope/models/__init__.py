@@ -17,8 +17,10 @@ from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
+from rankscope.models.token_ids import check_token_ids
 from rankscope.models.trial import check_padding, examine
 from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, untrained_twin
+from rankscope.models.weight_files import weight_files
 
 __all__ = [
     "Batch",
@@ -35,6 +37,7 @@ __all__ = [
     "UnansweredPrompt",
     "check_padding",
     "check_same_shape",
+    "check_token_ids",
     "count_blocks",
     "count_parameters",
     "describe_model",
@@ -59,4 +62,5 @@ __all__ = [
     "resolve_device",
     "resolve_layers",
     "untrained_twin",
+    "weight_files",
 ]

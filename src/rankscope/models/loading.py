@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import ModelError
+from rankscope.errors import ModelError, RankscopeError
+from rankscope.models.adapters import check_peft, merged
 from rankscope.models.architectures import auto_class_of
+from rankscope.models.gguf import apply_settings, unused_tensors
 from rankscope.models.placement import Placement, place
 from rankscope.models.positions import positions_of
+from rankscope.models.quantization import check_scales, loading_options, plain_weights
+from rankscope.models.sources import gguf_header, one_gguf_file, with_hub_base
+from rankscope.models.unused_weights import check_all_taken, described
+from rankscope.models.weight_files import check_weight_files, downloaded_files, weight_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +61,7 @@ class ModelDescription:
         if self.reference.kind == "hub":
             digest.update(str(self.revision).encode())
             return digest.hexdigest()
-        for path in _weight_files(self.reference):
+        for path in weight_files(self.reference):
             size = path.stat().st_size
             digest.update(f"{path.name}:{size}".encode())
             with path.open("rb") as file:
@@ -73,16 +79,21 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    where = where_to_load(reference, trust_remote_code=trust_remote_code)
     with as_model_error(reference, "configuration"):
-        config = AutoConfig.from_pretrained(**where)
-    try:
-        with as_model_error(reference, "tokenizer"):
-            if reference.tokenizer_location:
-                where = {"pretrained_model_name_or_path": reference.tokenizer_location}
-            tokenizer = AutoTokenizer.from_pretrained(**where)
-    except ModelError as error:
-        raise _without_tokenizer(reference, str(error)) from error
+        reference = with_hub_base(reference)
+    if reference.adapter is not None:
+        check_peft()
+    with one_gguf_file(reference, with_data=False) as source:
+        where = where_to_load(source, trust_remote_code=trust_remote_code)
+        with as_model_error(reference, "configuration"):
+            config = AutoConfig.from_pretrained(**where)
+            if reference.gguf_file:
+                apply_settings(config, gguf_header(source))
+        try:
+            with as_model_error(reference, "tokenizer"):
+                tokenizer = AutoTokenizer.from_pretrained(**_where_the_tokenizer_is(reference, where))
+        except ModelError as error:
+            raise _without_tokenizer(reference, str(error)) from error
     # For some architectures a folder without tokenizer files yields a tokenizer without vocabulary.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise _without_tokenizer(reference, "what is there has no vocabulary")
@@ -95,36 +106,54 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
     Raises:
         ModelError: no weights, weights that do not fit the configuration, or an unknown device.
     """
-    return load_weights(auto_class_of(description.config), description, placement)
+    return load_weights(auto_class_of(description.config), description, placement, text_only=True)
 
 
-def load_weights(auto_class: Any, description: ModelDescription, placement: Placement) -> PreTrainedModel:
+def load_weights(
+    auto_class: Any, description: ModelDescription, placement: Placement, *, text_only: bool = False
+) -> PreTrainedModel:
     """The model that one of transformers' auto classes makes of a description, in eval mode, on its device.
+
+    Args:
+        auto_class: one of transformers'.
+        description: which model.
+        placement: dtype and device.
+        text_only: the class reads text alone; parts of the files for images and sound may be left over.
 
     Raises:
         ModelError: as `load_model`.
     """
-    import transformers
-
-    where = where_to_load(description.reference, trust_remote_code=description.trust_remote_code)
-    # Newer versions keep a GGUF file's weights packed where they find kernels for them: other arithmetic, silently.
-    if description.reference.gguf_file and hasattr(transformers, "GgufConfig"):
-        where["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    with as_model_error(description.reference, "weights"):
+    reference, name = description.reference, description.reference.text
+    check_weight_files(reference)
+    options = loading_options(description.config, name)
+    with one_gguf_file(reference) as source, as_model_error(reference, "weights"):
         # With the configuration at hand a GGUF file is parsed once less, which takes seconds.
         model, report = auto_class.from_pretrained(
-            **where,
+            **where_to_load(source, trust_remote_code=description.trust_remote_code),
+            **(options or _plain_gguf(reference)),
             config=copy.deepcopy(description.config),
             dtype=placement.torch_dtype,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, by name
         )
+        unused = sorted(report["unexpected_keys"])
+        if reference.gguf_file:
+            unused += unused_tensors(model, gguf_header(source))
     # Weights that are not in the files would be random, and the numbers with them.
     if missing := sorted(report["missing_keys"]) + sorted(name for name, *_ in report["mismatched_keys"]):
+        also = f"; it holds {described(unused)} that the network does not take" if unused else ""
         raise ModelError(
-            f"{description.reference.text} lacks {len(missing)} weights that its configuration needs, "
-            f"first {missing[0]}: the checkpoint is incomplete or of another architecture"
+            f"{name} lacks {len(missing)} weights that its configuration needs, "
+            f"first {missing[0]}: the checkpoint is incomplete or of another architecture{also}"
         )
+    check_all_taken(name, unused, text_only=text_only, quantized=bool(options))
+    with as_model_error(reference, "weights"):
+        if options:
+            check_scales(description.config, downloaded_files(reference))
+        model = plain_weights(model, description.config, name, placement.torch_dtype)
+    if reference.adapter is not None:
+        with as_model_error(reference, "adapter"):
+            model = merged(model, reference.adapter.location, reference.adapter.revision)
     return place(model.eval(), placement)
 
 
@@ -141,6 +170,25 @@ def where_to_load(reference: ModelReference, *, trust_remote_code: bool) -> dict
     return where
 
 
+def _where_the_tokenizer_is(reference: ModelReference, where: dict[str, Any]) -> dict[str, Any]:
+    """An adapter's own tokenizer wins over its base's: it was trained with it."""
+    adapter = reference.adapter
+    if adapter is not None and (Path(adapter.location) / "tokenizer_config.json").is_file():
+        return {"pretrained_model_name_or_path": adapter.location}
+    if reference.tokenizer_location:
+        return {"pretrained_model_name_or_path": reference.tokenizer_location}
+    return where
+
+
+def _plain_gguf(reference: ModelReference) -> dict[str, Any]:
+    """Newer versions keep a GGUF file's weights packed where they find kernels for them: other arithmetic, silently."""
+    import transformers
+
+    if reference.gguf_file and hasattr(transformers, "GgufConfig"):
+        return {"quantization_config": transformers.GgufConfig(dequantize=True)}
+    return {}
+
+
 def _without_tokenizer(reference: ModelReference, reason: str) -> ModelError:
     return ModelError(
         f"{reference.text} has no tokenizer that can be loaded ({reason}): save one beside the configuration "
@@ -153,6 +201,8 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
     """Turns what transformers raises for a model that cannot be had into one line."""
     try:
         yield
+    except RankscopeError:
+        raise
     except Exception as error:  # damaged files make each library raise errors of its own
         reason = str(error).strip()
         if "trust_remote_code" in reason:
@@ -168,10 +218,3 @@ def plain_config(config: PretrainedConfig) -> dict[str, Any]:
     """A configuration as JSON, without what differs between copies of the same model."""
     plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
     return {name: value for name, value in plain.items() if name not in ("_name_or_path", "transformers_version")}
-
-
-def _weight_files(reference: ModelReference) -> list[Path]:
-    folder = Path(reference.location)
-    if reference.gguf_file:
-        return [folder / reference.gguf_file]
-    return sorted(path for pattern in ("*.safetensors", "*.bin", "*.pt") for path in folder.glob(pattern))

@@ -1,19 +1,22 @@
-"""Where weights come from: a hub id, a folder or a GGUF file, each with an optional revision."""
+"""Where weights come from: a hub id, a folder or a GGUF file, perhaps with a revision, perhaps with an adapter."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rankscope.errors import ModelError
+from rankscope.models.adapters import ADAPTER_SETTINGS, base_of, read_adapter_settings
+from rankscope.models.gguf import name_without_part
 from rankscope.models.pico import TOKENIZER, pico_folder
 from rankscope.models.pico_vlm import pico_vlm_folder
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 # Models whose page names another one's tokenizer, by the beginning of their ids.
 _TOKENIZERS = {"apple/OpenELM-": "meta-llama/Llama-2-7b-hf"}
+_FULL_WEIGHTS = ("model*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin")
 _HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf)", re.ASCII)
 
 
@@ -28,6 +31,7 @@ class ModelReference:
         revision: branch, tag or commit of a hub model.
         gguf_file: the file inside the location, where the weights are in GGUF.
         tokenizer_location: where the tokenizer is, if not beside the weights.
+        adapter: a PEFT adapter to merge into the weights.
     """
 
     text: str
@@ -36,20 +40,27 @@ class ModelReference:
     revision: str | None = None
     gguf_file: str | None = None
     tokenizer_location: str | None = None
+    adapter: ModelReference | None = None
 
     @property
     def label(self) -> str:
-        """A short name for tables: the last part of a path, all of a hub id."""
+        """A short name for tables: the last part of a path, all of a hub id, `base+adapter` of the two."""
+        if self.adapter is not None:
+            base, _ = _halves(self.text)
+            return f"{parse_model_reference(base).label}+{self.adapter.label}" if base else self.adapter.label
         if self.kind == "hub" or self.tokenizer_location:
             return self.text
-        return self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
+        if self.gguf_file:
+            return name_without_part(self.gguf_file).removesuffix(".gguf")
+        return Path(self.location).resolve().name
 
 
 def parse_model_reference(text: str) -> ModelReference:
     """Reads `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`; or `pico`.
 
     A path that exists wins over a hub id of the same spelling. The revision of a folder is a
-    checkpoint inside it: `run@checkpoint-500` is `run/checkpoint-500`.
+    checkpoint inside it: `run@checkpoint-500` is `run/checkpoint-500`. `BASE+ADAPTER` is a model with a PEFT
+    adapter; a folder that holds an adapter alone is taken with the base that its settings name.
 
     Raises:
         ModelError: no such folder or file, or neither a path nor a hub id.
@@ -57,6 +68,12 @@ def parse_model_reference(text: str) -> ModelReference:
     """
     if Path(text).exists():
         return _local(text, Path(text))
+    base, adapter = _halves(text)
+    if base:
+        found = parse_model_reference(base)
+        if found.adapter is not None:
+            raise ModelError(f"{text}: {base} has an adapter already; one can be merged, merge that one first")
+        return replace(found, text=text, adapter=_adapter(adapter))
     if folder := pico_vlm_folder(text) or pico_folder(text):
         return ModelReference(text, "folder", str(folder), tokenizer_location=str(TOKENIZER))
     location, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
@@ -76,12 +93,60 @@ def parse_model_reference(text: str) -> ModelReference:
 
 def _local(text: str, path: Path) -> ModelReference:
     if path.is_dir():
+        if (path / ADAPTER_SETTINGS).is_file():
+            return _with_its_base(text, path)
         if not (path / "config.json").is_file():
             raise ModelError(f"{path} is not a model folder: it holds no config.json")
         return ModelReference(text, "folder", str(path))
     if path.suffix != ".gguf":
         raise ModelError(f"{path} is a file of another kind: a model is a folder with config.json, or a .gguf file")
     return ModelReference(text, "folder", str(path.parent), gguf_file=path.name)
+
+
+def _with_its_base(text: str, folder: Path) -> ModelReference:
+    """An adapter's folder: the base that it names, as seen from here or from the folder, else on the hub."""
+    if whole := sorted(path.name for pattern in _FULL_WEIGHTS for path in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} holds full weights ({whole[0]}) and an adapter ({ADAPTER_SETTINGS}): it is not clear "
+            "which network is meant; move the adapter into a folder of its own, and name BASE+ADAPTER for both"
+        )
+    settings = read_adapter_settings(folder / ADAPTER_SETTINGS)
+    named = base_of(settings, str(folder))
+    base = str(folder / named) if not Path(named).exists() and (folder / named).exists() else named
+    if not Path(base).exists() and not _may_be_a_hub_id(base):
+        raise ModelError(f"{folder} is an adapter of {named!r}, which is not here: give its place, as BASE+{folder}")
+    found = parse_model_reference(base)
+    if found.adapter is not None:
+        raise ModelError(f"{folder} is an adapter of {named!r}, which is an adapter itself: merge that one first")
+    revision = settings.get("revision") if found.kind == "hub" and isinstance(settings.get("revision"), str) else None
+    return replace(found, text=text, revision=found.revision or revision, adapter=_adapter(str(folder)))
+
+
+def _adapter(text: str) -> ModelReference:
+    """A reference to an adapter: a folder, a checkpoint in one, or a hub id."""
+    location, _, revision = text.rpartition("@") if "@" in text and not Path(text).exists() else (text, "", "")
+    if Path(location).is_dir():
+        folder = Path(location) / revision if revision else Path(location)
+        if not (folder / ADAPTER_SETTINGS).is_file():
+            raise ModelError(f"{folder} is not a PEFT adapter: it holds no {ADAPTER_SETTINGS}")
+        read_adapter_settings(folder / ADAPTER_SETTINGS)
+        return ModelReference(text, "folder", str(folder))
+    if Path(location).exists() or not _may_be_a_hub_id(location):
+        raise ModelError(f"an adapter is a folder with {ADAPTER_SETTINGS} or a hub id, got {text!r}")
+    return ModelReference(text, "hub", location, revision or None)
+
+
+def _may_be_a_hub_id(text: str) -> bool:
+    return _HUB_ID.fullmatch(text) is not None and not text.startswith(("./", "../"))
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """`BASE+ADAPTER` in two, at the first + with something that exists on both sides, else at the last; or nothing."""
+    whole = Path(text).exists() or Path(text.rpartition("@")[0] or text).exists()
+    places = [] if whole else [place for place, letter in enumerate(text) if letter == "+"]
+    pairs = [(text[:place], text[place + 1 :]) for place in places if 0 < place < len(text) - 1]
+    both = [pair for pair in pairs if Path(pair[0]).exists() and Path(pair[1].rpartition("@")[0] or pair[1]).exists()]
+    return (both or pairs[-1:] or [("", "")])[0]
 
 
 def _checkpoint(text: str, folder: Path, revision: str) -> ModelReference:

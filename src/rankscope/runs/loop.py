@@ -10,7 +10,7 @@ import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
 from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure_with_spectrum
-from rankscope.models import Batch, Reading, check_padding, forward
+from rankscope.models import Batch, Reading, check_padding, check_token_ids, forward
 from rankscope.runs.store import READINGS
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ def measure_unit(unit: Unit, plan: Plan, network: Network, folder: RunFolder, pr
 
     Raises:
         LayerError: a layer of zeros or of values that are not finite.
+        ModelError: a token id without a row in the embedding.
         ForwardPassError: the network failed, or its layers are not those of its trial run.
         StorageError: a batch could not be written.
         RankscopeError: the device ran out of memory.
     """
+    largest = max((max(text.tokens) for batch in plan.batches for text in batch), default=0)
+    check_token_ids(unit.model, largest, network.model)
     if pair := _most_padded(plan, network):
         network = check_padding(network, *pair)
     if unit.seed is None:
