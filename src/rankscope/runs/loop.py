@@ -77,7 +77,8 @@ def _measure_batch(unit: Unit, batch: tuple[PlannedText, ...], network: PreTrain
 
     def reduce(layer: str, texts: list[Tensor]) -> None:
         for text, hidden in zip(batch, texts, strict=True):
-            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | _numbers(unit, text, layer, hidden))
+            row = _row(unit, text.index, text.id, layer, len(text.tokens)) | {"cut": text.is_cut}
+            rows.append(row | _numbers(unit, text, layer, hidden))
 
     if unit.reseed and unit.seed is not None:
         torch.manual_seed(unit.seed * _SEEDS_OF_A_TWIN + batch[0].index)
@@ -122,7 +123,7 @@ def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor) -> Row:
     return found | dict(zip(names, values, strict=True))
 
 
-def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int) -> Row:
+def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int | None) -> Row:
     return {
         "model": unit.model,
         "dataset": unit.dataset,
