@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Row = dict[str, str | int | float | list[float] | None]
-
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 SCHEMA: Schema = {
