@@ -16,6 +16,28 @@ def test_changes_leave_the_rest() -> None:
     assert changed(Settings(limit=3), {"layers": "all"}) == Settings(limit=3, layers="all")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"chat": True, "template": "{a}"},
+        {"chat": True, "prefix": "Read this."},
+        {"chat": True, "perturbation": "words-shuffled"},
+        {"chat": True, "special_tokens": False},
+        {"skip_overlong": True, "window": 64},
+    ],
+)
+def test_settings_of_texts_that_exclude_each_other(wrong: dict) -> None:
+    with pytest.raises(SettingsError):
+        Settings(**wrong)
+    for name, value in wrong.items():
+        assert getattr(Settings(**{name: value}), name) == value
+
+
+def test_a_bad_row_stops_or_is_skipped() -> None:
+    with pytest.raises(UnknownNameError, match="unknown on_bad_row 'ignore'"):
+        Settings(on_bad_row="ignore")
+
+
 def test_controls_each_once_and_known() -> None:
     assert AlignmentSettings().controls == ()
     assert AlignmentSettings(control="blank, rotated-90,blank").controls == ("blank", "rotated-90")

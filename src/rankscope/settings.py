@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 from rankscope.errors import SettingsError, UnknownNameError
 
 Protocol = Literal["default", "paper", "permuted", "revision"]
+OnBadRow = Literal["stop", "skip"]
 DataType = Literal["float32", "bfloat16", "float16"]
 Perturbation = Literal[
     "words-shuffled",
@@ -47,6 +48,9 @@ class Settings:
         field: The field that holds the text, for files, folders and hub data sets; a.b reaches inside.
         template: The text of a row, such as "{question} {answer}", instead of one field.
         split: The split of a hub data set.
+        chat: The field holds messages, which each model's own chat template turns into a text. The field is messages,
+            else conversations, unless it is named.
+        on_bad_row: A malformed line or a row without the field: stop with an error, or skip and count it.
         layers: last, first, middle, all, or indices such as 3,7,-1. 0 is the embeddings, k after block k.
         untrained_seeds: How many untrained twins, with seeds 0 to K-1; 0 for none.
         protocol: What the trained model is compared with. default: an untrained twin in eval mode; paper: in train
@@ -59,8 +63,11 @@ class Settings:
         perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
             and the same with tokens. Special tokens and the white space between words stay where they are.
         window: Cut every text into windows of this many tokens, so that lengths match across models.
+        special_tokens: Put the tokenizer's own special tokens (such as BOS) before and after every text and every
+            window. They count towards its length.
         drop_tokens: Leave out attention sinks: first, a number of leading tokens, or massive.
         max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
+        skip_overlong: Skip and count texts longer than that instead of cutting them.
         batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
         dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
         device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
@@ -73,6 +80,8 @@ class Settings:
     field: str | None = None
     template: str | None = None
     split: str | None = None
+    chat: bool = False
+    on_bad_row: OnBadRow = "stop"
     layers: str = "last"
     untrained_seeds: int = 1
     protocol: Protocol = "default"
@@ -81,8 +90,10 @@ class Settings:
     prefix: str | None = None
     perturbation: Perturbation | None = None
     window: int | None = None
+    special_tokens: bool = True
     drop_tokens: str | None = None
     max_length: int = 2048
+    skip_overlong: bool = False
     batch_tokens: int | None = None
     dtype: DataType = "float32"
     device: str = "auto"
@@ -103,6 +114,8 @@ class Settings:
             raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) go together: give both or none")
         if self.protocol == "revision" and self.untrained_seeds > 1:
             raise SettingsError("a checkpoint has no seeds: with protocol 'revision' leave untrained_seeds at 1")
+        _one_of("on_bad_row", self.on_bad_row, get_args(OnBadRow))
+        self._check_texts()
         if self.field is not None and self.template is not None:
             raise SettingsError("field and template both say what a text is: give one of them")
         if self.protocol == "paper" and self.dtype != "float32":
@@ -112,6 +125,18 @@ class Settings:
         for name in self.metric_names:
             if name not in METRIC_NAMES:
                 raise UnknownNameError("metric", name, METRIC_NAMES)
+
+    def _check_texts(self) -> None:
+        if self.skip_overlong and self.window is not None:
+            raise SettingsError("window cuts texts of any length: leave skip_overlong out")
+        if not self.chat:
+            return
+        if not self.special_tokens:
+            raise SettingsError("with chat, special tokens are the chat template's: leave special_tokens as it is")
+        words = (self.perturbation or "").startswith("words-")
+        for name, is_given in (("template", self.template), ("prefix", self.prefix), ("perturbation of words", words)):
+            if is_given:
+                raise SettingsError(f"chat measures messages as they are, and {name} changes texts: give one of them")
 
     @property
     def metric_names(self) -> tuple[str, ...]:

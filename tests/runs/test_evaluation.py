@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import rankscope as rs
 from oracle import oracle_entropy, oracle_spectrum
-from rankscope.errors import LayerError, RunFolderError, SettingsError, UnknownNameError
+from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsError, UnknownNameError
+from rankscope.runs.progress import Silent
 from rankscope.runs.store import Row, RunFolder
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
 
@@ -382,6 +384,65 @@ def test_shuffled_weights_as_a_baseline(tmp_path: Path, data: str, tiny_folder: 
     permuted = evaluate(tiny_folder, data, tmp_path / "b", protocol="permuted").summary().row(0, named=True)
     assert permuted["effective_rank"] == default["effective_rank"]
     assert permuted["effective_rank_untrained"] != default["effective_rank_untrained"]
+
+
+class Said(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def test_cut_texts_are_counted_said_and_noted(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    lengths = [len(tiny_tokenizer()(sentence).input_ids) for sentence in SENTENCES]
+    longer = sum(length > 30 for length in lengths)
+    said = Said()
+    run = evaluate(tiny_folder, data, tmp_path / "cut", max_length=30, progress=said)
+    assert f"{tiny_folder.name} on texts.jsonl: {longer} texts are cut to 30 tokens" in said.lines
+    assert [(row["texts"], row["cut"]) for row in run.summary_rows()] == [(8, longer)]
+    (note,) = [note for note in run.notes() if note.name == "texts-cut"]
+    assert note.text.startswith(f"up to {longer} of 8 texts were cut")
+    run = evaluate(tiny_folder, data, tmp_path / "skipped", max_length=30, skip_overlong=True)
+    assert [(row["texts"], row["skipped"], row["cut"]) for row in run.summary_rows()] == [(8 - longer, longer, 0)]
+    reasons = run.measurements().filter(pl.col("status") == "skipped")["reason"].unique().to_list()
+    assert reasons == ["longer than 30 tokens"]
+    assert "texts-cut" not in [note.name for note in run.notes()]
+
+
+def test_what_a_folder_leaves_out_and_bad_rows_are_said(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(Path(data).read_text() + "broken\n")
+    (folder / "LICENSE.txt").write_text("All rights reserved.\n")
+    said = Said()
+    run = evaluate(tiny_folder, str(folder), tmp_path / "run", on_bad_row="skip", untrained_seeds=0, progress=said)
+    assert "data: left out, not data: LICENSE.txt" in said.lines
+    assert any(
+        line.startswith(f"data: 1 bad rows skipped, the first at {folder}/a.jsonl:9: not JSON") for line in said.lines
+    )
+    assert [(row["texts"], row["skipped"]) for row in run.summary_rows()] == [(8, 1)]
+    (source,) = run.manifest()["sessions"][0]["sources"]
+    assert source == f"{folder} (1 JSON lines file; left out: LICENSE.txt); all"
+
+
+def test_conversations_are_measured_through_the_chat_template(tmp_path: Path, tiny_folder: Path) -> None:
+    data = tmp_path / "chat.jsonl"
+    turns = [{"role": "user", "content": SENTENCES[0]}, {"role": "assistant", "content": SENTENCES[1]}]
+    data.write_text(json.dumps({"messages": turns}) + "\n")
+    with pytest.raises(ModelError, match="the tokenizer of .* has no chat template: leave --chat out"):
+        rs.evaluate(str(tiny_folder), str(data), output=tmp_path / "run", chat=True)
+    model = tmp_path / "chatty"
+    shutil.copytree(tiny_folder, model)
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "<s>{% for message in messages %}{{ message.role }}: {{ message.content }}</s>{% endfor %}"
+    )
+    tokenizer.save_pretrained(model)
+    run = rs.evaluate(str(model), str(data), output=tmp_path / "run", chat=True, untrained_seeds=0)
+    assert run.measurements()["n_tokens"].to_list() == [len(tokenizer.apply_chat_template(turns)["input_ids"])]
 
 
 def test_windows_make_lengths_equal(tmp_path: Path, data: str, tiny_folder: Path) -> None:

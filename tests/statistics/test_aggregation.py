@@ -85,6 +85,14 @@ def test_without_a_twin_nothing_is_said_of_one() -> None:
     assert "untrained_seeds" not in row
 
 
+def test_cut_texts_are_counted_once_and_older_measurements_say_nothing_of_them() -> None:
+    rows = [measurement(role, seed, text) for role, seed in (("trained", None), ("untrained", 0)) for text in range(3)]
+    (row,) = summarize(frame([row | {"cut": row["text_index"] != 1} for row in rows]))
+    assert row["cut"] == 2
+    (row,) = summarize(frame(rows))
+    assert row["cut"] is None
+
+
 def test_only_skipped_texts_give_no_number() -> None:
     (row,) = summarize(frame([measurement("trained", None, 0, status="skipped", hidden_size=None)]))
     assert (row["texts"], row["skipped"], row["tokens"]) == (0, 1, 0)

@@ -49,6 +49,7 @@ def test_an_unremarkable_row_has_no_notes() -> None:
         ("near-noise", {"effective_rank_over_noise": 0.86}, {"effective_rank_over_noise": 0.84}),
         ("near-noise", {"matrix_nuclear_norm_over_noise": 1.14}, {"matrix_nuclear_norm_over_noise": 1.16}),
         ("few-texts", {"texts": 29}, {"texts": 30}),
+        ("texts-cut", {"cut": 1}, {"cut": 0}),
         ("many-skipped", {"texts": 94, "skipped": 6}, {"texts": 95, "skipped": 5}),
     ],
 )

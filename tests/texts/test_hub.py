@@ -56,10 +56,17 @@ def test_what_is_not_on_the_hub_is_one_line(hub: list[tuple]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_images_come_as_they_are_stored_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_come_as_they_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     features = datasets.Features({"image": datasets.Image(), "response": datasets.Value("string")})
     stored = [{"image": {"bytes": b"not even an image", "path": None}, "response": "One."}]
     table = datasets.Dataset.from_list(stored, features=features)
     monkeypatch.setattr(datasets, "load_dataset", lambda *_args, **_options: table)
-    rows = read_hub(HubSource("owner/name", split="train"), undecoded="image")
+    rows = read_hub(HubSource("owner/name", split="train"))
     assert rows[0].row == stored[0]
+
+
+def test_only_the_columns_that_are_asked_for_are_read(hub: list[tuple], monkeypatch: pytest.MonkeyPatch) -> None:
+    table = datasets.Dataset.from_list([{"id": "x", "text": "One.", "other": 1}])
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_args, **_options: table)
+    assert read_hub(HubSource("owner/name"), ["text"])[0].row == {"id": "x", "text": "One."}
+    assert [text.id for text in load_texts(parse_data_reference("owner/name", field="text")).texts] == ["x"]

@@ -15,7 +15,7 @@ def write(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def load(path: Path, field: str = "text", **options: int) -> TextSet:
+def load(path: Path, field: str = "text", **options) -> TextSet:
     return load_texts(parse_data_reference(str(path), field=field), **options)
 
 
@@ -102,6 +102,42 @@ def test_a_missing_field_names_the_place(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"txt": "b"}])
     with pytest.raises(DataError, match=r"a.jsonl:2: no field 'text': did you mean txt\? fields there: txt"):
         load(path)
+
+
+def test_bad_rows_can_be_skipped_and_are_counted_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "x", "text": "a"}\nbroken\n{"id": "y", "txt": "b"}\n{"id": "z", "text": ""}\n')
+    texts = load(path, on_bad_row="skip")
+    assert [text.id for text in texts.texts] == ["x"]
+    assert [skipped.id for skipped in texts.skipped] == [f"{path}:2", f"{path}:3", "z"]
+    assert [skipped.reason.split(":")[0] for skipped in texts.skipped] == ["not JSON", "no field 'text'", "empty"]
+    assert texts.remarks[0].startswith(f"a.jsonl: 2 bad rows skipped, the first at {path}:2: not JSON")
+    with pytest.raises(DataError, match="a.jsonl:2: not JSON"):
+        load(path)
+
+
+def test_a_sample_draws_rows_by_number_whether_they_are_bad_or_not(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": f"text {number}"}) for number in range(50)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(rows))
+    drawn = [text.id for text in load(path, limit=10, sample_seed=3).texts]
+    rows[int(drawn[4])] = "broken"
+    path.write_text("\n".join(rows))
+    again = [text.id for text in load(path, limit=10, sample_seed=3, on_bad_row="skip").texts]
+    assert again[:9] == [one for one in drawn if one != drawn[4]]
+    assert len(again) == 10
+
+
+def test_damage_to_the_whole_file_is_never_skipped(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text\nfine\n"never closed\n')
+    with pytest.raises(DataError, match="never closed"):
+        load(tmp_path / "a.csv", on_bad_row="skip")
+
+
+def test_only_bad_rows_name_the_first(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"txt": "a"}, {"text": ""}])
+    with pytest.raises(DataError, match=r"no usable text in .* \(1 empty, 1 bad, first .*a.jsonl:1: no field 'text'"):
+        load(path, on_bad_row="skip")
 
 
 def test_no_usable_text_at_all(tmp_path: Path) -> None:

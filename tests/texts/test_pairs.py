@@ -83,7 +83,7 @@ def test_hub_images_are_fetched_when_they_are_wanted(tmp_path: Path, monkeypatch
     columns = {"image": [str(tmp_path / "1.png")] * 2, "response": ["One.", "Two."]}
     table = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
     stored = table.map(lambda row: row).cast_column("image", datasets.Image(decode=False))
-    monkeypatch.setattr("rankscope.texts.pairs.read_hub", lambda _source, undecoded: HubRows(stored, undecoded))
+    monkeypatch.setattr("rankscope.texts.pairs.read_hub", lambda _source: HubRows(stored, "image"))
     pairs = load_pairs("owner/name", PairFields()).pairs
     assert [pair.response for pair in pairs] == ["One.", "Two."]
     for pair in pairs:

@@ -90,6 +90,8 @@ def evaluate_each(
         [data] if isinstance(data, str) else data,
         [settings for _, settings in conditions],
     )
+    for remark in dict.fromkeys(remark for job in jobs for texts in job.text_sets for remark in texts.remarks):
+        progress.say(remark)
     with ExitStack() as stack:
         opened = [
             _Opened(
@@ -146,6 +148,11 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
             if one.folder.is_finished(unit.name):
                 continue
             plan = one.job.plan(model, texts)
+            if plan.cut and unit.seed is None:
+                progress.say(
+                    f"{model.reference.label} on {unit.dataset}: {plan.cut:,} texts are cut to "
+                    f"{one.job.max_length(model):,} tokens"
+                )
             if cache is not None and _adopt(one.job, model, unit, plan, one.folder, cache):
                 progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
                 continue

@@ -23,9 +23,9 @@ from rankscope.models import (
     untrained_twin,
 )
 from rankscope.runs.loop import Unit
-from rankscope.runs.plan import Layout, Plan, plan_batches
+from rankscope.runs.plan import Layout, Plan, plan_batches, special_tokens_of_windows
 from rankscope.runs.twin_cache import key_of
-from rankscope.texts import changed_texts, load_texts, parse_data_reference
+from rankscope.texts import changed_texts, check_chat_template, load_texts, parse_data_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +90,15 @@ class Job:
     def plan(self, model: ModelDescription, texts: TextSet) -> Plan:
         """The batches of one model on one set of texts."""
         settings = self.settings
-        layout = Layout(self.max_length(model), settings.window, self.batch_tokens, settings.perturbation)
+        layout = Layout(
+            self.max_length(model),
+            settings.window,
+            self.batch_tokens,
+            settings.perturbation,
+            settings.special_tokens,
+            settings.skip_overlong,
+            settings.on_bad_row,
+        )
         return plan_batches(texts, model.tokenizer, layout)
 
     def baseline(self, model: ModelDescription, seed: int) -> PreTrainedModel:
@@ -183,7 +191,7 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
     for settings in conditions:
         for description in descriptions:
             layers_of(description.config, settings.layers)
-            _refuse_a_longer_window(settings.window, description)
+            _check_texts_of(settings, description)
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
     return [
         Job(descriptions, tuple(_texts(reference, settings) for reference in of_one), settings, placement, baselines)
@@ -203,21 +211,32 @@ def refuse_twice(what: str, names: Sequence[str]) -> None:
         )
 
 
-def _refuse_a_longer_window(window: int | None, model: ModelDescription) -> None:
-    if window is not None and window > (model.positions or window):
+def _check_texts_of(settings: Settings, model: ModelDescription) -> None:
+    """Refuses what a model, or its tokenizer, cannot do with texts."""
+    if settings.chat:
+        check_chat_template(model.tokenizer, model.reference.text)
+    if settings.window is None:
+        return
+    if settings.window > (model.positions or settings.window):
         raise SettingsError(
-            f"window is {window} tokens, and {model.reference.text} has {model.positions} positions: give a shorter one"
+            f"window is {settings.window} tokens, and {model.reference.text} has {model.positions} positions: give a "
+            "shorter one"
         )
+    special_tokens_of_windows(model.tokenizer, settings.window, special_tokens=settings.special_tokens)
 
 
 def _references(data: Sequence[str], settings: Settings) -> list[DataReference]:
     if settings.drop_tokens is not None:
         parse_drop_rule(settings.drop_tokens)
-    return [parse_data_reference(one, settings.field, settings.template, settings.split) for one in data]
+    return [
+        parse_data_reference(one, settings.field, settings.template, settings.split, chat=settings.chat) for one in data
+    ]
 
 
 def _texts(reference: DataReference, settings: Settings) -> TextSet:
-    texts = load_texts(reference, limit=settings.limit, sample_seed=settings.sample_seed)
+    texts = load_texts(
+        reference, limit=settings.limit, sample_seed=settings.sample_seed, on_bad_row=settings.on_bad_row
+    )
     return changed_texts(texts, settings.prefix, settings.perturbation)
 
 

@@ -109,7 +109,8 @@ def _measure_part(unit: Unit, texts: list[PlannedText], batch: Batch, network: N
     def reduce(layer: str, states: list[Tensor]) -> None:
         for text, hidden in zip(texts, states, strict=True):
             numbers = _numbers(unit, text, layer, hidden, network.dtype)
-            rows.append(_row(unit, text.index, text.id, layer, len(text.tokens)) | numbers)
+            row = _row(unit, text.index, text.id, layer, len(text.tokens)) | {"cut": text.is_cut}
+            rows.append(row | numbers)
 
     try:
         losses = forward(network, batch, unit.layers, reduce, loss="loss" in unit.metrics)
@@ -152,7 +153,7 @@ def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor, computed
     return found | dict(zip(names, values, strict=True))
 
 
-def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int) -> Row:
+def _row(unit: Unit, index: int, text_id: str, layer: str, n_tokens: int | None) -> Row:
     return {
         "model": unit.model,
         "dataset": unit.dataset,

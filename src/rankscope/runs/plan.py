@@ -7,31 +7,45 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rankscope.texts import reorder_tokens
+from rankscope.errors import DataError, ModelError, SettingsError
+from rankscope.texts import Encoded, Encoder, SpecialTokens, reorder_tokens, special_tokens_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PreTrainedTokenizerBase
 
-    from rankscope.settings import Perturbation
-    from rankscope.texts import TextSet
+    from rankscope.settings import OnBadRow, Perturbation
+    from rankscope.texts import Text, TextSet
+
+FEWEST_TOKENS = 2
+"""Of a text, so that it has a spectrum and a loss."""
 
 
 @dataclass(frozen=True)
 class PlannedText:
-    """One text as token ids; `index` is its place in the data set's order."""
+    """One text as token ids.
+
+    Attributes:
+        index: its place in the data set's order.
+        id: the text's own; with the window's number where texts are cut into windows.
+        tokens: the ids.
+        is_cut: whether the text goes on after them.
+    """
 
     index: int
     id: str
     tokens: tuple[int, ...]
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
 class UnusableText:
-    """One text that cannot be measured, and why."""
+    """One text that cannot be measured, and why; `n_tokens` is None where they were not all counted."""
 
     index: int
     id: str
-    n_tokens: int
+    n_tokens: int | None
     reason: str
 
 
@@ -41,13 +55,16 @@ class Plan:
 
     Attributes:
         batches: longest texts first, so that memory runs out at once or not at all.
-        unusable: texts without enough tokens, and those that were empty to begin with.
-        cut: how many texts were longer than the longest allowed.
+        unusable: texts of too few or too many tokens, and those that were skipped to begin with.
     """
 
     batches: tuple[tuple[PlannedText, ...], ...]
     unusable: tuple[UnusableText, ...]
-    cut: int
+
+    @property
+    def cut(self) -> int:
+        """How many texts are measured by their first tokens alone, because they are longer than allowed."""
+        return sum(text.is_cut for batch in self.batches for text in batch)
 
     @property
     def fingerprint(self) -> str:
@@ -66,39 +83,57 @@ class Plan:
 
 @dataclass(frozen=True)
 class Layout:
-    """How long texts and batches may be, in tokens, and in which order tokens stand.
+    """How texts become token ids, and how long they and batches may be.
 
     Attributes:
-        longest: longer texts are cut.
-        window: cut every text into windows of so many tokens; what is left over at its end is dropped.
-        batch: at most this many in a batch, padding included; a longer text has a batch of its own.
+        longest: longer texts are cut to their first so many ids. A special token that the tokenizer puts at a text's
+            end goes with the rest: the text does not end there.
+        window: cut every text into windows of so many tokens; what is left over at its end is dropped. Each window
+            begins and ends as a text does, with the tokenizer's special tokens, which count among its tokens.
+        batch: at most this many tokens in a batch, padding included; a longer text has a batch of its own.
             None: every text alone.
         perturbation: of the tokens of each text, after it was cut; one of words was applied to the texts before.
+        special_tokens: whether the tokenizer's special tokens are put around texts and windows.
+        skip_overlong: texts longer than `longest` are left out instead of cut.
+        on_bad_row: messages that the chat template does not take are an error, or are left out.
     """
 
     longest: int
     window: int | None = None
     batch: int | None = None
     perturbation: Perturbation | None = None
+    special_tokens: bool = True
+    skip_overlong: bool = False
+    on_bad_row: OnBadRow = "stop"
 
 
 def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, layout: Layout) -> Plan:
-    """Tokenizes with the tokenizer's own special tokens, cuts, sorts by length, and fills batches."""
-    encoded: list[list[int]] = []
-    if texts.texts:
-        strings = [text.text for text in texts.texts]
-        encoded = tokenizer(strings, return_attention_mask=False, verbose=False)["input_ids"]
+    """Tokenizes, cuts, sorts by length, and fills batches.
+
+    Raises:
+        DataError: messages that the chat template does not take.
+        ModelError: windows of a tokenizer whose special tokens cannot be told.
+        SettingsError: windows without room for a text.
+    """
+    enough = None if layout.window is not None else layout.longest + 1
+    encoder = Encoder(tokenizer, layout.special_tokens, enough)
+    around = SpecialTokens()
+    if layout.window is not None:
+        around = special_tokens_of_windows(tokenizer, layout.window, special_tokens=layout.special_tokens)
     planned: list[PlannedText] = []
     unusable: list[UnusableText] = []
-    for text, ids in zip(texts.texts, encoded, strict=True):
-        pieces = [ids[: layout.longest]] if layout.window is None else _windows(ids, layout.window)
-        for number, piece in enumerate(pieces):
-            name = text.id if layout.window is None else f"{text.id}#{number}"
-            if len(piece) >= 2:
-                planned.append(PlannedText(len(planned) + len(unusable), name, tuple(piece)))
-        if not pieces or len(pieces[0]) < 2:
-            reason = "fewer than 2 tokens" if layout.window is None else f"shorter than a window of {layout.window}"
-            unusable.append(UnusableText(len(planned) + len(unusable), text.id, len(ids), reason))
+    for text, encoded in zip(texts.texts, encoder.encode(texts.texts), strict=True):
+        if isinstance(encoded, DataError):
+            if layout.on_bad_row == "stop":
+                raise DataError(f"{texts.name}, text {text.id}: {encoded}") from encoded
+            unusable.append(UnusableText(len(planned) + len(unusable), text.id, None, str(encoded)))
+            continue
+        if (reason := _why_unusable(encoded, layout)) is not None:
+            count = len(encoded.tokens) if encoded.is_whole else None
+            unusable.append(UnusableText(len(planned) + len(unusable), text.id, count, reason))
+            continue
+        for piece in _pieces(text, encoded, layout, around):
+            planned.append(replace(piece, index=len(planned) + len(unusable)))
     for skipped in texts.skipped:
         unusable.append(UnusableText(len(planned) + len(unusable), skipped.id, 0, skipped.reason))
     if layout.perturbation is not None and layout.perturbation.startswith("tokens-"):
@@ -108,12 +143,53 @@ def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, layout: Lay
             for text in planned
         ]
     planned.sort(key=lambda text: (-len(text.tokens), text.index))
-    cut = sum(len(ids) > layout.longest for ids in encoded)
-    return Plan(tuple(_fill(planned, layout.batch)), tuple(unusable), cut)
+    return Plan(tuple(_fill(planned, layout.batch)), tuple(unusable))
 
 
-def _windows(ids: list[int], window: int) -> list[list[int]]:
-    return [ids[start : start + window] for start in range(0, len(ids) - window + 1, window)]
+def special_tokens_of_windows(
+    tokenizer: PreTrainedTokenizerBase, window: int, *, special_tokens: bool
+) -> SpecialTokens:
+    """What is put around each window.
+
+    Raises:
+        ModelError: this tokenizer's special tokens cannot be told.
+        SettingsError: they leave no room for a text.
+    """
+    if not special_tokens:
+        return SpecialTokens()
+    if (around := special_tokens_of(tokenizer)) is None:
+        raise ModelError(
+            "a window begins and ends as a text does, and this tokenizer's special tokens cannot be told from a text's "
+            "own: give --no-special-tokens"
+        )
+    if len(around) >= window:
+        raise SettingsError(
+            f"a window of {window} tokens has no room for text beside {len(around)} special tokens: give a longer "
+            "window, or --no-special-tokens"
+        )
+    return around
+
+
+def _why_unusable(encoded: Encoded, layout: Layout) -> str | None:
+    if layout.window is not None:
+        return f"shorter than a window of {layout.window}" if len(encoded.tokens) < layout.window else None
+    if len(encoded.tokens) < FEWEST_TOKENS:
+        return f"fewer than {FEWEST_TOKENS} tokens"
+    if layout.skip_overlong and len(encoded.tokens) > layout.longest:
+        return f"longer than {layout.longest} tokens"
+    return None
+
+
+def _pieces(text: Text, encoded: Encoded, layout: Layout, around: SpecialTokens) -> Iterator[PlannedText]:
+    """What is measured of a text: its first tokens, or its windows."""
+    if layout.window is None:
+        tokens = encoded.tokens[: layout.longest]
+        yield PlannedText(0, text.id, tuple(tokens), len(encoded.tokens) > layout.longest)
+        return
+    around = around.those_of(encoded.tokens)
+    own, step = around.off(encoded.tokens), layout.window - len(around)
+    for number, start in enumerate(range(0, len(own) - step + 1, step)):
+        yield PlannedText(0, f"{text.id}#{number}", tuple(around.around(own[start : start + step])))
 
 
 def _fill(planned: list[PlannedText], batch_tokens: int | None) -> list[tuple[PlannedText, ...]]:

@@ -62,7 +62,7 @@ def respond(
         data: a data reference whose texts are prompts: `alpaca-eval`, `arena-hard`, or a file with a field.
         output: the folder.
         settings: how to sample; 1,000 new tokens at temperature 0.7 if left out.
-        loading: of these `field`, `template`, `split`, `limit`, `sample_seed`, `dtype`, `device` and
+        loading: of these `field`, `template`, `split`, `limit`, `sample_seed`, `on_bad_row`, `dtype`, `device` and
             `trust_remote_code` are used.
         progress: told of progress, in prompts.
 
@@ -79,7 +79,7 @@ def respond(
     placement = Placement(loading.dtype, resolve_device(loading.device))
     reference = parse_data_reference(data, loading.field, loading.template, loading.split)
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
-    prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed)
+    prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
     identity = _identity(description, prompts, settings, placement)
     with open_run_folder(Path(output), identity) as (folder, manifest):
         session: dict[str, Any] = {"started": now(), "versions": _versions(), "source": prompts.source}

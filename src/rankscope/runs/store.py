@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Row = dict[str, str | int | float | list[float] | None]
-
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 SCHEMA: Schema = {
@@ -40,13 +39,14 @@ SCHEMA: Schema = {
     "role": pl.String,
     "seed": pl.Int64,
     "n_tokens": pl.Int64,
+    "cut": pl.Boolean,
     "hidden_size": pl.Int64,
     "status": pl.String,
     "reason": pl.String,
     **dict.fromkeys(METRIC_NAMES, pl.Float64),
     "eigenvalues": pl.List(pl.Float32),
 }
-"""The columns of measurements, in order; eigenvalues of a few texts only."""
+"""The columns of measurements, in order. `cut`: the text goes on after its tokens. Eigenvalues: of a few texts only."""
 
 REPRESENTATIONS = tuple(str(place) for place in range(1, 6))
 """Of an image and a text: 1 after the encoder, 2 after the connector, 3 the image, 4 the text, 5 both."""
@@ -122,7 +122,8 @@ class RunFolder:
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
-        write_whole(self.measurements / f"{unit}.parquet", measurements.select(list(self.schema)).write_parquet)
+        frame = pl.concat([pl.DataFrame(schema=self.schema), measurements], how="diagonal").select(list(self.schema))
+        write_whole(self.measurements / f"{unit}.parquet", frame.write_parquet)
 
     def finish_unit(self, unit: str, order: tuple[str, ...], column: str = "layer") -> None:
         """Joins a unit's batches into one file, in the order of texts and, for each, of a column's values."""

@@ -62,6 +62,7 @@ def _summarize_layer(rows: pl.DataFrame) -> Summary:
         "layer": rows["layer"][0],
         "texts": trained.height,
         "skipped": rows["text_index"].n_unique() - trained.height,
+        "cut": _count_cut(trained),
         "tokens": int(trained["n_tokens"].sum()),
         "hidden_size": trained["hidden_size"].first(),  # type: ignore[dict-item]
         **dict.fromkeys(_ALWAYS),
@@ -71,6 +72,12 @@ def _summarize_layer(rows: pl.DataFrame) -> Summary:
     if columns:
         summary |= _values_and_intervals(columns, seeds)
     return summary | _against_noise(trained, twins)
+
+
+def _count_cut(trained: pl.DataFrame) -> int | None:
+    """How many texts were cut; None for measurements from before that was kept."""
+    known = "cut" in trained.columns and not trained["cut"].null_count()
+    return int(trained["cut"].sum()) if known else None
 
 
 def complete_texts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:

@@ -223,6 +223,18 @@ def _many_skipped(rows: Sequence[Summary], _: Facts) -> list[Note]:
     return [Note("many-skipped", text, tuple(_name(row) for row, _ in found), {"share": worst})]
 
 
+def _texts_cut(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    found = [row for row in rows if _above(row.get("cut"), 0)]
+    if not found:
+        return []
+    most = max(found, key=lambda row: _number(row["cut"]))
+    text = (
+        f"up to {_number(most['cut']):,.0f} of {_number(most['texts']):,.0f} texts were cut at the longest length: "
+        "their numbers are those of their beginnings (--max-length, --skip-overlong, --window)"
+    )
+    return _note("texts-cut", text, found, "cut")
+
+
 def _sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
     notes = []
     for model, dataset in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
@@ -259,6 +271,7 @@ _RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
     _ranked_by_hidden_size,
     _few_texts,
     _many_skipped,
+    _texts_cut,
     _sink_layers,
 )
 

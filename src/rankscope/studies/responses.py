@@ -33,6 +33,8 @@ def conduct(request: Request) -> Findings:
     options = request.options
     if (options.leaderboard is None) != (options.leaderboard_column is None):
         raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
+    if request.settings.chat:
+        raise SettingsError("prompts and responses are texts, not lists of messages: leave chat out")
     unread = [name for name in ("field", *_OF_PROMPTS) if getattr(request.settings, name) is not None]
     if options.responses is not None and unread:
         raise SettingsError(f"{', '.join(unread)}: of prompts, but {options.responses} holds responses. Leave it out")

@@ -8,23 +8,29 @@ from rankscope.texts.pairs import DRAWN_SCENES, Pair, PairFields, PairSet, load_
 from rankscope.texts.perturbations import changed_texts, reorder_tokens
 from rankscope.texts.reference import DataReference, parse_data_reference
 from rankscope.texts.responses import read_responses
-from rankscope.texts.text import SkippedText, Text, TextSet
+from rankscope.texts.text import Message, SkippedText, Text, TextSet
+from rankscope.texts.tokens import Encoded, Encoder, SpecialTokens, check_chat_template, special_tokens_of
 
 __all__ = [
     "CATALOGUE",
     "DRAWN_SCENES",
     "CatalogueEntry",
     "DataReference",
+    "Encoded",
+    "Encoder",
     "ImageSource",
+    "Message",
     "Pair",
     "PairFields",
     "PairSet",
     "SkippedText",
+    "SpecialTokens",
     "Text",
     "TextSet",
     "UnusableImageError",
     "changed_image",
     "changed_texts",
+    "check_chat_template",
     "load_pairs",
     "load_texts",
     "open_image",
@@ -32,4 +38,5 @@ __all__ = [
     "read_leaderboard",
     "read_responses",
     "reorder_tokens",
+    "special_tokens_of",
 ]

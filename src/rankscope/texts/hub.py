@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankscope.errors import DataError
+from rankscope.texts.columns import plain_table
 from rankscope.texts.rows import LocatedRow
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ class HubRows:
         return (LocatedRow(f"{self._name} row {place}", row) for place, row in enumerate(self._table))
 
 
-def read_hub(source: HubSource, *, undecoded: str | None = None) -> HubRows:
+def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
     """Downloads, or finds in the cache, and opens.
+
+    Images, audio and video come as they are stored, `{"bytes", "path"}`.
 
     Args:
         source: which data set.
-        undecoded: a column of images that come as they are stored, `{"bytes", "path"}`.
+        fields: what is read of a row, so that other columns need not be decoded; None for anything.
 
     Raises:
         DataError: no such data set, configuration or split, or no connection.
@@ -81,7 +84,5 @@ def read_hub(source: HubSource, *, undecoded: str | None = None) -> HubRows:
             if len(table) > 1:
                 raise DataError(f"{source.repository} has several splits: give --split {' or '.join(table)}")
             table = next(iter(table.values()))
-        if undecoded is not None and isinstance(table.features.get(undecoded), datasets.Image):
-            table = table.cast_column(undecoded, datasets.Image(decode=False))
-        tables.append(table)
+        tables.append(plain_table(table, fields))
     return HubRows(datasets.concatenate_datasets(tables) if len(tables) > 1 else tables[0], source.repository)

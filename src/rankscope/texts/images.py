@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.errors import MissingExtraError, RankscopeError
+from rankscope.texts.pixels import as_shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,7 +57,7 @@ def require_pillow() -> None:
 
 
 def open_image(source: ImageSource) -> Image:
-    """A picture in RGB.
+    """A picture in RGB, as a viewer shows it (`as_shown`).
 
     Of a picture with more pixels than Pillow's `MAX_IMAGE_PIXELS` only the header is read.
 
@@ -74,11 +75,12 @@ def open_image(source: ImageSource) -> Image:
         raise UnusableImageError("no such image file")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # how Pillow tells of damaged EXIF data
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
                 if max(image.size) > _NARROWEST * min(image.size):
                     raise UnusableImageError("image too narrow")
-                return image.convert("RGB")
+                return as_shown(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnusableImageError("image too large") from error
     except UnidentifiedImageError as error:

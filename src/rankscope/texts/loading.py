@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 from rankscope.errors import DataError, SettingsError
+from rankscope.settings import OnBadRow
 from rankscope.texts.catalogue import MadeSource
-from rankscope.texts.files import read_files
+from rankscope.texts.conversations import plain_text
+from rankscope.texts.files import scan_files
+from rankscope.texts.folders import FolderContent, data_files, is_arrow_folder
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.reference import DataReference
-from rankscope.texts.rows import LocatedRow, Row
-from rankscope.texts.text import SkippedText, Text, TextSet
+from rankscope.texts.rows import ID_FIELDS, BadRow, LocatedRow, Row
+from rankscope.texts.text import EMPTY, Content, SkippedText, Text, TextSet, name_some
 
 PAPER_SEED = 123
-_ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
 
 
-def load_texts(reference: DataReference, *, limit: int | None = None, sample_seed: int | None = None) -> TextSet:
+def load_texts(
+    reference: DataReference,
+    *,
+    limit: int | None = None,
+    sample_seed: int | None = None,
+    on_bad_row: OnBadRow = "stop",
+) -> TextSet:
     """Reads a data set's texts, in the order in which they are measured.
 
     Args:
@@ -27,12 +34,13 @@ def load_texts(reference: DataReference, *, limit: int | None = None, sample_see
             at random. Left out: what the catalogue says, else all.
         sample_seed: rows are drawn by `random.Random(sample_seed).sample(range(rows), limit)`, and
             on in random order where some of those are unusable.
+        on_bad_row: a malformed line, or a row without the field, is an error, or is skipped and counted.
 
     Raises:
-        DataError: a row without the field, a malformed line, or no usable text at all.
+        DataError: a bad row, data that cannot be read as a whole, or no usable text at all.
         SettingsError: a seed for a sample of unknown size.
     """
-    rows, source = _open(reference.source)
+    rows, source, left_out = _open(reference)
     paper_sample = reference.entry.sample if reference.entry else None
     if sample_seed is not None:
         size = limit or paper_sample
@@ -46,21 +54,44 @@ def load_texts(reference: DataReference, *, limit: int | None = None, sample_see
         size = limit
         chosen = enumerate(rows)
         source += f"; the first {limit}" if limit else "; all"
-    texts, skipped = _collect(chosen, reference, size)
+    texts, skipped = _collect(chosen, reference, size, on_bad_row)
     if not texts:
-        raise DataError(f"{reference.name}: no usable text in {source} ({len(skipped)} empty): an empty data set?")
-    return TextSet(reference.name, source, texts, skipped)
+        raise DataError(f"{reference.name}: no usable text in {source} ({_counted(skipped)}")
+    return TextSet(reference.name, source, texts, skipped, left_out)
 
 
-def _open(source: tuple[Path, ...] | HubSource | MadeSource) -> tuple[Iterable[LocatedRow], str]:
+def _open(reference: DataReference) -> tuple[Iterable[LocatedRow | BadRow], str, tuple[str, ...]]:
+    """The rows, where they come from, and files that lie beside them."""
+    source = reference.source
     if isinstance(source, HubSource):
-        return read_hub(source), str(source)
+        return read_hub(source, reference.fields), str(source), ()
     if isinstance(source, MadeSource):
-        return source.rows(), str(source)
-    return read_files(source), ", ".join(str(path) for path in source)
+        return source.rows(), str(source), ()
+    named: list[str] = []
+    left_out: list[str] = []
+    for path in source:
+        content = data_files(path) if path.is_dir() and not is_arrow_folder(path) else None
+        named.append(str(path) if content is None else f"{path} ({_described(content)})")
+        left_out += content.left_out if content else ()
+    return scan_files(source, reference.fields), ", ".join(named), tuple(left_out)
 
 
-def _draw(rows: Iterable[LocatedRow], size: int, seed: int, *, spare: bool) -> Iterator[tuple[int, LocatedRow]]:
+def _described(content: FolderContent) -> str:
+    files = f"{len(content.files)} {content.kind} file{'s' if len(content.files) > 1 else ''}"
+    return f"{files}; left out: {name_some(content.left_out)}" if content.left_out else files
+
+
+def _counted(skipped: Sequence[SkippedText]) -> str:
+    """How many rows were skipped, and the first bad one, for the message that there is no text."""
+    bad = [one for one in skipped if one.reason != EMPTY]
+    if bad:
+        return f"{len(skipped) - len(bad)} empty, {len(bad)} bad, first {bad[0].id}: {bad[0].reason})"
+    return f"{len(skipped)} empty): an empty data set?"
+
+
+def _draw(
+    rows: Iterable[LocatedRow | BadRow], size: int, seed: int, *, spare: bool
+) -> Iterator[tuple[int, LocatedRow | BadRow]]:
     """Rows at random, with their numbers; all in order where a paper's sample is larger than the data."""
     table = rows if isinstance(rows, HubRows) else list(rows)
     count = len(table)
@@ -77,35 +108,57 @@ def _draw(rows: Iterable[LocatedRow], size: int, seed: int, *, spare: bool) -> I
 
 
 def _collect(
-    chosen: Iterable[tuple[int, LocatedRow]], reference: DataReference, size: int | None
+    chosen: Iterable[tuple[int, LocatedRow | BadRow]], reference: DataReference, size: int | None, on_bad_row: OnBadRow
 ) -> tuple[tuple[Text, ...], tuple[SkippedText, ...]]:
-    """The first `size` usable texts; empty ones met before are skipped and counted."""
-    found: list[tuple[int, str | None, str]] = []
+    """The first `size` usable texts; empty ones and bad rows met before are skipped and counted."""
+    found: list[tuple[int, str | None, Content]] = []
+    skipped: dict[int, SkippedText] = {}
     usable = 0
-    for place, (where, row) in chosen:
+    for place, row in chosen:
         try:
-            text = reference.render(row)
+            own, content = _read(row, reference)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        if text is None:
+            if on_bad_row == "stop":
+                raise DataError(f"{row.where}: {error}") from error
+            skipped[place] = SkippedText(row.where, str(error))
             continue
-        found.append((place, own_id(row), text))
-        usable += bool(text.strip())
-        if usable == size:
-            break
+        if content is not None:
+            found.append((place, own, content))
+            usable += not _is_empty(content)
+            if usable == size:
+                break
     ids = [own for _, own, _ in found]
     if None in ids or len(set(ids)) < len(ids):
         ids = [str(place) for place, _, _ in found]
-    named = [(str(own), text) for own, (_, _, text) in zip(ids, found, strict=True)]
-    return (
-        tuple(Text(own, text) for own, text in named if text.strip()),
-        tuple(SkippedText(own, "empty") for own, text in named if not text.strip()),
-    )
+    texts = []
+    for own, (place, _, content) in zip(ids, found, strict=True):
+        if _is_empty(content):
+            skipped[place] = SkippedText(str(own), EMPTY)
+        elif isinstance(content, str):
+            texts.append(Text(str(own), content))
+        else:
+            texts.append(Text(str(own), plain_text(content), content))
+    return tuple(texts), tuple(skipped.values())
+
+
+def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | None, Content | None]:
+    """A row's own id, and what it holds.
+
+    Raises:
+        DataError: a bad row, or one without the field.
+    """
+    if isinstance(row, BadRow):
+        raise DataError(row.reason)
+    return own_id(row.row), reference.render(row.row)
+
+
+def _is_empty(content: Content) -> bool:
+    return not (content if isinstance(content, str) else plain_text(content)).strip()
 
 
 def own_id(row: Row) -> str | None:
     """The data set's own id of a row, where it has one."""
-    for name in _ID_FIELDS:
+    for name in ID_FIELDS:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
             return str(value).encode("utf-8", "replace").decode()

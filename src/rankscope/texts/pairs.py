@@ -134,7 +134,7 @@ def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:
         return read_path(path), fields.images or path.parent
     if not is_path(text) and (match := HUB_ID.fullmatch(text)):
         source = HubSource(match["repository"], match["config"], fields.split, match["revision"])
-        return read_hub(source, undecoded=fields.image), fields.images or Path()
+        return read_hub(source), fields.images or Path()
     if "/" in text or path.suffix:
         raise DataError(f"no such data file: {text}")
     raise UnknownNameError("data set of images and texts", text, [DRAWN_SCENES])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry, MadeSource
-from rankscope.texts.files import SUFFIXES, kind_of
+from rankscope.texts.folders import KINDS, data_files, is_arrow_folder, suffix_of
 from rankscope.texts.hub import HubSource
-from rankscope.texts.rows import Render, render_field, render_template
+from rankscope.texts.rows import Render, fields_of_template, render_conversation, render_field, render_template
 
 HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?P<revision>[\w./-]+))?", re.ASCII)
 
@@ -22,20 +23,34 @@ class DataReference:
     Attributes:
         name: the data set's name in results.
         source: local files, a place on the hub, or what makes the rows.
-        render: from a row to its text.
+        render: from a row to its text or messages.
+        fields: what `render` reads of a row; None for anything.
         entry: the catalogue's, where the name is from there.
     """
 
     name: str
     source: tuple[Path, ...] | HubSource | MadeSource
     render: Render
+    fields: tuple[str, ...] | None = None
     entry: CatalogueEntry | None = None
 
 
 def parse_data_reference(
-    text: str, field: str | None = None, template: str | None = None, split: str | None = None
+    text: str,
+    field: str | None = None,
+    template: str | None = None,
+    split: str | None = None,
+    *,
+    chat: bool = False,
 ) -> DataReference:
     """Reads `name`, `name=PATH[,PATH]`, a path, or `owner/name[:config][@revision]`.
+
+    Args:
+        text: the reference.
+        field: the field with the text, or with the messages.
+        template: of a text, instead of a field.
+        split: of a hub data set.
+        chat: rows hold conversations.
 
     Raises:
         UnknownNameError: neither a path nor a catalogue name.
@@ -43,29 +58,27 @@ def parse_data_reference(
     """
     name, equals, paths = text.partition("=")
     if name in CATALOGUE and (equals or not Path(text).exists()):
-        return _from_catalogue(name, paths, field=field, template=template, split=split)
+        given = {"--field": field, "--template": template, "--split": split, "--chat": chat or None}
+        return _from_catalogue(name, paths, given)
     path = Path(text)
     if path.exists():
-        return DataReference(path.name, (path,), _render(text, field, template, _plain_field(path)))
+        return DataReference(path.name, (path,), *_reading(text, field or _plain_field(path), template, chat=chat))
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
     if is_path(text):
         raise DataError(f"no such data file: {text}")
     if match := HUB_ID.fullmatch(text):
         source = HubSource(match["repository"], match["config"], split, match["revision"])
-        return DataReference(text, source, _render(text, field, template, None))
+        return DataReference(text, source, *_reading(text, field, template, chat=chat))
     raise UnknownNameError("data set", text, CATALOGUE)
 
 
 def is_path(text: str) -> bool:
     """Whether a reference can only be meant as a path, so that nobody asks the hub for `data/mistyped.jsonl`."""
-    return text.startswith(("/", "./", "../", "~")) or kind_of(Path(text)) in SUFFIXES
+    return text.startswith(("/", "./", "../", "~")) or suffix_of(Path(text)) in KINDS
 
 
-def _from_catalogue(
-    name: str, paths: str, *, field: str | None, template: str | None, split: str | None
-) -> DataReference:
-    given = {"--field": field, "--template": template, "--split": split}
+def _from_catalogue(name: str, paths: str, given: Mapping[str, object]) -> DataReference:
     for option, value in given.items():
         if value is not None:
             raise DataError(
@@ -74,24 +87,33 @@ def _from_catalogue(
             )
     entry = CATALOGUE[name]
     if not paths:
-        return DataReference(name, entry.source, entry.render, entry)
+        return DataReference(name, entry.source, entry.render, entry=entry)
     if isinstance(entry.source, MadeSource):
         raise DataError(f"{name} is made on this machine and not read from files: leave ={paths} out")
     files = tuple(Path(path) for path in paths.split(","))
     for file in files:
         if not file.exists():
             raise DataError(f"no such data file: {file}")
-    return DataReference(name, files, entry.render, entry)
+    return DataReference(name, files, entry.render, entry=entry)
 
 
 def _plain_field(path: Path) -> str | None:
-    """Lines of a text file have only one field."""
-    return "text" if path.is_file() and kind_of(path) == ".txt" else None
+    """Lines of text files have only one field."""
+    if path.is_dir():
+        return "text" if not is_arrow_folder(path) and data_files(path).kind == KINDS[".txt"] else None
+    return "text" if suffix_of(path) == ".txt" else None
 
 
-def _render(text: str, field: str | None, template: str | None, only: str | None) -> Render:
+def _reading(
+    text: str, field: str | None, template: str | None, *, chat: bool
+) -> tuple[Render, tuple[str, ...] | None]:
+    """What makes texts of rows, and which fields it reads."""
+    if chat:
+        return render_conversation(field), None if field is None else (field,)
     if template is not None:
-        return render_template(template)
-    if field is None and only is None:
-        raise DataError(f"{text}: which field holds the text? Give --field NAME, or --template '{{a}} {{b}}'")
-    return render_field(field or str(only))
+        return render_template(template), fields_of_template(template)
+    if field is None:
+        raise DataError(
+            f"{text}: which field holds the text? Give --field NAME, --template '{{a}} {{b}}', or --chat for messages"
+        )
+    return render_field(field), (field,)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import difflib
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rankscope.errors import DataError
+from rankscope.texts.conversations import CONVERSATION_FIELDS, are_messages, read_conversation
+from rankscope.texts.text import Content
 
 Row = Mapping[str, Any]
-Render = Callable[[Row], str | None]
-"""From a row to its text; None where the row is no part of the data set by its definition."""
+Render = Callable[[Row], Content | None]
+"""From a row to its text or messages; None where the row is no part of the data set by its definition."""
+
+ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
 
 
 class LocatedRow(NamedTuple):
@@ -22,6 +26,35 @@ class LocatedRow(NamedTuple):
 
     where: str
     row: Row
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be read though those around it can: where it stands, and why."""
+
+    where: str
+    reason: str
+
+
+def refuse_bad_rows(rows: Iterable[LocatedRow | BadRow]) -> Iterator[LocatedRow]:
+    """The same rows.
+
+    Raises:
+        DataError: at the first bad one.
+    """
+    for row in rows:
+        if isinstance(row, BadRow):
+            raise DataError(f"{row.where}: {row.reason}")
+        yield row
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes a second time."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def value_at(row: Row, path: str) -> Any:
@@ -53,9 +86,12 @@ def text_at(row: Row, path: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise DataError(
-            f"field {path!r} holds {type(value).__name__}, not text: name the text inside it (a.b), or use --template"
+        hint = (
+            "a list of messages, not text: --chat writes them with the model's chat template"
+            if are_messages(value)
+            else f"{type(value).__name__}, not text: name the text inside it (a.b), or use --template"
         )
+        raise DataError(f"field {path!r} holds {hint}")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise DataError(f"field {path!r} holds half of a character (a lone surrogate), which is no text: mend the file")
     return value
@@ -75,10 +111,7 @@ def render_template(template: str) -> Render:
     Raises:
         DataError: the template is malformed, or names no field.
     """
-    try:
-        parts = [(literal, field, form, change) for literal, field, form, change in string.Formatter().parse(template)]
-    except ValueError as error:
-        raise DataError(f"template {template!r} is malformed: {error}") from error
+    parts = _parts(template)
     if any(form or change for _, _, form, change in parts):
         raise DataError(f"template {template!r}: fields take no format (':' or '!'), only names and dots")
     if not any(field for _, field, _, _ in parts):
@@ -97,6 +130,32 @@ def render_template(template: str) -> Render:
         return "".join(written)
 
     return render
+
+
+def fields_of_template(template: str) -> tuple[str, ...]:
+    """The paths that a template reads.
+
+    Raises:
+        DataError: it is malformed.
+    """
+    return tuple(field for _, field, _, _ in _parts(template) if field)
+
+
+def render_conversation(path: str | None) -> Render:
+    """The messages at a path; of None at `messages`, or at `conversations` where there is no such field."""
+
+    def render(row: Row) -> Content:
+        found = path or next((name for name in CONVERSATION_FIELDS if name in row), CONVERSATION_FIELDS[0])
+        return read_conversation(value_at(row, found), found)
+
+    return render
+
+
+def _parts(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    try:
+        return list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise DataError(f"template {template!r} is malformed: {error}") from error
 
 
 def _hint(part: str, value: Any) -> str:

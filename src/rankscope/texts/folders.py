@@ -1,0 +1,106 @@
+"""Which files of a folder are its data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankscope.errors import DataError
+from rankscope.texts.compression import without_compression
+from rankscope.texts.text import name_some
+
+KINDS = {
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+    ".json": "JSON",
+    ".csv": "CSV",
+    ".tsv": "TSV",
+    ".parquet": "Parquet",
+    ".txt": "plain text",
+}
+"""What a file holds, by the suffix that is left without that of its compression."""
+
+# Files that lie beside data: about the data set, its code, or a model's tokenizer.
+_NEVER_DATA = re.compile(
+    r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|contributing|changes|changelog|citation|security"
+    r"|code[-_]of[-_]conduct|requirements|constraints|cmakelists|robots)([-_. ].*)?"
+    r"|(dataset_infos?|dataset_dict|state|croissant|package|package-lock|tsconfig|pyrightconfig|composer|renovate)\.json"
+    r"|(.*[-_.])?(config|metadata|manifest|schema|index)\.json"
+    r"|(tokenizer|vocab|added_tokens|special_tokens_map|preprocessor)\.json|(vocab|merges|spiece)\.txt",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class FolderContent:
+    """The data of a folder.
+
+    Attributes:
+        kind: of all its data files, a value of `KINDS`.
+        files: the data files, in the order of their paths.
+        left_out: names of other files and of hidden folders, relative to the folder.
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells a file's kind, without that of its compression."""
+    return without_compression(path).suffix.lower()
+
+
+def is_arrow_folder(folder: Path) -> bool:
+    """Whether a folder is what `save_to_disk` of the datasets library writes."""
+    info = (folder / "dataset_info.json").is_file()
+    stored = (folder / "state.json").is_file() or any(folder.glob("*.arrow"))
+    return (folder / "dataset_dict.json").is_file() or (info and stored)
+
+
+def data_files(folder: Path) -> FolderContent:
+    """The data files of a folder and its subfolders, which are of one kind.
+
+    Left out are: hidden files and folders (`.` or `__` before the name), files of other kinds than those that can be
+    read, and files that lie beside data by their name, such as LICENSE.txt, requirements.txt or dataset_infos.json.
+
+    Raises:
+        DataError: no data file, or files of several kinds.
+    """
+    found: list[Path] = []
+    left_out: list[Path] = []
+    for path in _walk(folder, {folder.resolve()}):
+        is_data = path.is_file() and not _is_hidden(path) and suffix_of(path) in KINDS
+        (found if is_data and not _NEVER_DATA.fullmatch(without_compression(path).name) else left_out).append(path)
+    by_kind: dict[str, list[Path]] = {}
+    for path in sorted(found):
+        by_kind.setdefault(KINDS[suffix_of(path)], []).append(path)
+    names = tuple(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in sorted(left_out))
+    if not by_kind:
+        beside = f" (left out: {name_some(names)})" if names else ""
+        raise DataError(f"{folder} holds no data: no {', '.join(KINDS)} file, and no Arrow data set{beside}")
+    if len(by_kind) > 1:
+        listed = " and ".join(f"{kind} ({name_some([one.name for one in some])})" for kind, some in by_kind.items())
+        raise DataError(f"{folder} holds data of several kinds: {listed}. Give the file, or a folder with one kind")
+    ((kind, files),) = by_kind.items()
+    return FolderContent(kind, tuple(files), names)
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Files, and folders that are not entered: hidden ones, and those that a link leads back to."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
+    for entry in entries:
+        if not entry.is_dir() or _is_hidden(entry) or entry.resolve() in seen:
+            yield entry
+        else:
+            seen.add(entry.resolve())
+            yield from _walk(entry, seen)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith((".", "__"))
