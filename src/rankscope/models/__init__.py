@@ -8,10 +8,17 @@ from rankscope.models.families import (
     known_families,
     known_model,
 )
+from rankscope.models.fingerprints import (
+    FingerprintParts,
+    chat_template_digest,
+    generation_digest,
+    plain_config,
+    refuse_changed,
+)
 from rankscope.models.forward_pass import Batch, forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
 from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
-from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
+from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
@@ -20,6 +27,7 @@ from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, 
 
 __all__ = [
     "Batch",
+    "FingerprintParts",
     "GenerationSettings",
     "KnownModel",
     "ModelDescription",
@@ -29,6 +37,7 @@ __all__ = [
     "Placement",
     "Response",
     "UnansweredPrompt",
+    "chat_template_digest",
     "check_same_shape",
     "count_blocks",
     "count_parameters",
@@ -39,6 +48,7 @@ __all__ = [
     "find_blocks",
     "forward",
     "generate",
+    "generation_digest",
     "known_families",
     "known_model",
     "load_model",
@@ -49,6 +59,7 @@ __all__ = [
     "pico_sizes",
     "pico_vlm_family",
     "plain_config",
+    "refuse_changed",
     "resolve_device",
     "resolve_layers",
     "untrained_twin",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import ModelError
+from rankscope.models.fingerprints import FingerprintParts, fingerprint_parts
 from rankscope.models.placement import Placement, place
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from rankscope.models.reference import ModelReference
-
-_SAMPLED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,25 +39,15 @@ class ModelDescription:
         """The longest text that the model's configuration allows, in tokens."""
         return positions_of(self.config)
 
+    @cached_property
+    def parts(self) -> FingerprintParts:
+        """What this model's numbers depend on, part by part; files are read once for each description."""
+        return fingerprint_parts(self)
+
     @property
     def fingerprint(self) -> str:
-        """sha256 over the configuration and, for local files, the weights' names, sizes and samples.
-
-        Of each file the first and the last MiB are read: enough to notice another checkpoint in the
-        same place without reading hundreds of gigabytes.
-        """
-        digest = hashlib.sha256(json.dumps(plain_config(self.config), sort_keys=True).encode())
-        if self.reference.kind == "hub":
-            digest.update(str(self.revision).encode())
-            return digest.hexdigest()
-        for path in _weight_files(self.reference):
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(_SAMPLED_BYTES))
-                file.seek(max(0, size - _SAMPLED_BYTES))
-                digest.update(file.read(_SAMPLED_BYTES))
-        return digest.hexdigest()
+        """sha256 over weights, configuration, tokenizer and modelling code, 64 hex digits."""
+        return self.parts.digest
 
 
 def describe_model(reference: ModelReference, *, trust_remote_code: bool = False) -> ModelDescription:
@@ -168,16 +155,3 @@ def positions_of(config: PretrainedConfig) -> int | None:
     """How many tokens a model can see at once; None where its configuration sets no limit."""
     text_config = config.get_text_config()
     return getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "n_positions", None)
-
-
-def plain_config(config: PretrainedConfig) -> dict[str, Any]:
-    """A configuration as JSON, without what differs between copies of the same model."""
-    plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
-    return {name: value for name, value in plain.items() if name not in ("_name_or_path", "transformers_version")}
-
-
-def _weight_files(reference: ModelReference) -> list[Path]:
-    folder = Path(reference.location)
-    if reference.gguf_file:
-        return [folder / reference.gguf_file]
-    return sorted(path for pattern in ("*.safetensors", "*.bin", "*.pt") for path in folder.glob(pattern))

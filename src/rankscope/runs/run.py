@@ -12,6 +12,7 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
+from rankscope.runs.identity import several_versions
 from rankscope.runs.store import MANIFEST, SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, Summary, over_noise
 from rankscope.tables import headline_table
@@ -95,9 +96,10 @@ class Run:
 
     def facts(self) -> Facts:
         """What notes need to know beside the numbers."""
-        identity = self.manifest()["identity"]
+        manifest = self.manifest()
+        identity = manifest["identity"]
         dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
-        return Facts(identity["settings"]["protocol"], dropout)
+        return Facts(identity["settings"]["protocol"], dropout, several_versions(manifest))
 
     def _summary(self) -> dict[str, Any]:
         self.manifest()

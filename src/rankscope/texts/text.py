@@ -40,9 +40,12 @@ class TextSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over ids and texts: equal where the model would see the same."""
+        """sha256 over ids and texts, and over what was left out: equal where measurements have the same rows."""
         digest = hashlib.sha256()
         for text in self.texts:
             for part in (text.id.encode(), text.text.encode("utf-8", "surrogatepass")):
+                digest.update(len(part).to_bytes(8, "big") + part)
+        for skipped in self.skipped:
+            for part in (b"skipped", skipped.id.encode(), skipped.reason.encode()):
                 digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()
