@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -76,13 +77,12 @@ def fingerprint_parts(description: ModelDescription) -> FingerprintParts:
         RankscopeError: a file that was changed while it was read.
     """
     config, tokenizer, reference = description.config, description.tokenizer, description.reference
-    on_hub = reference.kind == "hub"
     return FingerprintParts(
         configuration=digest_of(plain_config(config)),
-        weights={} if on_hub else digests_by_name(files_of(reference)),
+        weights=digests_by_name(files_of(reference)),
         tokenizer=tokenizer_digest(tokenizer),
         code=_code(reference, config, tokenizer) if description.trust_remote_code else {},
-        revision=description.revision if on_hub else None,
+        revision=description.revision if reference.kind == "hub" else None,
     )
 
 
@@ -99,8 +99,8 @@ def refuse_changed(
     Raises:
         RankscopeError: they are others, for example because a training goes on in the same folder.
     """
-    of_reference = [] if description.reference.kind == "hub" else files_of(description.reference)
-    before, now = (parts or description.parts).weights, digests_by_name([*of_reference, *more])
+    before = (parts or description.parts).weights
+    now = digests_by_name([*files_of(description.reference), *more])
     if changed := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
         raise RankscopeError(
             f"{description.reference.text}: {changed[0]} was changed while the model was loaded. "
@@ -109,7 +109,9 @@ def refuse_changed(
 
 
 def files_of(reference: ModelReference) -> list[Path]:
-    """The files of a local reference that its weights may be read from, by name."""
+    """The files of a local reference that its weights may be read from, by name; none for a hub model."""
+    if reference.kind == "hub":
+        return []
     folder = Path(reference.location)
     if reference.gguf_file:
         return [folder / reference.gguf_file]
@@ -118,7 +120,7 @@ def files_of(reference: ModelReference) -> list[Path]:
 
 
 def digests_by_name(files: Sequence[Path]) -> dict[str, str]:
-    """sha256 of each file's content, by the file's name.
+    """sha256 of each file's content, by the file's name, or by its path where several have one name.
 
     Raises:
         ModelError: one that cannot be read.
@@ -128,7 +130,9 @@ def digests_by_name(files: Sequence[Path]) -> dict[str, str]:
         digests = default_digest_cache().digests(files)
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror or error}") from error
-    return dict(zip((file.name for file in files), digests, strict=True))
+    count = Counter(file.name for file in files)
+    names = (file.name if count[file.name] == 1 else str(file) for file in files)
+    return dict(zip(names, digests, strict=True))
 
 
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:

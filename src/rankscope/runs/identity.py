@@ -107,7 +107,8 @@ def difference_in_words(path: Path, manifest: Mapping[str, Any], identity: dict[
         if key in _MODELS:
             said = _first(one, other, lambda *both: _model_difference(path, manifest, *both))
         elif key in _DATA:
-            said = _first(one, other, lambda *both, what=_DATA[key]: _data_difference(path, what, *both))
+            what = "pairs" if here.get("kind") == "alignment" else _DATA[key]
+            said = _first(one, other, lambda *both, what=what: _data_difference(path, what, *both))
         else:
             said = None
         if said:

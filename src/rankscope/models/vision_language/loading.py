@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rankscope.errors import ModelError
 from rankscope.file_digests import digest_of
-from rankscope.models.fingerprints import FingerprintParts, digests_by_name, refuse_changed
+from rankscope.models.fingerprints import FingerprintParts, digests_by_name, files_of, refuse_changed
 from rankscope.models.loading import ModelDescription, as_model_error, describe_model, load_weights, where_to_load
 from rankscope.models.pico_vlm import VLM_FAMILY, load_pico_vlm, pico_vlm_files
 from rankscope.models.placement import Placement, place
@@ -46,8 +46,8 @@ class VisionLanguageModel:
     def parts_of_fingerprint(self) -> FingerprintParts:
         """What its numbers depend on, part by part; files are read once for each description."""
         processor = digest_of(json.loads(self.parts.image_processor.to_json_string()))
-        parts = self.language.parts
-        return replace(parts, weights={**parts.weights, **digests_by_name(self._more_files)}, image_processor=processor)
+        weights = digests_by_name([*files_of(self.language.reference), *self._more_files])
+        return replace(self.language.parts, weights=weights, image_processor=processor)
 
     @property
     def fingerprint(self) -> str:
