@@ -212,3 +212,51 @@ def test_no_pair_is_its_own_partner() -> None:
     for count in (2, 3, 17):
         assert sorted(partners(count)) == list(range(count))
         assert all(one != other for one, other in enumerate(partners(count)))
+
+
+def test_edited_models_and_pictures_are_refused_with_what_changed(tmp_path: Path) -> None:
+    model = save_tiny_vision(tmp_path / "vlm")
+    photograph().save(tmp_path / "one.png")
+    data = tmp_path / "pairs.jsonl"
+    data.write_text(json.dumps({"image": "one.png", "instruction": "Look.", "response": SENTENCES[0]}) + "\n")
+
+    def measure() -> Run:
+        return align(str(model), str(data), output=tmp_path / "run", device="cpu", integration_items=0)
+
+    def refused(file: Path, content: bytes, message: str) -> None:
+        given = file.read_bytes()
+        assert content != given
+        file.write_bytes(content)
+        with pytest.raises(RunFolderError, match=message):
+            measure()
+        file.write_bytes(given)
+
+    before = measure().measurements()
+    weights = bytearray((model / "model.safetensors").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    refused(model / "model.safetensors", bytes(weights), "with other weights of .*vlm: model.safetensors has changed")
+    (processor,) = model.glob("*processor_config.json")
+    other = processor.read_bytes().replace(b"0.5", b"0.4") if b"0.5" in processor.read_bytes() else None
+    changed = json.loads(processor.read_text())
+    inner = changed.get("image_processor", changed)
+    inner["image_mean"] = [0.1, 0.2, 0.3]
+    refused(processor, other or json.dumps(changed).encode(), "with another image processor of .*vlm: image processor")
+    picture = io.BytesIO()
+    photograph(7).save(picture, "PNG")
+    refused(tmp_path / "one.png", picture.getvalue(), "on other pairs of pairs.jsonl: they have changed since")
+    assert measure().measurements().equals(before)
+
+
+def test_other_token_ids_of_pairs_are_refused(
+    model: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    align(model, pairs, output=tmp_path / "run", device="cpu", limit=2, integration_items=0)
+    monkeypatch.setattr("rankscope.runs.pair_loop.encode_text", lambda *a: encode_text(*a[:3], 3))
+    with pytest.raises(RunFolderError, match="the texts of 00-tiny-llava_.* are other tokens now"):
+        align(model, pairs, output=tmp_path / "run", device="cpu", limit=2, integration_items=0)
+
+
+def test_the_files_that_pico_vlm_shares_belong_to_its_fingerprint() -> None:
+    weights = describe_vision_language_model("pico-vlm@step-0").parts_of_fingerprint.weights
+    assert len(weights) == 3
+    assert "tower.safetensors" in weights

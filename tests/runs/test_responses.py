@@ -15,7 +15,7 @@ from rankscope.runs import responses as module
 from rankscope.runs.progress import Silent
 from rankscope.settings import Settings
 from rankscope.texts import read_responses
-from tiny import SENTENCES
+from tiny import SENTENCES, save_tiny
 
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=2)
 
@@ -85,7 +85,7 @@ def test_what_was_finished_before_a_failure_is_kept(
 
     def full(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > 3:  # the manifest and two responses
+        if len(calls) > 4:  # the manifest twice and two responses
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 
@@ -102,7 +102,7 @@ def test_other_settings_are_refused_but_for_the_batch_size(prompts: Path, tmp_pa
     with pytest.raises(RunFolderError, match=r"temperature is 0\.7 there and 0\.1 in this call"):
         answer(prompts, tmp_path / "out", GenerationSettings(max_new_tokens=8, temperature=0.1))
     prompts.write_text(prompts.read_text().replace("quick", "slow"))
-    with pytest.raises(RunFolderError, match="prompts.fingerprint is"):
+    with pytest.raises(RunFolderError, match="was measured on other prompts of .*: they have changed since"):
         answer(prompts, tmp_path / "out")
     assert file.read_bytes() == before
 
@@ -121,3 +121,24 @@ def test_prompts_without_room_are_kept_with_their_reason(prompts: Path, tmp_path
     assert (skipped.id, skipped.reason) == ("long", long["reason"])
     with pytest.raises(SettingsError, match=r"pico can answer none of 6 prompts \(.*\): lower max_new_tokens"):
         answer(prompts, tmp_path / "other", GenerationSettings())
+
+
+def test_another_chat_template_or_stop_token_is_refused(prompts: Path, tmp_path: Path) -> None:
+    model = save_tiny(tmp_path / "tiny")
+    loading = Settings(field="prompt")
+
+    def ask() -> Path:
+        return respond(str(model), str(prompts), output=tmp_path / "out", settings=SHORT, loading=loading)
+
+    before = ask().read_bytes()
+    config = model / "generation_config.json"
+    given = config.read_text()
+    config.write_text(json.dumps(json.loads(given) | {"eos_token_id": 7}))
+    with pytest.raises(RunFolderError, match="with another generation configuration of .*tiny: generation conf"):
+        ask()
+    config.write_text(given)
+    (model / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    with pytest.raises(RunFolderError, match="with another chat template of .*tiny: chat template has changed since"):
+        ask()
+    (model / "chat_template.jinja").unlink()
+    assert ask().read_bytes() == before

@@ -14,6 +14,14 @@ ROW = {
 }  # fmt: skip
 
 
+def test_several_versions_are_named() -> None:
+    (note,) = notes_on([ROW], Facts(versions={"torch": ["2.6.0", "2.7.0"], "transformers": ["5.1", "5.2"]}))
+    assert note.name == "several-versions"
+    assert "(torch 2.6.0 and 2.7.0; transformers 5.1 and 5.2)" in note.text
+    assert (note.rows, note.numbers) == (("m | d | last",), {"versions": 2.0})
+    assert fired([ROW]) == []
+
+
 TWIN = "effective_rank_untrained_over_noise"
 
 

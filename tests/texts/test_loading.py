@@ -152,3 +152,6 @@ def test_the_fingerprint_follows_ids_and_texts(tmp_path: Path) -> None:
     same = load(write(tmp_path / "b.jsonl", [{"text": "ab"}, {"text": "c"}]))
     other = load(write(tmp_path / "c.jsonl", [{"text": "a"}, {"text": "bc"}]))
     assert one.fingerprint == same.fingerprint != other.fingerprint
+    with_empty = load(write(tmp_path / "d.jsonl", [{"text": "ab"}, {"text": "c"}, {"text": " "}]))
+    assert with_empty.texts == one.texts
+    assert with_empty.fingerprint != one.fingerprint

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ def test_the_fingerprint_follows_texts_and_images(tmp_path: Path) -> None:
     prompted = load_pairs(file, PairFields(prompt="Now?")).fingerprint
     assert len({missing, there, prompted}) == 3
     assert there == load_pairs(file, PairFields()).fingerprint
+    image = tmp_path / "1.png"
+    before, content = image.stat(), bytearray(image.read_bytes())
+    content[len(content) // 2] ^= 1
+    image.write_bytes(bytes(content))
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert image.stat().st_size == before.st_size
+    assert load_pairs(file, PairFields()).fingerprint not in (missing, there, prompted)
+
+
+def test_a_picture_that_cannot_be_read_is_not_the_same_as_one_that_can(tmp_path: Path) -> None:
+    import rankscope.texts.pairs as module
+
+    (tmp_path / "folder.png").mkdir()
+    assert module._digest(tmp_path / "folder.png") == "unreadable"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,18 @@ def parse_task_reference(text: str) -> TaskReference:
         if not file.exists():
             raise DataError(f"no such data file: {file}")
     return TaskReference(name, files)
+
+
+def harness_version() -> str:
+    """The installed version of lm-evaluation-harness.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return metadata.version("lm_eval")
+    except metadata.PackageNotFoundError as error:
+        raise MissingExtraError("harness", "lm-evaluation-harness") from error
 
 
 def accuracies(

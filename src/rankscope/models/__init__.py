@@ -8,10 +8,17 @@ from rankscope.models.families import (
     known_families,
     known_model,
 )
+from rankscope.models.fingerprints import (
+    FingerprintParts,
+    chat_template_digest,
+    generation_digest,
+    plain_config,
+    refuse_changed,
+)
 from rankscope.models.forward_pass import forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
 from rankscope.models.layers import count_blocks, find_blocks, layers_of, resolve_layers
-from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
+from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
@@ -24,6 +31,7 @@ from rankscope.models.weight_files import weight_files
 
 __all__ = [
     "Batch",
+    "FingerprintParts",
     "GenerationSettings",
     "KnownModel",
     "ModelDescription",
@@ -35,6 +43,7 @@ __all__ = [
     "Reading",
     "Response",
     "UnansweredPrompt",
+    "chat_template_digest",
     "check_padding",
     "check_same_shape",
     "check_token_ids",
@@ -48,6 +57,7 @@ __all__ = [
     "find_blocks",
     "forward",
     "generate",
+    "generation_digest",
     "known_families",
     "known_model",
     "layers_of",
@@ -59,6 +69,7 @@ __all__ = [
     "pico_sizes",
     "pico_vlm_family",
     "plain_config",
+    "refuse_changed",
     "resolve_device",
     "resolve_layers",
     "untrained_twin",

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import ModelError, RankscopeError
 from rankscope.models.adapters import check_peft, merged
 from rankscope.models.architectures import auto_class_of
+from rankscope.models.fingerprints import FingerprintParts, fingerprint_parts
 from rankscope.models.gguf import apply_settings, unused_tensors
 from rankscope.models.placement import Placement, place
 from rankscope.models.positions import positions_of
 from rankscope.models.quantization import check_scales, loading_options, plain_weights
 from rankscope.models.sources import gguf_header, one_gguf_file, with_hub_base
 from rankscope.models.unused_weights import check_all_taken, described
-from rankscope.models.weight_files import check_weight_files, downloaded_files, weight_files
+from rankscope.models.weight_files import check_weight_files, downloaded_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from rankscope.models.reference import ModelReference
-
-_SAMPLED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,25 +48,15 @@ class ModelDescription:
         """The longest text that the model's configuration allows, in tokens."""
         return positions_of(self.config)
 
+    @cached_property
+    def parts(self) -> FingerprintParts:
+        """What this model's numbers depend on, part by part; files are read once for each description."""
+        return fingerprint_parts(self)
+
     @property
     def fingerprint(self) -> str:
-        """sha256 over the configuration and, for local files, the weights' names, sizes and samples.
-
-        Of each file the first and the last MiB are read: enough to notice another checkpoint in the
-        same place without reading hundreds of gigabytes.
-        """
-        digest = hashlib.sha256(json.dumps(plain_config(self.config), sort_keys=True).encode())
-        if self.reference.kind == "hub":
-            digest.update(str(self.revision).encode())
-            return digest.hexdigest()
-        for path in weight_files(self.reference):
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(_SAMPLED_BYTES))
-                file.seek(max(0, size - _SAMPLED_BYTES))
-                digest.update(file.read(_SAMPLED_BYTES))
-        return digest.hexdigest()
+        """sha256 over weights, configuration, tokenizer and modelling code, 64 hex digits."""
+        return self.parts.digest
 
 
 def describe_model(reference: ModelReference, *, trust_remote_code: bool = False) -> ModelDescription:
@@ -212,9 +200,3 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
             ) from error
         first = reason.splitlines()[0] if reason else type(error).__name__
         raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
-
-
-def plain_config(config: PretrainedConfig) -> dict[str, Any]:
-    """A configuration as JSON, without what differs between copies of the same model."""
-    plain: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
-    return {name: value for name, value in plain.items() if name not in ("_name_or_path", "transformers_version")}

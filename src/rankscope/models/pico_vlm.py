@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import UnknownNameError
-from rankscope.models.pico import pico_folder
+from rankscope.models.pico import FAMILY, pico_folder
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
@@ -22,6 +22,7 @@ VLM_FAMILY = Path(__file__).parent / "pico_vlm_family"
 LANGUAGE_MODEL = "pico-0.4m"
 IMAGE_TOKEN = "ÿ"  # noqa: S105 (what the tokenizer calls the byte 0xFF, which no UTF-8 text holds)
 _NAME = "pico-vlm"
+_TOWER = "tower.safetensors"
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,18 @@ def pico_vlm_folder(text: str) -> Path | None:
     return VLM_FAMILY / text
 
 
+def pico_vlm_files() -> list[Path]:
+    """Files of weights that all checkpoints share."""
+    return [VLM_FAMILY / _TOWER, FAMILY / LANGUAGE_MODEL / "model.safetensors"]
+
+
 def load_pico_vlm(folder: Path) -> LlavaForConditionalGeneration:
     """A checkpoint in float32: what its stages trained from its files, the rest from the pico family."""
     from safetensors.torch import load_file
     from transformers import LlavaConfig
 
     model = assemble(LlavaConfig.from_pretrained(folder))
-    model.load_state_dict(load_file(folder.parent / "tower.safetensors"), strict=False)
+    model.load_state_dict(load_file(folder.parent / _TOWER), strict=False)
     model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     return model.eval()
 

@@ -13,13 +13,15 @@ import polars as pl
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.models import Placement, resolve_device
 from rankscope.models.vision_language import describe_vision_language_model
+from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.integration import measure_integration
 from rankscope.runs.job import refuse_twice, slug
 from rankscope.runs.pair_loop import PairUnit, measure_pairs
 from rankscope.runs.progress import Progress, Silent
+from rankscope.runs.record import Record
 from rankscope.runs.run import Run
-from rankscope.runs.session import now, session_of
-from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
+from rankscope.runs.session import session_of
+from rankscope.runs.store import SUMMARY, RunFolder, open_run_folder, read_measurements
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import AlignmentSettings, changed
 from rankscope.statistics import BASE, summarize_alignment
@@ -72,15 +74,15 @@ def align(
     path = Path(output) if output else _default_folder(described, pair_sets, identity)
     with open_run_folder(path, identity) as (folder, manifest):
         session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
+        record = Record(folder, manifest, session)
         rates: dict[tuple[str, str, str], float | None] = {}
         for model, units in zip(described, _units(described, pair_sets, chosen), strict=True):
-            rates |= _measure_model(model, units, chosen, placement, folder, progress)
+            rates |= _measure_model(model, units, chosen, placement, record, progress)
         rows = summarize_alignment(read_measurements(folder.path))
         for row in rows:
             row["modality_integration_rate"] = rates[row["model"], row["dataset"], row["control"]]  # type: ignore[index]
         folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": []})
-        session["finished"] = now()
-        folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
+        record.conclude()
     return Run(folder.path)
 
 
@@ -106,20 +108,25 @@ def _measure_model(
     units: list[PairUnit],
     settings: AlignmentSettings,
     placement: Placement,
-    folder: RunFolder,
+    record: Record,
     progress: Progress,
 ) -> dict[tuple[str, str, str], float | None]:
     """Pairs first, then the integration rates; returns the latter by model, data set and control."""
+    folder = record.folder
     network: PreTrainedModel | None = None
     rates: dict[tuple[str, str, str], float | None] = {}
     for unit in units:
+        key = _unit_key(unit, settings, placement)
+        record.verify(unit.name, key)
         stored = _read_rates(folder, unit)
         if network is None and not (folder.is_finished(unit.name) and set(unit.controls) <= set(stored)):
             progress.say(f"{model.label}: loading weights")
             network = model.load(placement)
+            model.refuse_changed()
             for name in getattr(network, "left_over", ()):
                 progress.say(f"{model.label}: {name} is no part of the model")
         if network is not None and not folder.is_finished(unit.name):
+            record.begin(unit.name, key, progress)
             progress.start(f"{model.label} on {unit.pairs.name}", len(unit.pairs.pairs), unit="pairs")
             measure_pairs(unit, network, folder, progress)
         for control in unit.controls:
@@ -155,6 +162,19 @@ def _rate(
         return None
 
 
+def _unit_key(unit: PairUnit, settings: AlignmentSettings, placement: Placement) -> UnitKey:
+    """All that a unit's numbers depend on, but for versions, which each session records."""
+    everything = {
+        "model": unit.model.fingerprint,
+        "pairs": unit.pairs.fingerprint,
+        "controls": unit.controls,
+        "settings": asdict(settings),
+        "device": placement.device,
+        "tokens": unit.tokens_digest,
+    }
+    return UnitKey(unit.tokens_digest, key_of(everything))
+
+
 def _rates_file(unit: PairUnit) -> str:
     return f"integration/{unit.name}.json"
 
@@ -185,10 +205,7 @@ def _identity(
     return {
         "kind": "alignment",
         "settings": asdict(settings) | {"device": placement.device},
-        "models": [
-            {"reference": model.text, "revision": model.language.revision, "fingerprint": model.fingerprint}
-            for model in models
-        ],
+        "models": [model_entry(model.text, model.language.revision, model.parts_of_fingerprint) for model in models],
         "data": [{"name": pairs.name, "fingerprint": pairs.fingerprint} for pairs in pair_sets],
     }
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from rankscope.models import examine, load_model
+from rankscope.models import examine, load_model, refuse_changed
 from rankscope.runs.job import Job, prepare_each
 from rankscope.runs.loop import Unit, measure_unit
 from rankscope.runs.progress import Progress, Silent
+from rankscope.runs.record import Record
 from rankscope.runs.run import Run
-from rankscope.runs.session import now, session_of
-from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
+from rankscope.runs.session import session_of
+from rankscope.runs.store import SUMMARY, RunFolder, open_run_folder, read_measurements
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.settings import Settings, changed
 from rankscope.statistics import notes_on, summarize
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankscope.models import ModelDescription, Network
+    from rankscope.runs.identity import UnitKey
     from rankscope.runs.plan import Plan
 
 _BASELINES = {
@@ -93,14 +95,14 @@ def evaluate_each(
     for remark in dict.fromkeys(remark for job in jobs for texts in job.text_sets for remark in texts.remarks):
         progress.say(remark)
     with ExitStack() as stack:
-        opened = [
-            _Opened(
-                job,
-                *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)),
-                session_of(job.placement.device, [texts.source for texts in job.text_sets])
-                | {"data": [data] if isinstance(data, str) else list(data)},
-            )
+        folders = [
+            stack.enter_context(open_run_folder(output or _default_folder(job), job.identity))
             for job, (output, _) in zip(jobs, conditions, strict=True)
+        ]
+        given = [data] if isinstance(data, str) else list(data)
+        opened = [
+            _Opened(job, folder, Record(folder, manifest, _session(job) | {"data": given}))
+            for job, (folder, manifest) in zip(jobs, folders, strict=True)
         ]
         for model in jobs[0].models:
             _measure_model(model, opened, progress)
@@ -111,22 +113,21 @@ def evaluate_each(
 
 @dataclass(frozen=True)
 class _Opened:
-    """A job, the folder that it may write to, what is in its manifest, and this process's part."""
+    """A job, the folder that it may write to, and what it records there."""
 
     job: Job
     folder: RunFolder
-    manifest: dict[str, Any]
-    session: dict[str, Any]
+    record: Record
 
 
 @dataclass(frozen=True)
 class _Missing:
     """A unit that has to be measured."""
 
-    job: Job
-    folder: RunFolder
+    opened: _Opened
     unit: Unit
     plan: Plan
+    key: UnitKey
 
 
 def _conclude(opened: _Opened) -> None:
@@ -135,8 +136,11 @@ def _conclude(opened: _Opened) -> None:
     rows = _in_order(opened.job, summarize(measurements))
     notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
     folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
-    session = opened.session | {"finished": now()}
-    folder.write_json(MANIFEST, opened.manifest | {"sessions": [*opened.manifest["sessions"], session]})
+    opened.record.conclude()
+
+
+def _session(job: Job) -> dict[str, Any]:
+    return session_of(job.placement.device, [texts.source for texts in job.text_sets])
 
 
 def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress: Progress) -> None:
@@ -144,24 +148,28 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
     missing: dict[int | None, list[_Missing]] = {}
     for one in opened:
         cache = default_twin_cache() if one.job.settings.twin_cache else None
-        for unit, texts in one.job.units(model):
+        plans = {texts.name: one.job.plan(model, texts) for texts in one.job.text_sets}
+        for unit, _ in one.job.units(model):
+            plan = plans[unit.dataset]
+            needed = _Missing(one, unit, plan, one.job.unit_key(model, unit, plan))
+            one.record.verify(unit.name, needed.key)
             if one.folder.is_finished(unit.name):
                 continue
-            plan = one.job.plan(model, texts)
             if plan.cut and unit.seed is None:
+                longest = one.job.max_length(model)
                 progress.say(
-                    f"{model.reference.label} on {unit.dataset}: {plan.cut:,} texts are cut to "
-                    f"{one.job.max_length(model):,} tokens"
+                    f"{model.reference.label} on {unit.dataset}: {plan.cut:,} texts are cut to {longest:,} tokens"
                 )
-            if cache is not None and _adopt(one.job, model, unit, plan, one.folder, cache):
-                progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
+            if cache is not None and _adopt(model, needed, cache, progress):
                 continue
-            missing.setdefault(unit.seed, []).append(_Missing(one.job, one.folder, unit, plan))
+            missing.setdefault(unit.seed, []).append(needed)
     for seed, units in missing.items():
-        job = units[0].job
+        job = units[0].opened.job
         what = "weights" if seed is None else f"{_BASELINES[job.settings.protocol]}, seed {seed}"
         progress.say(f"{model.reference.label}: loading {what}")
         loaded = load_model(model, job.placement) if seed is None else job.baseline(model, seed)
+        for read in (model, *job.baselines):
+            refuse_changed(read)
         network = examine(loaded)
         # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
         with torch.random.fork_rng() if units[0].unit.reseed else nullcontext():
@@ -172,21 +180,25 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
 
 
 def _measure(model: ModelDescription, missing: _Missing, network: Network, progress: Progress) -> None:
-    unit, plan, folder = missing.unit, missing.plan, missing.folder
+    unit, plan, opened = missing.unit, missing.plan, missing.opened
+    opened.record.begin(unit.name, missing.key, progress)
     label = f"{model.reference.label} on {unit.dataset}" + ("" if unit.seed is None else f", twin {unit.seed}")
     progress.start(label, plan.tokens)
-    measure_unit(unit, plan, network, folder, progress)
-    if missing.job.settings.twin_cache and unit.seed is not None:
-        default_twin_cache().put(missing.job.twin_key(model, unit, plan), folder.finished_unit(unit.name))
+    measure_unit(unit, plan, network, opened.folder, progress)
+    if opened.job.settings.twin_cache and unit.seed is not None:
+        default_twin_cache().put(opened.job.twin_key(model, unit, plan), opened.folder.finished_unit(unit.name))
 
 
-def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: RunFolder, cache: TwinCache) -> bool:
+def _adopt(model: ModelDescription, missing: _Missing, cache: TwinCache, progress: Progress) -> bool:
     """Takes a twin's measurements from the cache, under this run's names."""
+    unit, folder = missing.unit, missing.opened.folder
     if unit.seed is None or folder.finished_batches(unit.name):
         return False
-    found = cache.get(job.twin_key(model, unit, plan))
+    found = cache.get(missing.opened.job.twin_key(model, unit, missing.plan))
     if found is None:
         return False
+    progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
+    missing.opened.record.begin(unit.name, missing.key, progress)
     names = {"model": unit.model, "dataset": unit.dataset}
     folder.adopt_unit(unit.name, found.with_columns(**{name: pl.lit(value) for name, value in names.items()}))
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from rankscope.models import (
     resolve_device,
     untrained_twin,
 )
+from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.loop import Unit
 from rankscope.runs.plan import Layout, Plan, plan_batches, special_tokens_of_windows
 from rankscope.runs.twin_cache import key_of
@@ -112,13 +113,13 @@ class Job:
     def twin_key(self, model: ModelDescription, unit: Unit, plan: Plan) -> str:
         """A name for all that a twin's measurements depend on; weights only where the protocol uses them."""
         weights = {
-            "permuted": model.fingerprint,
-            "revision": self.baselines[self.models.index(model)].fingerprint if self.baselines else None,
+            "permuted": model.parts.network_digest,
+            "revision": self.baselines[self.models.index(model)].parts.network_digest if self.baselines else None,
         }.get(self.settings.protocol)
-        config = plain_config(model.config)
         return key_of(
             {
-                "config": {name: config[name] for name in config if name not in _NOT_THE_TWINS},
+                "config": _twin_configuration(model),
+                "code": model.parts.code,
                 "weights": weights,
                 "protocol": self.settings.protocol,
                 "seed": unit.seed,
@@ -131,6 +132,21 @@ class Job:
                 "versions": [metadata.version(name) for name in ("rankscope", "torch", "transformers")],
             }
         )
+
+    def unit_key(self, model: ModelDescription, unit: Unit, plan: Plan) -> UnitKey:
+        """All that a unit's numbers depend on, but for versions, which each session records."""
+        compared = (
+            self.baselines[self.models.index(model)].fingerprint if self.baselines and unit.seed is not None else None
+        )
+        everything = {
+            "model": model.fingerprint,
+            "baseline": compared,
+            "unit": asdict(unit),
+            "settings": self.settings.identity,
+            "device": self.placement.device,
+            "tokens": plan.fingerprint,
+        }
+        return UnitKey(plan.fingerprint, key_of(everything))
 
     def units(self, model: ModelDescription) -> Iterator[tuple[Unit, TextSet]]:
         """The units of one model: for each role and seed, each data set."""
@@ -248,13 +264,14 @@ def _baseline(model: ModelDescription, settings: Settings) -> ModelDescription:
     return baseline
 
 
-def _model_identity(model: ModelDescription) -> dict[str, str | float | None]:
-    return {
-        "reference": model.reference.text,
-        "revision": model.revision,
-        "fingerprint": model.fingerprint,
-        "dropout": dropout_of(model.config),
-    }
+def _twin_configuration(model: ModelDescription) -> dict[str, Any]:
+    """The configuration that an untrained twin is built from, without what its numbers do not depend on."""
+    config = plain_config(model.config)
+    return {name: value for name, value in config.items() if name not in _NOT_THE_TWINS}
+
+
+def _model_identity(model: ModelDescription) -> dict[str, Any]:
+    return model_entry(model.reference.text, model.revision, model.parts) | {"dropout": dropout_of(model.config)}
 
 
 def slug(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
+from rankscope.file_digests import digest_of
 from rankscope.metrics import image_reduction_ratio, image_text_alignment, matrix_entropy
 from rankscope.models.vision_language import (
     EncodedText,
@@ -65,6 +66,12 @@ class PairUnit:
     def partners(self) -> list[int]:
         """For each pair the one whose image it gets when images are shuffled."""
         return partners(len(self.pairs.pairs))
+
+    @cached_property
+    def tokens_digest(self) -> str:
+        """sha256 over the token ids of all texts and over how many of them are the response's."""
+        encoded = (self.text_of(pair) for pair in self.pairs.pairs)
+        return digest_of([[text.leading, text.ids, text.response] for text in encoded])
 
     def text_of(self, pair: Pair) -> EncodedText:
         """A pair's text as token ids."""

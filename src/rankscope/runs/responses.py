@@ -7,11 +7,9 @@ why, and what belongs to an answer is null.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +18,21 @@ from rankscope.models import (
     GenerationSettings,
     Placement,
     Response,
+    chat_template_digest,
     describe_model,
     generate,
+    generation_digest,
     load_model,
     parse_model_reference,
+    refuse_changed,
     resolve_device,
 )
+from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.progress import Progress, Silent
-from rankscope.runs.session import now
-from rankscope.runs.store import MANIFEST, open_run_folder
+from rankscope.runs.record import Record
+from rankscope.runs.session import now, versions
+from rankscope.runs.store import open_run_folder
+from rankscope.runs.twin_cache import key_of
 from rankscope.settings import Settings
 from rankscope.texts import load_texts, parse_data_reference
 from rankscope.texts.files import read_path
@@ -82,13 +86,16 @@ def respond(
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
     identity = _identity(description, prompts, settings, placement)
     with open_run_folder(Path(output), identity) as (folder, manifest):
-        session: dict[str, Any] = {"started": now(), "versions": _versions(), "source": prompts.source}
+        session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
+        record = Record(folder, manifest, session)
         file = folder.path / RESPONSES
         there = _answered(file)
         missing = [prompt for prompt in prompts.texts if prompt.id not in there]
         progress.say(f"{description.reference.label}: loading weights" if missing else "all prompts are answered")
         if missing:
             network = load_model(description, placement)
+            refuse_changed(description)
+            record.begin("responses", UnitKey(prompts.fingerprint, key_of(identity)), progress)
             progress.start(f"{description.reference.label} answers {prompts.name}", len(prompts.texts), "prompts")
             progress.advance(len(there), computed=False)
             for answer in generate(network, description.tokenizer, missing, settings):
@@ -98,8 +105,7 @@ def respond(
                 progress.advance(1, computed=True)
         counts = _counts(there)
         progress.say(_told(counts, settings))
-        session |= {"finished": now(), "responses": counts}
-        folder.write_json(MANIFEST, manifest | {"sessions": [*manifest["sessions"], session]})
+        record.conclude(responses=counts)
     if not counts["answered"]:
         reason = next(iter(there.values()))["reason"]
         raise SettingsError(f"{model} can answer none of {len(there)} prompts ({reason}): lower max_new_tokens")
@@ -110,15 +116,16 @@ def _identity(
     model: ModelDescription, prompts: TextSet, settings: GenerationSettings, placement: Placement
 ) -> dict[str, Any]:
     sampling = {name: value for name, value in asdict(settings).items() if name != "batch_size"}
-    template = model.tokenizer.chat_template
+    entry = model_entry(
+        model.reference.text,
+        model.revision,
+        model.parts,
+        chat_template=chat_template_digest(model.tokenizer),
+        generation=generation_digest(model.reference),
+    )
     return {
         "settings": sampling | {"dtype": placement.dtype, "device": placement.device},
-        "model": {
-            "reference": model.reference.text,
-            "revision": model.revision,
-            "fingerprint": model.fingerprint,
-            "chat_template": hashlib.sha256(json.dumps(template).encode()).hexdigest() if template else None,
-        },
+        "model": entry,
         "prompts": {"name": prompts.name, "fingerprint": prompts.fingerprint},
     }
 
@@ -170,7 +177,3 @@ def _told(counts: dict[str, int], settings: GenerationSettings) -> str:
     if counts["unanswered"]:
         told += f"; {counts['unanswered']:,} prompts without room for an answer"
     return told
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("rankscope", "torch", "transformers")}

@@ -13,6 +13,7 @@ import polars as pl
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
 from rankscope.runs.documents import check_manifest, check_measurements, check_summary
+from rankscope.runs.identity import several_versions
 from rankscope.runs.store import MANIFEST, READINGS, SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, ReadingFacts, Summary, over_noise
 from rankscope.tables import headline_table
@@ -97,9 +98,10 @@ class Run:
 
     def facts(self) -> Facts:
         """What notes need to know beside the numbers."""
-        identity = self.manifest()["identity"]
+        manifest = self.manifest()
+        identity = manifest["identity"]
         dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
-        return Facts(identity["settings"]["protocol"], dropout, self._readings())
+        return Facts(identity["settings"]["protocol"], dropout, self._readings(), several_versions(manifest))
 
     def _readings(self) -> dict[str, ReadingFacts]:
         """How each model's network reads texts, where that is out of the ordinary."""

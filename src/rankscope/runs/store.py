@@ -22,6 +22,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from rankscope.errors import RunFolderError, StorageError
+from rankscope.runs.identity import difference_in_words
 from rankscope.settings import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -256,35 +257,9 @@ def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:
 
 def _reopen(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     manifest = read_manifest(path)
-    # Through JSON, so that a tuple and the list that it was read back as are the same.
-    difference = _first_difference(manifest["identity"], json.loads(json.dumps(identity)))
-    if difference:
-        name, there, here = difference
-        raise RunFolderError(
-            f"{path} belongs to another run: {name} is {there} there and {here} in this call. "
-            "Choose another --output, or repeat that run's settings"
-        )
+    if difference := difference_in_words(path, manifest, identity):
+        raise RunFolderError(difference)
     return manifest
-
-
-def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for key in [*there, *(key for key in here if key not in there)]:
-            inside = f"{name}.{key}" if name and name != "settings" else str(key)
-            if found := _first_difference(there.get(key), here.get(key), inside):
-                return found
-        return None
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for place, (one, other) in enumerate(zip(there, here, strict=True)):
-            if found := _first_difference(one, other, f"{name}[{place}]"):
-                return found
-        return None
-    return None if there == here else (name, _shown(there), _shown(here))
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def write_whole(place: Path, write: Callable[[Path], Any]) -> None:

@@ -47,11 +47,13 @@ class Facts:
         protocol: of the twins.
         dropout: by model, the largest dropout of its configuration.
         readings: by model, how its network reads texts.
+        versions: of libraries that measured parts of the run in several versions, by name.
     """
 
     protocol: str = "default"
     dropout: Mapping[str, float] = field(default_factory=dict)
     readings: Mapping[str, ReadingFacts] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,15 @@ def _sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
     return notes
 
 
+def _several_versions(rows: Sequence[Summary], facts: Facts) -> list[Note]:
+    if not facts.versions:
+        return []
+    which = "; ".join(f"{name} {' and '.join(several)}" for name, several in facts.versions.items())
+    text = f"the run was measured in parts by several versions ({which}), which can differ beyond rounding"
+    most = max(len(several) for several in facts.versions.values())
+    return [Note("several-versions", text, tuple(map(_name, rows)), {"versions": float(most)})]
+
+
 _RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
     _negative_diff_erank,
     _twin_collapsed,
@@ -273,6 +284,7 @@ _RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
     _many_skipped,
     _texts_cut,
     _sink_layers,
+    _several_versions,
 )
 
 

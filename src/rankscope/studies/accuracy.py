@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import polars as pl
 from scipy import stats
 
 from rankscope.errors import SettingsError
-from rankscope.integrations import Accuracy, TaskReference, accuracies, parse_task_reference
+from rankscope.file_digests import default_digest_cache
+from rankscope.integrations import Accuracy, TaskReference, accuracies, harness_version, parse_task_reference
 from rankscope.models import (
     ModelDescription,
     Placement,
@@ -84,15 +86,21 @@ def _of_model(request: Request, model: str, tasks: Sequence[TaskReference]) -> l
 def _identity(
     description: ModelDescription, placement: Placement, task: TaskReference, limit: int | None
 ) -> dict[str, Any]:
-    files = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in task.files]
     return {
         "fingerprint": description.fingerprint,
         "dtype": placement.dtype,
         "device": placement.device,
         "task": task.name,
-        "files": files,
+        "files": default_digest_cache().digests(_inside(task.files)),
         "limit": limit,
+        "versions": {"lm_eval": harness_version()}
+        | {name: metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
     }
+
+
+def _inside(paths: Sequence[Path]) -> list[Path]:
+    """The files, and for a folder those in it."""
+    return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
 def _kept(file: Path, identity: dict[str, Any]) -> Accuracy | None:

@@ -8,13 +8,15 @@ of which the first exchange is taken, and MiniGPT-4's `image_id` with a `caption
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
+from rankscope.file_digests import default_digest_cache
 from rankscope.texts.drawn_scenes import INSTRUCTION, draw, scenes
 from rankscope.texts.files import read_path, read_text
 from rankscope.texts.hub import HubRows, HubSource, read_hub
@@ -24,6 +26,7 @@ from rankscope.texts.rows import LocatedRow, Row, text_at, value_at
 
 DRAWN_SCENES = "drawn-scenes"
 _DRAWN = 200
+_READERS = 8
 _PLACEHOLDER = "<image>"
 _ID_FIELDS = ("id", "image_id", "question_id", "uid")
 
@@ -75,10 +78,11 @@ class PairSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and what is known of the images without opening them: names, sizes, contents."""
+        """sha256 over ids, texts and the content of the images, which are read but not opened as pictures."""
         digest = hashlib.sha256()
-        for pair in self.pairs:
-            for part in (pair.id, pair.instruction, pair.response, _identity(pair.image)):
+        images = _contents([pair.image for pair in self.pairs])
+        for pair, image in zip(self.pairs, images, strict=True):
+            for part in (pair.id, pair.instruction, pair.response, image):
                 encoded = part.encode("utf-8", "surrogatepass")
                 digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.hexdigest()
@@ -217,9 +221,24 @@ def _drawn(count: int) -> tuple[Pair, ...]:
     )
 
 
-def _identity(image: ImageSource) -> str:
+def _contents(images: Sequence[ImageSource]) -> list[str]:
+    """What tells images from others: of a file its content, whatever its name."""
+    files = sorted({image for image in images if isinstance(image, Path) and is_file(image)})
+    with ThreadPoolExecutor(_READERS) as pool:
+        digests = dict(zip(files, pool.map(_digest, files), strict=True))
+    return [_content(image, digests) for image in images]
+
+
+def _content(image: ImageSource, digests: Mapping[Path, str]) -> str:
     if isinstance(image, bytes):
         return hashlib.sha256(image).hexdigest()
     if isinstance(image, Path):
-        return f"{image.name}:{image.stat().st_size if is_file(image) else 'missing'}"
+        return digests.get(image, "missing")
     return image.identity if image is not None else "none"
+
+
+def _digest(file: Path) -> str:
+    try:
+        return default_digest_cache().digest(file)
+    except OSError:
+        return "unreadable"  # its pair will be skipped, and will not be the same once it can be read

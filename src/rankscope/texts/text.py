@@ -81,12 +81,15 @@ class TextSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and messages: equal where the model would see the same."""
+        """sha256 over ids and texts, and over what was left out: equal where measurements have the same rows."""
         digest = hashlib.sha256()
         for text in self.texts:
             parts = [text.id, text.text]
             if text.messages:
                 parts.append(json.dumps(text.messages, sort_keys=True, default=str))
             for part in (part.encode("utf-8", "surrogatepass") for part in parts):
+                digest.update(len(part).to_bytes(8, "big") + part)
+        for skipped in self.skipped:
+            for part in (b"skipped", skipped.id.encode(), skipped.reason.encode()):
                 digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()

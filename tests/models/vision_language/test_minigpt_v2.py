@@ -20,7 +20,7 @@ from rankscope.models.vision_language import (
     watch_forward,
     with_text,
 )
-from rankscope.models.vision_language.minigpt_v2 import config_of, place_vision, read_tensors
+from rankscope.models.vision_language.minigpt_v2 import config_of, parse_minigpt_v2, place_vision, read_tensors
 from tiny_minigpt import BLOCKS, GRID, PATCH, RANK, TARGETS, WIDTH, checkpoint_file, save_tiny_minigpt, vision_file
 from tiny_vision import photograph
 
@@ -162,3 +162,16 @@ def test_the_published_sizes() -> None:
     sizes = (config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.num_attention_heads)
     assert sizes == (1408, 6144, 39, 16)
     assert (config.image_size, config.patch_size) == (224, 14)
+
+
+def test_the_fingerprint_covers_all_three_parts(tmp_path: Path) -> None:
+    reference = save_tiny_minigpt(tmp_path)
+    found = [describe_vision_language_model(reference).fingerprint]
+    for file in parse_minigpt_v2(reference).vision, parse_minigpt_v2(reference).checkpoint:
+        tensors = torch.load(file)
+        inner = tensors.get("model", tensors)
+        next(tensor for tensor in inner.values() if tensor.dim() > 1).view(-1)[7] += 1
+        torch.save(tensors, file)
+        found.append(describe_vision_language_model(reference).fingerprint)
+    assert len(set(found)) == 3
+    assert describe_vision_language_model(reference).fingerprint == found[-1]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.errors import ModelError
+from rankscope.file_digests import digest_of
+from rankscope.models.fingerprints import FingerprintParts, digests_by_name, refuse_changed
 from rankscope.models.loading import ModelDescription, as_model_error, describe_model, load_weights, where_to_load
-from rankscope.models.pico_vlm import VLM_FAMILY, load_pico_vlm
+from rankscope.models.pico_vlm import VLM_FAMILY, load_pico_vlm, pico_vlm_files
 from rankscope.models.placement import Placement, place
 from rankscope.models.reference import parse_model_reference
 from rankscope.models.vision_language.families import Family, Parts, family_of
 from rankscope.models.vision_language.minigpt_v2 import MiniGPTv2Files, load_minigpt_v2, parse_minigpt_v2
+from rankscope.models.weight_files import weight_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,7 +30,7 @@ class VisionLanguageModel:
     Attributes:
         text: the reference as it was given.
         label: a short name.
-        language: configuration, tokenizer and fingerprint.
+        language: configuration and tokenizer.
         family: where its parts are.
         parts: what makes its input.
         files: of MiniGPT-v2, whose weights are in files of its own.
@@ -38,10 +43,33 @@ class VisionLanguageModel:
     parts: Parts
     files: MiniGPTv2Files | None = None
 
+    @cached_property
+    def parts_of_fingerprint(self) -> FingerprintParts:
+        """What its numbers depend on, part by part; files are read once for each description."""
+        processor = digest_of(json.loads(self.parts.image_processor.to_json_string()))
+        weights = digests_by_name([*weight_files(self.language.reference), *self._more_files])
+        return replace(self.language.parts, weights=weights, image_processor=processor)
+
     @property
     def fingerprint(self) -> str:
-        """Of configuration and weights."""
-        return self.language.fingerprint if self.files is None else self.files.fingerprint(self.language)
+        """sha256 over weights, configuration, tokenizer, image processor and modelling code, 64 hex digits."""
+        return self.parts_of_fingerprint.digest
+
+    @property
+    def _more_files(self) -> list[Path]:
+        """Files of weights that the language model's reference does not name."""
+        if self.files is not None:
+            return [self.files.vision, self.files.checkpoint]
+        folder = Path(self.language.reference.location)
+        return pico_vlm_files() if folder.parent == VLM_FAMILY else []
+
+    def refuse_changed(self) -> None:
+        """Compares the files of weights with those that were fingerprinted, after they were loaded.
+
+        Raises:
+            RankscopeError: they are others.
+        """
+        refuse_changed(self.language, self._more_files, self.parts_of_fingerprint)
 
     def load(self, placement: Placement) -> PreTrainedModel:
         """The model in eval mode, on its device.

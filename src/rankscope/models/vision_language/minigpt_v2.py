@@ -9,7 +9,6 @@ Source: Chen et al. 2023, arXiv 2310.09478, and the layout of its published chec
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +25,6 @@ from rankscope.models.reference import parse_model_reference
 
 if TYPE_CHECKING:
     from transformers import Blip2VisionConfig, LlamaForCausalLM, PretrainedConfig, PreTrainedModel
-
-    from rankscope.models.loading import ModelDescription
 
 _PREFIX = "minigpt-v2="
 _JOINED = 4
@@ -159,13 +156,6 @@ class MiniGPTv2Files:
         patch = config.vision_config.patch_size
         side = _IMAGE_SIDE // patch * patch
         return BlipImageProcessorPil(size={"height": side, "width": side}, image_mean=_MEAN, image_std=_SD)
-
-    def fingerprint(self, language: ModelDescription) -> str:
-        """Of all three parts."""
-        digest = hashlib.sha256(language.fingerprint.encode())
-        for path in (self.vision, self.checkpoint):
-            digest.update(f"{path.name}:{path.stat().st_size}".encode())
-        return digest.hexdigest()
 
 
 def parse_minigpt_v2(text: str) -> MiniGPTv2Files | None:

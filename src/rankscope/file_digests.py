@@ -1,0 +1,160 @@
+"""sha256 of whole files, remembered so that an unchanged file is not read again.
+
+A remembered digest counts only while path, size, modification time, change time, inode and device are those of the
+file that was read. Programs can set a modification time back; the change time is the kernel's. A file that was
+changed just before it was read could change once more within the same tick of its file system's clock, so a digest is
+remembered only where the file had been at rest for longer than that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rankscope.errors import RankscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOLDER_VARIABLE = "RANKSCOPE_CACHE"
+_LARGE = 16 << 20
+"""Smaller files are read each time: that takes no longer than a look into the cache is worth."""
+_MOST_ENTRIES = 4096
+_MOST_THREADS = 8
+_COARSE_TICK = 2 * 10**9
+_FINE_TICK = 10**8
+
+
+@dataclass(frozen=True)
+class DigestCache:
+    """A folder of digests, one small file for each file that was read.
+
+    Processes can share it: an entry is moved into place whole. An entry that is damaged, or a folder that cannot be
+    read or written, only means that the file is read again.
+
+    Attributes:
+        folder: where; None for no cache.
+        smallest: smaller files are not remembered, in bytes.
+    """
+
+    folder: Path | None
+    smallest: int = _LARGE
+
+    def digest(self, file: Path) -> str:
+        """sha256 of a file's content, as `sha256sum` prints it.
+
+        Raises:
+            OSError: the file cannot be read.
+            RankscopeError: it was changed while it was read.
+        """
+        entry = self._entry_of(file)
+        with file.open("rb") as content:
+            state = _state_of(content.fileno())
+            if state["size"] < self.smallest or entry is None:
+                return _read(file, content, state)
+            if found := _remembered(entry, state):
+                return found
+            _rest(state)
+            began = time.time_ns()
+            digest = _read(file, content, state)
+        if began - _last_change(state) > _tick(state):
+            self._keep(entry, state | {"path": str(file), "sha256": digest})
+        return digest
+
+    def digests(self, files: Sequence[Path]) -> list[str]:
+        """`digest` of several files, read at the same time."""
+        if len(files) < 2:
+            return [self.digest(file) for file in files]
+        with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1, len(files))) as pool:
+            return list(pool.map(self.digest, files))
+
+    def _entry_of(self, file: Path) -> Path | None:
+        if self.folder is None:
+            return None
+        name = hashlib.sha256(os.fsencode(os.path.realpath(file))).hexdigest()
+        return self.folder / f"{name}.json"
+
+    def _keep(self, entry: Path, content: dict[str, Any]) -> None:
+        beside = entry.with_name(f"{entry.name}.{os.getpid()}.{time.monotonic_ns()}.unfinished")
+        # Without a cache that can be written the file is read again next time, which changes no result.
+        with contextlib.suppress(OSError):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps(content), encoding="utf-8")
+            beside.replace(entry)
+            self._make_room(entry.parent)
+
+    @staticmethod
+    def _make_room(folder: Path) -> None:
+        entries = list(folder.iterdir())
+        if len(entries) > _MOST_ENTRIES:
+            for oldest in sorted(entries, key=lambda entry: entry.stat().st_mtime)[: _MOST_ENTRIES // 4]:
+                oldest.unlink(missing_ok=True)
+
+
+def default_digest_cache() -> DigestCache:
+    """The user's cache: `files` in `RANKSCOPE_CACHE`, else `rankscope/files` in the user's cache folder."""
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return DigestCache(Path(given) / "files")
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return DigestCache(Path(base) / "rankscope" / "files")
+    try:
+        return DigestCache(Path.home() / ".cache" / "rankscope" / "files")
+    except RuntimeError:  # a user without a home
+        return DigestCache(None)
+
+
+def digest_of(content: object) -> str:
+    """sha256 of something's JSON with sorted keys, 64 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _state_of(descriptor: int) -> dict[str, int]:
+    status = os.fstat(descriptor)
+    return {
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+        "inode": status.st_ino,
+        "device": status.st_dev,
+    }
+
+
+def _read(file: Path, content: Any, state: dict[str, int]) -> str:
+    digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if _state_of(content.fileno()) != state:
+        raise RankscopeError(f"{file} was changed while it was read: give the command again when it is complete")
+    return digest
+
+
+def _remembered(entry: Path, state: dict[str, int]) -> str | None:
+    try:
+        known = json.loads(entry.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # not there, or damaged: the file is read
+    if not isinstance(known, dict) or any(known.get(name) != value for name, value in state.items()):
+        return None
+    digest = known.get("sha256")
+    return digest if isinstance(digest, str) and len(digest) == 64 else None
+
+
+def _last_change(state: dict[str, int]) -> int:
+    return max(state["mtime_ns"], state["ctime_ns"])
+
+
+def _tick(state: dict[str, int]) -> int:
+    """How far apart changes must be for their times to differ, with a margin: some file systems keep whole seconds."""
+    return _COARSE_TICK if _last_change(state) % 10**9 == 0 else _FINE_TICK
+
+
+def _rest(state: dict[str, int]) -> None:
+    """Waits out a fine tick, at most 0.1 s, so that a file that was just written is remembered too."""
+    left = _last_change(state) + _FINE_TICK - time.time_ns()
+    if 0 <= left <= _FINE_TICK:
+        time.sleep((left + 10**6) / 1e9)

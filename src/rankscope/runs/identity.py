@@ -1,0 +1,218 @@
+"""What makes a run the same run: what a manifest keeps of models and units, and what is said where it differs.
+
+A manifest holds the `identity` of the run, compared as a whole when its folder is opened again, and in `units` for
+each unit that was begun two digests: of the token ids that its network sees, and of all that its numbers depend on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rankscope.errors import RunFolderError
+from rankscope.runs.session import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rankscope.models import FingerprintParts
+
+_PARTS = {
+    "configuration": "another configuration",
+    "weights": "other weights",
+    "tokenizer": "another tokenizer",
+    "code": "other modelling code",
+    "image_processor": "another image processor",
+    "chat_template": "another chat template",
+    "generation": "another generation configuration",
+}
+_MODELS = ("models", "model", "baselines")
+_DATA = {"data": "texts", "prompts": "prompts"}
+_MAKE_NUMBERS = ("rankscope", "torch", "transformers", "tokenizers")
+_CHOOSE = "Choose another --output"
+
+
+def model_entry(reference: str, revision: str | None, parts: FingerprintParts, **more: str | None) -> dict[str, Any]:
+    """What a manifest keeps of a model: its fingerprint, and the parts of it that say what changed.
+
+    Args:
+        reference: as it was given.
+        revision: the commit of a hub model.
+        parts: of the fingerprint.
+        more: digests of what only some runs use, such as the chat template.
+    """
+    used = {name: digest for name, digest in more.items() if digest is not None}
+    return {
+        "reference": reference,
+        "revision": revision,
+        "fingerprint": parts.digest,
+        "parts": parts.by_name | used,
+    }
+
+
+@dataclass(frozen=True)
+class UnitKey:
+    """What the numbers of a unit depend on.
+
+    Attributes:
+        tokens: digest of the token ids, in which batches, and of what is left out.
+        everything: digest of that, of the model and of all settings.
+    """
+
+    tokens: str
+    everything: str
+
+
+def refuse_another_unit(path: Path, manifest: Mapping[str, Any], unit: str, key: UnitKey) -> None:
+    """Checks that what a folder holds of a unit was measured as this call would measure it.
+
+    Raises:
+        RunFolderError: on other token ids, or in another way.
+    """
+    known = manifest.get("units", {}).get(unit)
+    if known is None:
+        raise RunFolderError(
+            f"{path} holds measurements of {unit} that its manifest does not know: were they copied there? {_CHOOSE}"
+        )
+    if known.get("tokens") != key.tokens:
+        raise RunFolderError(
+            f"{path}: the texts of {unit} are other tokens now than when they were measured{_hint(manifest)}. {_CHOOSE}"
+        )
+    if known.get("everything") != key.everything:
+        raise RunFolderError(
+            f"{path}: {unit} was measured in another way than this version measures it{_hint(manifest)}. {_CHOOSE}"
+        )
+
+
+def difference_in_words(path: Path, manifest: Mapping[str, Any], identity: dict[str, Any]) -> str | None:
+    """What makes a folder's run another one than that of this call, as a sentence; None where it is the same.
+
+    Args:
+        path: the folder.
+        manifest: its manifest.
+        identity: of the run that this call asks for.
+    """
+    there = manifest["identity"]
+    # Through JSON, so that a tuple and the list that it was read back as are the same.
+    here: dict[str, Any] = json.loads(json.dumps(identity))
+    if any(_first(there.get(key), here.get(key), _lacks_parts) for key in _MODELS):
+        return (
+            f"{path} was begun by an earlier version of rankscope, which did not keep all that its numbers depend on: "
+            f"report and compare read it, but it cannot be continued. {_CHOOSE}"
+        )
+    for key in [*there, *(key for key in here if key not in there)]:
+        one, other = there.get(key), here.get(key)
+        if key in _MODELS:
+            said = _first(one, other, lambda *both: _model_difference(path, manifest, *both))
+        elif key in _DATA:
+            what = "pairs" if here.get("kind") == "alignment" else _DATA[key]
+            said = _first(one, other, lambda *both, what=what: _data_difference(path, what, *both))
+        else:
+            said = None
+        if said:
+            return said
+        if found := _first_difference(one, other, key):
+            name, before, now = found
+            return (
+                f"{path} belongs to another run: {name} is {before} there and {now} in this call. "
+                f"{_CHOOSE}, or repeat that run's settings"
+            )
+    return None
+
+
+def _first(one: Any, other: Any, compare: Any) -> str | None:
+    """The first sentence about entries that stand at the same place, or about the only one."""
+    ones, others = ([entry] if isinstance(entry, dict) else entry or [] for entry in (one, other))
+    if len(ones) != len(others):
+        return None
+    return next((said for both in zip(ones, others, strict=True) if (said := compare(*both))), None)
+
+
+def _lacks_parts(there: Any, here: Any) -> str | None:
+    return "parts" if "parts" in here and "parts" not in there else None
+
+
+def _model_difference(path: Path, manifest: Mapping[str, Any], there: Any, here: Any) -> str | None:
+    """None where entries are the same, or of models that the call itself names differently."""
+    if there.get("reference") != here.get("reference"):
+        return None
+    name = here.get("reference")
+    if there.get("revision") != here.get("revision"):
+        return (
+            f"{path} was measured at revision {there.get('revision')} of {name}, which is at {here.get('revision')} "
+            f"now. {_CHOOSE}, or name the revision: {str(name).partition('@')[0]}@{there.get('revision')}"
+        )
+    before, now = there.get("parts", {}), here.get("parts", {})
+    for part, called in _PARTS.items():
+        if before.get(part) != now.get(part):
+            which = _which_file(before.get(part), now.get(part)) or f"{called.partition(' ')[2]} has changed since"
+            hint = "" if part in ("weights", "code") else _hint(manifest)
+            return f"{path} was measured with {called} of {name}: {which}{hint}. {_CHOOSE}"
+    return None
+
+
+def _data_difference(path: Path, what: str, there: Any, here: Any) -> str | None:
+    if there.get("name") != here.get("name") or there.get("fingerprint") == here.get("fingerprint"):
+        return None
+    return f"{path} was measured on other {what} of {here.get('name')}: they have changed since. {_CHOOSE}"
+
+
+def _which_file(there: Any, here: Any) -> str | None:
+    """Which of the files that a part consists of."""
+    before, now = (part if isinstance(part, dict) else {} for part in (there, here))
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            became = "has changed since" if name in before and name in now else "is new" if name in now else "is gone"
+            return f"{name} {became}"
+    return None
+
+
+def several_versions(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The libraries that measured parts of a run in several versions, in the order of their sessions."""
+    found: dict[str, list[str]] = {}
+    for session in _that_measured(manifest):
+        for name in _MAKE_NUMBERS:
+            if name in session.get("versions", {}):
+                found.setdefault(name, []).append(session["versions"][name])
+    each = {name: list(dict.fromkeys(versions_of)) for name, versions_of in found.items()}
+    return {name: versions_of for name, versions_of in each.items() if len(versions_of) > 1}
+
+
+def _that_measured(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Sessions that wrote numbers; those of earlier versions of rankscope do not say."""
+    return [session for session in manifest.get("sessions", []) if session.get("measured", True)]
+
+
+def changed_versions(manifest: Mapping[str, Any]) -> str:
+    """In which versions the last process that worked on a run differs from this one; empty where in none."""
+    worked = _that_measured(manifest)
+    before, here = worked[-1].get("versions", {}) if worked else {}, versions()
+    names = [name for name in _MAKE_NUMBERS if name in before and before[name] != here[name]]
+    return "; ".join(f"{name} {before[name]}, now {here[name]}" for name in names)
+
+
+def _hint(manifest: Mapping[str, Any]) -> str:
+    changed = changed_versions(manifest)
+    return f" (the run was begun with {changed})" if changed else ""
+
+
+def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in [*there, *(key for key in here if key not in there)]:
+            inside = f"{name}.{key}" if name and name != "settings" else str(key)
+            if found := _first_difference(there.get(key), here.get(key), inside):
+                return found
+        return None
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for place, (one, other) in enumerate(zip(there, here, strict=True)):
+            if found := _first_difference(one, other, f"{name}[{place}]"):
+                return found
+        return None
+    return None if there == here else (name, _shown(there), _shown(here))
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
