@@ -1,5 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
     KnownModel,
     count_parameters,
@@ -10,17 +11,20 @@ from rankscope.models.families import (
 )
 from rankscope.models.forward_pass import Batch, forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
+from rankscope.models.initialization import Initializer, assumed_initializer, borrowed_initializer, initializer_of
 from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
+from rankscope.models.outline import outline_of
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
-from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, untrained_twin
+from rankscope.models.twins import check_same_shape, permuted_twin, untrained_twin
 
 __all__ = [
     "Batch",
     "GenerationSettings",
+    "Initializer",
     "KnownModel",
     "ModelDescription",
     "ModelReference",
@@ -29,6 +33,8 @@ __all__ = [
     "Placement",
     "Response",
     "UnansweredPrompt",
+    "assumed_initializer",
+    "borrowed_initializer",
     "check_same_shape",
     "count_blocks",
     "count_parameters",
@@ -39,9 +45,11 @@ __all__ = [
     "find_blocks",
     "forward",
     "generate",
+    "initializer_of",
     "known_families",
     "known_model",
     "load_model",
+    "outline_of",
     "parse_model_reference",
     "permuted_twin",
     "pico_checkpoints",
