@@ -74,7 +74,7 @@ def draw(rows: pl.DataFrame, file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=20, help="passages")
+    parser.add_argument("--limit", type=int, default=8, help="passages")
     parser.add_argument("--max-length", type=int, default=256, help="tokens of a passage")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figure", type=Path, help="where to draw it (needs rankscope[charts])")

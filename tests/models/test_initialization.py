@@ -15,14 +15,12 @@ from rankscope.errors import ModelError, SettingsError
 from rankscope.models import (
     ModelDescription,
     Placement,
-    assumed_initializer,
-    borrowed_initializer,
     describe_model,
-    initializer_of,
     outline_of,
     parse_model_reference,
     untrained_twin,
 )
+from rankscope.models.initialization import assumed_initializer, borrowed_initializer, initializer_of
 from tiny import VOCABULARY, save_tiny, tiny_tokenizer
 from tiny_gguf import gguf_config, save_gguf
 

@@ -11,7 +11,7 @@ from rankscope.models.families import (
 )
 from rankscope.models.forward_pass import Batch, forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
-from rankscope.models.initialization import Initializer, assumed_initializer, borrowed_initializer, initializer_of
+from rankscope.models.initialization import Initializer, choose_initializer
 from rankscope.models.layers import count_blocks, find_blocks, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model, plain_config
 from rankscope.models.outline import outline_of
@@ -33,9 +33,8 @@ __all__ = [
     "Placement",
     "Response",
     "UnansweredPrompt",
-    "assumed_initializer",
-    "borrowed_initializer",
     "check_same_shape",
+    "choose_initializer",
     "count_blocks",
     "count_parameters",
     "describe_model",
@@ -45,7 +44,6 @@ __all__ = [
     "find_blocks",
     "forward",
     "generate",
-    "initializer_of",
     "known_families",
     "known_model",
     "load_model",

@@ -1,8 +1,7 @@
 """How an untrained network's weights are drawn, and who says so.
 
-transformers draws weights in a class's `_init_weights`, from numbers such as `initializer_range` in the configuration.
-Which of them a class reads is found by running that code on an outline of the network and watching. A source that
-does not carry them, such as a GGUF file, has no untrained twin unless somebody provides them.
+A model's configuration says it, in keys such as `initializer_range`. A source that does not carry them, such as a GGUF
+file, has no untrained twin unless somebody provides them.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
+from rankscope.models.initializer_reads import RANGES, Reads, initializer_reads
 from rankscope.models.loading import as_model_error, where_to_load
-from rankscope.models.outline import language_modules, language_sections, outline_of
+from rankscope.models.outline import language_sections, outline_of
 from rankscope.models.reference import ModelReference, parse_model_reference
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 CONFIGURATION, LIBRARY_DEFAULT, FLAG, UNKNOWN = "configuration", "library default", "flag", "unknown"
 """Where an initialiser comes from; `--config-from X` is the fifth."""
 
-# Configurations name the standard deviation of new weights in one of these ways; the first one that is there counts.
-_RANGES = ("initializer_range", "init_std", "initializer_factor")
-_RANGE_OF_THE_LIBRARY = 0.02  # of PreTrainedModel._init_weights, where a configuration has no such key
 _COMPARED = (
     "model_type",
     "vocab_size",
@@ -63,8 +60,24 @@ class Initializer:
     @property
     def range(self) -> float | None:
         """The standard deviation of weights as the configuration states it; None if unknown."""
-        found = next((self.values[key] for key in _RANGES if key in self.values), None)
+        found = next((self.values[key] for key in RANGES if key in self.values), None)
         return float(found) if isinstance(found, (int, float)) else None
+
+
+def choose_initializer(
+    model: ModelDescription, outline: PreTrainedModel, config_from: str | None, initializer_range: float | None
+) -> Initializer:
+    """What is given counts, else what the model's own files state.
+
+    Raises:
+        ModelError: there is no configuration that can be read.
+        SettingsError: what is given does not fit the model.
+    """
+    if config_from is not None:
+        return borrowed_initializer(model, outline, config_from)
+    if initializer_range is not None:
+        return assumed_initializer(model, outline, initializer_range)
+    return initializer_of(model, outline)
 
 
 def initializer_of(model: ModelDescription, outline: PreTrainedModel) -> Initializer:
@@ -77,7 +90,7 @@ def initializer_of(model: ModelDescription, outline: PreTrainedModel) -> Initial
     Raises:
         ModelError: the configuration cannot be read any more.
     """
-    reads = _reads(outline)
+    reads = initializer_reads(outline)
     if _from_gguf(model) and any(reads.found.values()):
         return Initializer(model.config, {}, UNKNOWN)
     return Initializer(model.config, reads.values, LIBRARY_DEFAULT if _lacking(model, reads) else CONFIGURATION)
@@ -89,12 +102,12 @@ def assumed_initializer(model: ModelDescription, outline: PreTrainedModel, value
     Raises:
         SettingsError: the class draws its weights in a way that has none.
     """
-    reads = _reads(outline)
+    reads = initializer_reads(outline)
     section, key = reads.range_key
     config = copy.deepcopy(model.config)
     setattr(language_sections(config)[section], key, value)
     changed = replace(model, config=config)
-    values = _reads(outline_of(changed)).values
+    values = initializer_reads(outline_of(changed)).values
     if values.get(key) != value:
         raise SettingsError(
             f"initializer_range does not reach {model.reference.text}: {type(outline).__name__} does not read it. "
@@ -116,7 +129,7 @@ def borrowed_initializer(model: ModelDescription, outline: PreTrainedModel, conf
     _check_fits(model, other)
     there = outline_of(other)
     _check_shapes(model, other, outline, there)
-    reads = _reads(there)
+    reads = initializer_reads(there)
     config = copy.deepcopy(model.config)
     sections = language_sections(config)
     for section, found in reads.found.items():
@@ -128,93 +141,7 @@ def borrowed_initializer(model: ModelDescription, outline: PreTrainedModel, conf
     return Initializer(config, reads.values, source)
 
 
-@dataclass
-class _Reads:
-    """What initialisation read, by section of the configuration and key, and what it looked for in vain."""
-
-    found: dict[str, dict[str, Any]]
-    absent: dict[str, set[str]]
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """All values by key; where two sections have the same key, the text part's."""
-        values = {key: value for found in self.found.values() for key, value in found.items()}
-        return values | {"initializer_range": _RANGE_OF_THE_LIBRARY} if self.fell_back else values
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether transformers used a range of its own, for want of one in the configuration."""
-        values = {key: value for found in self.found.values() for key, value in found.items()}
-        looked = "initializer_range" in values or any("initializer_range" in keys for keys in self.absent.values())
-        return looked and not values.get("initializer_range") and not values.keys() & set(_RANGES[1:])
-
-    @property
-    def range_key(self) -> tuple[str, str]:
-        """Section and key of the standard deviation: what was read, else where the library looks for it."""
-        for section in reversed(self.found):
-            for key in _RANGES:
-                if key in self.found[section]:
-                    return section, key
-        return next(reversed(self.found)), _RANGES[0]
-
-
-class _Watched:
-    """Stands in for a configuration and notes what is read of it."""
-
-    def __init__(self, config: PretrainedConfig, sections: Mapping[str, PretrainedConfig], reads: _Reads) -> None:
-        self._config, self._sections, self._reads = config, sections, reads
-        same = [key for key, part in sections.items() if part is config]
-        alike = [key for key, part in sections.items() if type(part) is type(config)]
-        self._section = next(iter([*same, *alike]), None)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            value = getattr(self._config, name)
-        except AttributeError:
-            if self._section is not None:
-                self._reads.absent[self._section].add(name)
-            raise
-        if callable(value):
-            return lambda *given, **named: self._watched(value(*given, **named))
-        if self._section is not None and _is_of_initialisation(name, value):
-            self._reads.found[self._section][name] = value
-        return self._watched(value)
-
-    def _watched(self, value: Any) -> Any:
-        from transformers import PretrainedConfig
-
-        return _Watched(value, self._sections, self._reads) if isinstance(value, PretrainedConfig) else value
-
-
-def _reads(outline: PreTrainedModel) -> _Reads:
-    """Initialises an outline, in which there is nothing to fill, and watches what is read of its configuration."""
-    from transformers import PretrainedConfig
-
-    sections = language_sections(outline.config)
-    reads = _Reads({key: {} for key in sections}, {key: set() for key in sections})
-    modules = list(language_modules(outline))
-    configs = [(module, vars(module).get("config")) for module in outline.modules()]
-    watched = [(module, config) for module, config in configs if isinstance(config, PretrainedConfig)]
-    try:
-        for module, config in watched:
-            module.config = _Watched(config, sections, reads)
-        for module, owner in modules:
-            if next(module.parameters(), None) is not None:  # others hold no weights: rotations, activations
-                owner._init_weights(module)
-    finally:
-        for module, config in watched:
-            module.config = config
-    return reads
-
-
-def _is_of_initialisation(name: str, value: object) -> bool:
-    """Whether a value that initialisation reads is about it; whole numbers are sizes, unless their name says other."""
-    if isinstance(value, (bool, float, str)):
-        return True
-    return (value is None or isinstance(value, int)) and ("init" in name or "std" in name)
-
-
-def _lacking(model: ModelDescription, reads: _Reads) -> bool:
+def _lacking(model: ModelDescription, reads: Reads) -> bool:
     """Whether initialisation reads what the model's own files do not state, so that the library fills it in."""
     from transformers import PretrainedConfig
 

@@ -11,13 +11,11 @@ from rankscope.errors import SettingsError
 from rankscope.metrics import parse_drop_rule
 from rankscope.models import (
     Placement,
-    assumed_initializer,
-    borrowed_initializer,
     check_same_shape,
+    choose_initializer,
     count_blocks,
     describe_model,
     dropout_of,
-    initializer_of,
     load_model,
     outline_of,
     parse_model_reference,
@@ -281,13 +279,8 @@ def _initializers(
     """For each model; nothing where no untrained twin is drawn."""
     if settings.protocol not in ("default", "paper") or not settings.untrained_seeds:
         return ()
-    if settings.config_from is not None:
-        given = settings.config_from
-        return tuple(borrowed_initializer(*each, given) for each in zip(models, outlines, strict=True))
-    if settings.initializer_range is not None:
-        value = settings.initializer_range
-        return tuple(assumed_initializer(*each, value) for each in zip(models, outlines, strict=True))
-    return tuple(initializer_of(*each) for each in zip(models, outlines, strict=True))
+    given = settings.config_from, settings.initializer_range
+    return tuple(choose_initializer(*each, *given) for each in zip(models, outlines, strict=True))
 
 
 def _model_identity(model: ModelDescription) -> dict[str, Any]:
