@@ -41,7 +41,8 @@ def diff_erank(
     """Diff-eRank: effective rank of the untrained twin minus that of the trained model.
 
     Both terms by the same algorithm, from the matrix entropy of each text; one number for each twin.
-    Unit: dimensions. It can be negative: some architectures collapse tokens at initialisation. Always read both terms.
+    Unit: dimensions. It can be negative, and depends on the initialisation of the untrained network. Read both
+    terms.
 
     Raises:
         SettingsError: as `aggregate_effective_rank`.

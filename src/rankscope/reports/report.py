@@ -234,7 +234,7 @@ def _models(dataset: str, rows: Sequence[_Row], sections: list[Section]) -> list
     without = [one.label for one in here if one.row.get("diff_erank") is None]
     metric = "effective_rank" if without else "diff_erank"
     if without and len(without) < len(here):
-        part.remarks.append(f"eRank in place of Diff-eRank, which {', '.join(without)} cannot be given.")
+        part.remarks.append(f"There is no Diff-eRank of {', '.join(without)}, so eRank is drawn.")
     for beside in ("hidden_size", "loss"):
         known = summary.drop_nulls([beside, metric])
         if known[beside].n_unique() > 1:

@@ -64,7 +64,7 @@ def _negative_diff_erank(rows: Sequence[Summary], facts: Facts) -> list[Note]:
     text = "Diff-eRank is negative: what the model is compared with has fewer effective dimensions than the model"
     if facts.protocol in ("default", "paper"):
         text += (
-            ". Many untrained networks collapse tokens, Llama-like ones most: no error "
+            ". That depends on how the network was initialised, and is no error "
             "(--protocol permuted gives another baseline)"
         )
     return _note("negative-diff-erank", text, found, "diff_erank")
