@@ -4,6 +4,7 @@ The shapes of four published models with the tokenizer of the pico family, so th
 is downloaded. What a model really used is in its config.json; a GGUF file does not carry it.
 
     python benchmarks/initializer_range.py --figure initializer-range.png
+    python benchmarks/initializer_range.py --widths 576 1152 2304 --limit 4
 """
 
 from __future__ import annotations
@@ -65,39 +66,67 @@ def draw(rows: pl.DataFrame, file: Path) -> None:
     import altair as alt
 
     base = alt.Chart(rows).encode(
-        x=alt.X("initializer_range:Q", scale=alt.Scale(type="log"), axis=alt.Axis(values=list(RANGES))),
+        x=alt.X(
+            "initializer_range:Q",
+            scale=alt.Scale(type="log", domain=[0.0045, 0.11], nice=False),
+            axis=alt.Axis(values=list(RANGES)),
+        ),
         y=alt.Y("effective_rank:Q", title="effective rank of the untrained network"),
         color=alt.Color("architecture:N", title=None, sort=list(SHAPES)),
     )
     (base.mark_line() + base.mark_point(filled=True)).properties(width=420, height=260).save(file, ppi=144)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=8, help="passages")
-    parser.add_argument("--max-length", type=int, default=256, help="tokens of a passage")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--figure", type=Path, help="where to draw it (needs rankscope[charts])")
-    options = parser.parse_args()
-    tokenizer = describe_model(parse_model_reference("pico")).tokenizer
-    texts = token_ids(tokenizer, options.limit, options.max_length)
-    print(f"{len(texts)} passages, {sum(map(len, texts)):,} tokens, seed {options.seed}: exp(mean H), share of noise")
+def mean_and_share(ranks: list[float], texts: list[torch.Tensor], width: int) -> tuple[float, float]:
+    """exp(mean H), and the mean share of what noise of the same shape gives."""
+    nulls = [noise_value("effective_rank", len(ids), width) for ids in texts]
+    return float(np.exp(np.mean(np.log(ranks)))), float(np.mean(np.divide(ranks, nulls)))
+
+
+def over_widths(widths: list[int], texts: list[torch.Tensor], tokens: int, seed: int) -> None:
+    """30 blocks of Llama at several widths, with one range for all and with 1 / sqrt(d)."""
+    print(f"{'width':>6} {'range':>8} {'range x sqrt(d)':>16} {'eRank':>7} {'of noise':>9}")
+    for width in widths:
+        heads = {"num_attention_heads": width // 64, "num_key_value_heads": width // 192}
+        shape = SHAPES["Llama (SmolLM2-135M)"][1] | heads | {"hidden_size": width, "intermediate_size": width * 8 // 3}
+        for value in (0.02, width**-0.5):
+            ranks = effective_ranks(configuration("llama", shape, tokens, value), texts, seed)
+            rank, share = mean_and_share(ranks, texts, width)
+            print(f"{width:6} {value:8.4f} {value * width**0.5:16.2f} {rank:7.1f} {share:9.0%}", flush=True)
+
+
+def over_ranges(texts: list[torch.Tensor], tokens: int, seed: int) -> pl.DataFrame:
+    """All architectures with all ranges."""
     print(f"{'':24}" + "".join(f"{value:>14g}" for value in RANGES))
     rows = []
     for name, (model_type, shape) in SHAPES.items():
         cells = []
         for value in RANGES:
-            ranks = effective_ranks(configuration(model_type, shape, len(tokenizer), value), texts, options.seed)
-            mean = float(np.exp(np.mean(np.log(ranks))))
-            width = int(str(shape["hidden_size"]))
-            noise = np.mean(
-                [rank / noise_value("effective_rank", len(ids), width) for rank, ids in zip(ranks, texts, strict=True)]
-            )
-            cells.append(f"{mean:8.1f} {noise:4.0%}")
-            rows.append({"architecture": name, "initializer_range": value, "effective_rank": mean})
+            ranks = effective_ranks(configuration(model_type, shape, tokens, value), texts, seed)
+            rank, share = mean_and_share(ranks, texts, int(str(shape["hidden_size"])))
+            cells.append(f"{rank:8.1f} {share:4.0%}")
+            rows.append({"architecture": name, "initializer_range": value, "effective_rank": rank})
         print(f"{name:24}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+    return pl.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=20, help="passages")
+    parser.add_argument("--max-length", type=int, default=256, help="tokens of a passage")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--widths", type=int, nargs="+", help="30 blocks of Llama at these widths instead")
+    parser.add_argument("--figure", type=Path, help="where to draw it (needs rankscope[charts])")
+    options = parser.parse_args()
+    tokenizer = describe_model(parse_model_reference("pico")).tokenizer
+    texts = token_ids(tokenizer, options.limit, options.max_length)
+    print(f"{len(texts)} passages, {sum(map(len, texts)):,} tokens, seed {options.seed}: exp(mean H), share of noise")
+    if options.widths:
+        over_widths(options.widths, texts, len(tokenizer), options.seed)
+        return
+    rows = over_ranges(texts, len(tokenizer), options.seed)
     if options.figure:
-        draw(pl.DataFrame(rows), options.figure)
+        draw(rows, options.figure)
 
 
 if __name__ == "__main__":
