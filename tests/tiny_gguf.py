@@ -99,3 +99,25 @@ def _tensors(model: LlamaForCausalLM) -> Iterator[tuple[str, np.ndarray]]:
 def _interleaved(weight: np.ndarray, heads: int = 4) -> np.ndarray:
     halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
     return halves.swapaxes(1, 2).reshape(weight.shape)
+
+
+def gguf_config(**changes: Any) -> LlamaConfig:
+    """The configuration of `save_gguf`'s network, with a range that is not the library's default."""
+    sizes = {
+        "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 128,
+        "rms_norm_eps": 1e-5, "bos_token_id": 0, "eos_token_id": 1, "tie_word_embeddings": False,
+        "initializer_range": 0.15,
+    }  # fmt: skip
+    return LlamaConfig(**(sizes | changes))
+
+
+def save_gguf(folder: Path) -> tuple[Path, Path]:
+    """The folder with a network and the GGUF file of the same weights."""
+    import torch
+
+    torch.manual_seed(0)
+    network = LlamaForCausalLM(gguf_config())
+    network.save_pretrained(folder / "network")
+    tiny_tokenizer().save_pretrained(folder / "network")
+    return folder / "network", write_gguf(folder / "network.gguf", network)

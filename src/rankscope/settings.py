@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,10 @@ class Settings:
             revision: a real checkpoint, given by untrained-from.
         untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone is
             that revision of each model.
+        config_from: The configuration that says how untrained twins are initialised, where a model's own files do not
+            (GGUF): a folder with config.json, a config.json, or a hub id, of the same architecture.
+        initializer_range: Draw untrained twins with this initializer_range instead, such as 0.02: an assumption, and
+            marked as one.
         metrics: Comma-separated names (rankscope list metrics); all but the rotated norm if left out.
         prefix: Put this before every text, for example an instruction; a space joins them.
         perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
@@ -86,6 +91,8 @@ class Settings:
     untrained_seeds: int = 1
     protocol: Protocol = "default"
     untrained_from: str | None = None
+    config_from: str | None = None
+    initializer_range: float | None = None
     metrics: str | None = None
     prefix: str | None = None
     perturbation: Perturbation | None = None
@@ -116,6 +123,7 @@ class Settings:
             raise SettingsError("a checkpoint has no seeds: with protocol 'revision' leave untrained_seeds at 1")
         _one_of("on_bad_row", self.on_bad_row, get_args(OnBadRow))
         self._check_texts()
+        self._check_initializer()
         if self.field is not None and self.template is not None:
             raise SettingsError("field and template both say what a text is: give one of them")
         if self.protocol == "paper" and self.dtype != "float32":
@@ -137,6 +145,17 @@ class Settings:
         for name, is_given in (("template", self.template), ("prefix", self.prefix), ("perturbation of words", words)):
             if is_given:
                 raise SettingsError(f"chat measures messages as they are, and {name} changes texts: give one of them")
+
+    def _check_initializer(self) -> None:
+        if self.config_from is not None and self.initializer_range is not None:
+            raise SettingsError(
+                "config_from and initializer_range both say how twins are initialised: give one of them"
+            )
+        if self.initializer_range is not None and not 0 < self.initializer_range < math.inf:
+            raise SettingsError(f"initializer_range must be greater than 0, got {self.initializer_range}")
+        given = "config_from" if self.config_from is not None else "initializer_range"
+        if self.protocol in ("permuted", "revision") and getattr(self, given) is not None:
+            raise SettingsError(f"protocol {self.protocol!r} initialises no network: leave {given} out")
 
     @property
     def metric_names(self) -> tuple[str, ...]:

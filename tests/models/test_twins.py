@@ -10,12 +10,11 @@ from rankscope.models import (
     Placement,
     check_same_shape,
     describe_model,
-    dropout_of,
     load_model,
     parse_model_reference,
     permuted_twin,
 )
-from tiny import save_tiny, tiny_config
+from tiny import save_tiny
 
 
 def test_permuted_weights_are_the_same_numbers_elsewhere(tiny_folder: Path) -> None:
@@ -47,10 +46,3 @@ def test_a_checkpoint_of_another_shape_is_no_baseline(tiny_folder: Path, tmp_pat
     other = describe_model(parse_model_reference(str(save_tiny(tmp_path / "qwen2", "qwen2"))))
     with pytest.raises(ModelError, match="its model_type is qwen2, not llama"):
         check_same_shape(model, other)
-
-
-def test_the_largest_dropout() -> None:
-    config = tiny_config("opt")
-    config.dropout, config.attention_dropout = 0.1, 0.3
-    assert dropout_of(config) == 0.3
-    assert dropout_of(tiny_config("llama")) == 0

@@ -11,7 +11,10 @@ import rankscope as rs
 from made_up import renamed, without_eigenvalues, written
 from rankscope.errors import RunFolderError, SettingsError
 from rankscope.reports import build_report
+from rankscope.reports.model_card import model_card_of
 from rankscope.tables import headline_table
+from tiny import SENTENCES
+from tiny_gguf import save_gguf
 
 
 def headings(*runs: rs.Run) -> list[str]:
@@ -169,3 +172,21 @@ def test_only_the_layers_that_are_asked_for_are_compared(runs: dict[str, rs.Run]
     every, last = rs.compare(runs["sizes"]).frame(), rs.compare(runs["sizes"], layers=["last"]).frame()
     assert last.equals(every.filter(pl.col("layer") == "last"))
     assert every["layer"].n_unique() > 1
+
+
+def test_rows_without_twins_stand_beside_rows_with_twins(tmp_path: Path) -> None:
+    folder, file = save_gguf(tmp_path)
+    (tmp_path / "texts.txt").write_text("\n".join(SENTENCES))
+    run = rs.evaluate([str(folder), str(file)], str(tmp_path / "texts.txt"), output=tmp_path / "run", layers="all")
+    report = build_report(run)
+    compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
+    assert compared.remarks == [f"There is no Diff-eRank of {file}, so eRank is drawn."]
+    assert {row["metric"] for row in report.tables()["differences"].rows} >= {"effective_rank", "loss"}
+    assert "diff_erank" not in {row["metric"] for row in report.tables()["differences"].rows}
+    models = report.sources[0].models
+    assert [row["initializer_source"] for row in models.rows] == ["configuration", "unknown"]
+    assert "from" in [column.heading for column in models.columns]
+    assert "initializer-unknown" in {note.name for note in report.notes}
+    alone = rs.evaluate(str(file), str(tmp_path / "texts.txt"), output=tmp_path / "alone")
+    assert list(build_report(alone).figures()) == ["rank_by_model", "spectra", "distribution", "rank_against_length"]
+    assert "diff_erank" not in model_card_of(alone)

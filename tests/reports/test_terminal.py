@@ -13,7 +13,7 @@ ROW = {
     "effective_rank": 33.049, "normalized_matrix_entropy": 0.55031, "matrix_nuclear_norm": None, "loss": 2.95149,
 }  # fmt: skip
 TWIN = {
-    "effective_rank_untrained": 8.764, "diff_erank": -24.285, "diff_erank_low": -26.13, "diff_erank_high": -22.4,
+    "effective_rank_untrained": 134.651, "diff_erank": 101.602, "diff_erank_low": 87.68, "diff_erank_high": 117.05,
     "effective_rank_over_noise": 0.1449,
 }  # fmt: skip
 
@@ -26,10 +26,10 @@ def printed(*rows: dict) -> list[str]:
 
 def test_rounded_and_aligned() -> None:
     heading, one, other = printed(ROW | TWIN, ROW | TWIN | {"model": "m", "diff_erank": 5.0})
-    numbers = "1,234 56,789 8.76 → 33.05 -24.29 -26.13 to -22.40 14% 0.5503 – 2.951"
+    numbers = "1,234 56,789 134.65 → 33.05 101.60 87.68 to 117.05 14% 0.5503 – 2.951"
     assert one.split() == ["owner/[red]model", "d", *numbers.split()]
     assert one.index("33.05") + 5 == other.index("33.05") + 5 == heading.index("trained", heading.index("→")) + 7
-    assert other.index("5.00") + 4 == one.index("-24.29") + 6
+    assert other.index("5.00") + 4 == one.index("101.60") + 6
 
 
 def test_without_twins() -> None:

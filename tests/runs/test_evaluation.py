@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsErr
 from rankscope.runs.progress import Silent
 from rankscope.runs.store import Row, RunFolder
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
+from tiny_gguf import save_gguf
 
 
 @pytest.fixture
@@ -323,6 +325,11 @@ def test_the_default_folder_is_named_by_what_was_asked_for(
         ({"protocol": "papper"}, UnknownNameError, "did you mean paper"),
         ({"limit": 0}, SettingsError, "at least 1, got 0"),
         ({"untrained_seeds": -1}, SettingsError, "at least 0, got -1"),
+        ({"config_from": "pico", "initializer_range": 0.02}, SettingsError, "give one of them"),
+        ({"initializer_range": 0.0}, SettingsError, "greater than 0, got 0.0"),
+        ({"initializer_range": math.nan}, SettingsError, "greater than 0, got nan"),
+        ({"protocol": "permuted", "config_from": "pico"}, SettingsError, "leave config_from out"),
+        ({"config_from": "pico"}, SettingsError, "its model_type is gpt_neox, not llama"),
         ({"protocol": "paper", "dtype": "bfloat16"}, SettingsError, "runs in float32"),
         ({"protocol": "paper", "batch_tokens": 5}, SettingsError, "one text at a time"),
         ({"template": "{text}"}, SettingsError, "give one of them"),
@@ -347,12 +354,14 @@ def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gg
     """A real trained model, from weights and text to numbers, against the definition in float64."""
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(SENTENCES[:4]))
-    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", untrained_seeds=1)
     where = {"pretrained_model_name_or_path": smollm2_gguf.parent, "gguf_file": smollm2_gguf.name}
     tokenizer = AutoTokenizer.from_pretrained(**where)
     model = AutoModel.from_pretrained(**where, dtype=torch.float32).eval()
     config = model.config
     del config.quantization_config
+    config.initializer_range = 0.041666666666666664  # as HuggingFaceTB/SmolLM2-135M publishes it
+    config.save_pretrained(tmp_path / "published")
+    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", config_from=str(tmp_path / "published"))
     torch.manual_seed(0)
     twin = AutoModel.from_config(config, dtype=torch.float32).eval()
     for row in run.measurements().rows(named=True):
@@ -362,6 +371,64 @@ def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gg
         assert row["matrix_entropy"] == pytest.approx(oracle_entropy(hidden), abs=2e-4)
     row = run.summary().row(0, named=True)
     assert 2 < row["loss"] < 6 < 10 < row["untrained_loss"]
+    assert row["effective_rank_untrained"] > row["effective_rank"]  # with the library's 0.02 it is the other way round
+    assert row["initializer_range"] == 0.041666666666666664
+
+
+def test_a_gguf_file_is_measured_without_a_twin_beside_a_folder_with_one(tmp_path: Path, data: str) -> None:
+    folder, file = save_gguf(tmp_path)
+    run = evaluate_both(folder, file, data, tmp_path / "run", untrained_seeds=2)
+    one, other = run.summary_rows()
+    assert (one["untrained_seeds"], one["initializer_range"], one["initializer_source"]) == (2, 0.15, "configuration")
+    assert other["initializer_source"] == "unknown"
+    of_twins = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
+    assert [other[key] for key in (*of_twins, "initializer_range")] == [None] * 6
+    assert other["untrained_seeds"] == 0
+    assert other["effective_rank"] == pytest.approx(one["effective_rank"], rel=1e-4)
+    assert run.measurements().filter(pl.col("role") == "untrained")["model"].unique().to_list() == [str(folder)]
+    note = next(note for note in run.notes() if note.name == "initializer-unknown")
+    assert note.rows == (f"{file} | texts.jsonl | last",)
+    assert {"--config-from", "--initializer-range"} <= set(re.findall(r"--[a-z-]+", note.text))
+    models = run.manifest()["identity"]["models"]
+    assert [model["initializer"] for model in models] == [{"initializer_range": 0.15}, {}]
+    again = rs.evaluate([str(folder), str(file)], data, field="text", output=tmp_path / "run", untrained_seeds=2)
+    assert again.summary_rows() == run.summary_rows()
+
+
+def test_an_initialiser_that_is_given_makes_the_twin_of_a_gguf_file(tmp_path: Path, data: str) -> None:
+    folder, file = save_gguf(tmp_path)
+    expected = evaluate(folder, data, tmp_path / "folder").summary_rows()[0]
+    borrowed = evaluate(file, data, tmp_path / "borrowed", config_from=str(folder)).summary_rows()[0]
+    assert borrowed["effective_rank_untrained"] == expected["effective_rank_untrained"]
+    assert (borrowed["initializer_range"], borrowed["initializer_source"]) == (0.15, f"--config-from {folder}")
+    assumed = evaluate_both(folder, file, data, tmp_path / "assumed", initializer_range=0.02)
+    one, other = assumed.summary_rows()
+    assert one["effective_rank_untrained"] == other["effective_rank_untrained"] != expected["effective_rank_untrained"]
+    assert {row["initializer_source"] for row in (one, other)} == {"flag"}
+    assert "initializer-assumed" in [note.name for note in assumed.notes()]
+    paper = evaluate(file, data, tmp_path / "paper", protocol="paper", config_from=str(folder)).summary_rows()[0]
+    assert paper["effective_rank_untrained"] == pytest.approx(expected["effective_rank_untrained"], rel=1e-4)
+
+
+def test_other_baselines_need_no_initialiser(tmp_path: Path, data: str) -> None:
+    folder, file = save_gguf(tmp_path)
+    for settings in ({"protocol": "permuted"}, {"protocol": "revision", "untrained_from": str(folder)}):
+        run = evaluate(file, data, tmp_path / settings["protocol"], **settings)
+        (row,) = run.summary_rows()
+        assert row["diff_erank"] is not None
+        assert "initializer_source" not in row
+        assert "initializer-unknown" not in [note.name for note in run.notes()]
+    assert "diff_erank" not in evaluate(file, data, tmp_path / "none", untrained_seeds=0).summary_rows()[0]
+
+
+def test_one_configuration_for_models_of_several_shapes(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    folder, file = save_gguf(tmp_path)
+    with pytest.raises(SettingsError, match=f"does not fit {tiny_folder}: its num_hidden_layers is 2, not 3"):
+        rs.evaluate([str(file), str(tiny_folder)], data, field="text", config_from=str(folder))
+
+
+def evaluate_both(folder: Path, file: Path, data: str, output: Path, **settings: object) -> rs.Run:
+    return rs.evaluate([str(folder), str(file)], data, output=output, field="text", **settings)
 
 
 def test_a_checkpoint_stands_in_for_the_twin(tmp_path: Path, data: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rankscope.metrics import aggregate_effective_rank, diff_erank, noise_value
-from rankscope.statistics import summarize
+from rankscope.statistics import summarize, with_initializers
 
 
 def measurement(role: str, seed: int | None, index: int, **values: object) -> dict:
@@ -133,3 +133,14 @@ def test_a_perplexity_beyond_the_largest_float_is_empty() -> None:
     assert row["loss"] == pytest.approx(730)
     assert row["perplexity"] is None
     assert row["perplexity_high"] is None
+
+
+def test_a_model_without_twins_has_none_for_what_they_would_tell() -> None:
+    rows = [{"model": "a", "untrained_seeds": 2, "diff_erank": 1.5}, {"model": "b"}, {"model": "c"}]
+    known, unknown = ({"initializer_range": value, "initializer_source": source} for value, source in
+                      ((0.02, "configuration"), (None, "unknown")))  # fmt: skip
+    one, other, third = with_initializers(rows, {"a": known, "b": unknown})
+    assert one == rows[0] | known
+    of_twins = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
+    assert other == {"model": "b", "untrained_seeds": 0, **dict.fromkeys(of_twins), **unknown}
+    assert third == {"model": "c"}

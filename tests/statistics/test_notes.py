@@ -66,6 +66,28 @@ def test_thresholds_of_a_single_row(name: str, fires: dict, silent: dict) -> Non
     assert fired([ROW | silent]) == []
 
 
+def test_where_the_initialiser_comes_from() -> None:
+    without = dict.fromkeys(("diff_erank", "diff_erank_low", "diff_erank_high", "effective_rank_untrained", TWIN))
+    unknown = ROW | without | {"untrained_seeds": 0, "initializer_source": "unknown", "initializer_range": None}
+    assert fired([unknown]) == ["initializer-unknown"]
+    assert fired([unknown], protocol="paper", dropout={"m": 0.1}) == ["initializer-unknown"]
+    for source in ("configuration", "--config-from X"):
+        assert fired([ROW | {"initializer_source": source, "initializer_range": 0.3}]) == []
+    for source in ("flag", "library default", "library default, --config-from X"):
+        (note,) = notes_on([ROW, ROW | {"model": "n", "initializer_source": source, "initializer_range": 0.3}], Facts())
+        assert (note.name, note.rows, "0.3" in note.text) == ("initializer-assumed", ("n | d | last",), True)
+
+
+def test_models_with_and_without_twins_are_ranked_apart() -> None:
+    sizes = [64, 128, 256, 512]
+    ranked = models(sizes, [1.0, 2.0, 4.0, 3.0])
+    bare = [
+        row | {"diff_erank": None, "diff_erank_high": None, "effective_rank": 5.0 + n} for n, row in enumerate(ranked)
+    ]
+    (note,) = notes_on([*ranked, *bare], Facts())
+    assert "4 models by eRank" in note.text
+
+
 def test_dropout_in_the_twin() -> None:
     assert fired([ROW], protocol="paper", dropout={"m": 0.1}) == ["dropout-in-twin"]
     assert fired([ROW], protocol="paper", dropout={"m": 0.0}) == []

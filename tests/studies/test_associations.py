@@ -66,3 +66,9 @@ def test_data_sets_and_layers_are_correlated_apart() -> None:
 def test_the_target_itself_is_no_metric() -> None:
     with pytest.raises(StopIteration):
         next(correlations(TABLE, ("accuracy",), "accuracy").iter_rows())
+
+
+def test_metrics_that_fewer_models_have_are_told_apart() -> None:
+    table = TABLE.with_columns(diff_erank=pl.Series([1.0, 2.0, 4.0, None, None, None]))
+    told = list(correlation_sentences(correlations(table, ("loss", "diff_erank"), "accuracy"), 6))
+    assert ["over 5 models: loss" in told[0], "over 3 models: Diff-eRank +1.00" in told[1]] == [True, True]

@@ -18,6 +18,8 @@ from rankscope.reports import write_study
 from rankscope.runs import Run
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import STUDIES, Conducted, conduct
+from tiny import SENTENCES
+from tiny_gguf import save_gguf
 
 MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m")
 LIMIT = 10
@@ -355,3 +357,16 @@ def test_what_a_study_decides_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="training needs checkpoints"):
         conduct("training", StudyOptions(("pico-1m",), ("stdlib-docs",)), output=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scaling", "families", "layers", "aggregation", "sampling"])
+def test_models_without_twins_go_through(name: str, tmp_path: Path) -> None:
+    folder, file = save_gguf(tmp_path)
+    (tmp_path / "texts.txt").write_text("\n".join(SENTENCES))
+    options = StudyOptions((str(folder), str(file)), (str(tmp_path / "texts.txt"),))
+    options = replace(options, tasks=("none",)) if name == "families" else options
+    one = conduct(name, options, output=tmp_path / "study", settings=Settings())
+    write_study(one)
+    rows = one.findings.table.filter(pl.col("model") == str(file))
+    assert rows["diff_erank"].null_count() == rows.height > 0
+    assert "initializer-unknown" in {note.name for note in one.findings.notes}

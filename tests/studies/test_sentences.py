@@ -33,3 +33,10 @@ def test_models_without_a_number_are_left_out() -> None:
         "f on d, m1 to m2: eRank goes from 10.00 to 20.00."
     ]
     assert list(over_sizes(rows_of(("last",), (None, None)))) == []
+
+
+def test_without_a_twin_at_either_end_only_the_rank_is_told() -> None:
+    table = rows_of(("last",)).with_columns(
+        diff_erank=pl.Series([1.0, None]), effective_rank_untrained=pl.Series([11.0, None]), reduced_loss=pl.lit(None)
+    )
+    assert list(over_sizes(table)) == ["f on d, m0 to m1: eRank goes from 10.00 to 20.00."]

@@ -32,3 +32,22 @@ def test_csv_has_the_reference_as_given_and_all_that_the_table_shows() -> None:
     assert dict(zip(heading.split(","), values.split(","), strict=True)) == {
         key: "" if value is None else str(value) for key, value in row.items() if key != "layer"
     }
+
+
+def test_an_assumed_initialiser_is_marked_and_an_unknown_one_leaves_no_twin() -> None:
+    row = {"model": "m", "dataset": "d", "layer": "last", "texts": 5, "tokens": 9, "effective_rank": 3.25}
+    twin = row | {"effective_rank_untrained": 4.75, "diff_erank": 1.5, "initializer_range": 1 / 24}
+    unknown = row | {"effective_rank_untrained": None, "diff_erank": None, "initializer_range": None}
+    unknown |= {"initializer_source": "unknown"}
+
+    def shown(*rows: dict) -> list[str]:
+        return to_markdown(summary_table(rows)).splitlines()
+
+    for source in ("configuration", "--config-from X"):
+        assert "initializer" not in shown(twin | {"initializer_source": source}, unknown)[0]
+    heading, _, one, other = shown(twin | {"initializer_source": "flag"}, unknown)
+    assert heading.endswith("twin's initializer |")
+    assert one.endswith("| 0.04167 (assumed) |")
+    assert "| – → 3.25 | – | – |" in other
+    assert other.endswith("| – |")
+    assert "0.04167 (library default)" in shown(twin | {"initializer_source": "library default"})[2]

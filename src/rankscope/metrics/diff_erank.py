@@ -43,7 +43,8 @@ def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = 
     """Diff-eRank: effective rank of the untrained twin minus that of the trained model.
 
     Both terms by the same algorithm, from the matrix entropy of each text; one number for each twin.
-    Unit: dimensions. It can be negative: some architectures collapse tokens at initialisation. Always read both terms.
+    Unit: dimensions. It can be negative, and depends on the initialisation of the untrained network. Read both
+    terms.
 
     Args:
         untrained: entropies of the twin, (texts,) or (twins, texts).

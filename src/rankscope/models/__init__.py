@@ -1,5 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
     KnownModel,
     count_parameters,
@@ -17,22 +18,25 @@ from rankscope.models.fingerprints import (
 )
 from rankscope.models.forward_pass import forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
+from rankscope.models.initialization import Initializer, choose_initializer
 from rankscope.models.layers import count_blocks, find_blocks, layers_of, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading
+from rankscope.models.outline import outline_of
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.token_ids import check_token_ids
 from rankscope.models.trial import check_padding, examine
-from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, untrained_twin
+from rankscope.models.twins import check_same_shape, permuted_twin, untrained_twin
 from rankscope.models.weight_files import weight_files
 
 __all__ = [
     "Batch",
     "FingerprintParts",
     "GenerationSettings",
+    "Initializer",
     "KnownModel",
     "ModelDescription",
     "ModelReference",
@@ -47,6 +51,7 @@ __all__ = [
     "check_padding",
     "check_same_shape",
     "check_token_ids",
+    "choose_initializer",
     "count_blocks",
     "count_parameters",
     "describe_model",
@@ -62,6 +67,7 @@ __all__ = [
     "known_model",
     "layers_of",
     "load_model",
+    "outline_of",
     "parse_model_reference",
     "permuted_twin",
     "pico_checkpoints",

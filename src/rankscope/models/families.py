@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rankscope.errors import UnknownNameError
 from rankscope.models.loading import ModelDescription
+from rankscope.models.outline import outline_of
 from rankscope.models.pico import WITH_CHECKPOINTS, pico_family, pico_sizes
 
 PREFIX = "family:"
@@ -78,14 +79,7 @@ def known_model(reference: str) -> KnownModel | None:
 
 def count_parameters(description: ModelDescription) -> int:
     """The number of parameters that a configuration makes, without making them."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            description.config, trust_remote_code=description.trust_remote_code, dtype=torch.float32
-        )
-    return int(model.num_parameters())
+    return int(outline_of(description).num_parameters())
 
 
 _FAMILIES: dict[str, tuple[tuple[str, str, float, int], ...]] = {

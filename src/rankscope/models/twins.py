@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import torch
 from rankscope.errors import ModelError
 from rankscope.models.architectures import auto_class_of
 from rankscope.models.loading import as_model_error, load_model
+from rankscope.models.outline import unquantized
 from rankscope.models.placement import Placement, place
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def untrained_twin(
         placement: dtype and device.
         train_mode: keep dropout active, as the published Diff-eRank script does.
     """
-    config = copy.deepcopy(description.config)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
+    config = unquantized(description.config)
     with torch.random.fork_rng(), as_model_error(description.reference, "configuration"):
         torch.manual_seed(seed)
         model = auto_class_of(config).from_config(
@@ -73,16 +71,6 @@ def check_same_shape(model: ModelDescription, baseline: ModelDescription) -> Non
                 f"{baseline.reference.text} cannot stand in for the untrained {model.reference.text}: "
                 f"its {name} is {theirs}, not {ours}"
             )
-
-
-def dropout_of(config: PretrainedConfig) -> float:
-    """The largest dropout that a configuration switches on in train mode."""
-    values = [
-        float(value)
-        for name, value in config.get_text_config().to_dict().items()
-        if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, (int, float))
-    ]
-    return max(values, default=0.0)
 
 
 def _config_value(config: PretrainedConfig, name: str) -> object:

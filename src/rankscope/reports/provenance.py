@@ -46,9 +46,15 @@ def provenance(run: Run) -> Provenance:
     identity, sessions = manifest["identity"], manifest.get("sessions", [])
     name, revision = Column("reference", "model", align="left"), Column("revision", "revision", align="left")
     fingerprint = Column("fingerprint", "sha256", align="left", show=lambda digest: str(digest)[:16])
+    columns = [name, revision, fingerprint]
+    if any("initializer_source" in model for model in identity["models"]):
+        columns += [
+            Column("initializer_range", "twin's initializer_range", significant=4),
+            Column("initializer_source", "from", align="left"),
+        ]
     return Provenance(
         folder=str(run.path),
-        models=Table((name, revision, fingerprint), tuple(identity["models"])),
+        models=Table(tuple(columns), tuple(identity["models"])),
         data=Table((Column("name", "data", align="left"), fingerprint), tuple(identity["data"])),
         settings=_changed(identity),
         sessions=_sessions(sessions),

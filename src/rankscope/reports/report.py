@@ -231,7 +231,10 @@ def _models(dataset: str, rows: Sequence[_Row], sections: list[Section]) -> list
         return []
     part = Section(f"Models compared on {dataset}")
     summary = pl.DataFrame([one.row for one in here], infer_schema_length=None)
-    metric = "diff_erank" if "diff_erank" in summary.columns else "effective_rank"
+    without = [one.label for one in here if one.row.get("diff_erank") is None]
+    metric = "effective_rank" if without else "diff_erank"
+    if without and len(without) < len(here):
+        part.remarks.append(f"There is no Diff-eRank of {', '.join(without)}, so eRank is drawn.")
     for beside in ("hidden_size", "loss"):
         known = summary.drop_nulls([beside, metric])
         if known[beside].n_unique() > 1:

@@ -21,7 +21,7 @@ from rankscope.runs.session import session_of
 from rankscope.runs.store import SUMMARY, RunFolder, open_run_folder, read_measurements
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.settings import Settings, changed
-from rankscope.statistics import notes_on, summarize
+from rankscope.statistics import notes_on, summarize, with_initializers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ class _Missing:
 def _conclude(opened: _Opened) -> None:
     folder = opened.folder
     measurements = read_measurements(folder.path).sort("model", "dataset", maintain_order=True)
-    rows = _in_order(opened.job, summarize(measurements))
+    rows = _in_order(opened.job, with_initializers(summarize(measurements), _initializers(opened.job)))
     notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
     folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
     opened.record.conclude()
@@ -207,6 +207,13 @@ def _adopt(model: ModelDescription, missing: _Missing, cache: TwinCache, progres
 def _default_folder(job: Job) -> Path:
     digest = key_of(job.identity)
     return Path("runs") / f"{job.label}-{digest[:8]}"
+
+
+def _initializers(job: Job) -> dict[str, dict[str, float | str | None]]:
+    """What a summary says of each model's twins, by reference."""
+    keys = ("initializer_range", "initializer_source")
+    records = {model.reference.text: job.initializer_record(model) for model in job.models}
+    return {name: {key: record[key] for key in keys} for name, record in records.items() if record}
 
 
 def _in_order(job: Job, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

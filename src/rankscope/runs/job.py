@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ from rankscope.metrics import parse_drop_rule
 from rankscope.models import (
     Placement,
     check_same_shape,
+    choose_initializer,
     describe_model,
     dropout_of,
     layers_of,
     load_model,
+    outline_of,
     parse_model_reference,
     permuted_twin,
     plain_config,
@@ -31,9 +33,9 @@ from rankscope.texts import changed_texts, check_chat_template, load_texts, pars
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
-    from rankscope.models import ModelDescription
+    from rankscope.models import Initializer, ModelDescription
     from rankscope.settings import Settings
     from rankscope.texts import DataReference, TextSet
 
@@ -43,7 +45,15 @@ _BATCH_TOKENS_ELSEWHERE = 16384
 _NOT_THE_TWINS = ("dtype", "quantization_config", "architectures")
 
 
-_SAME_NETWORK = ("dtype", "device", "protocol", "untrained_from", "trust_remote_code")
+_SAME_NETWORK = (
+    "dtype",
+    "device",
+    "protocol",
+    "untrained_from",
+    "config_from",
+    "initializer_range",
+    "trust_remote_code",
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class Job:
         settings: as given.
         placement: dtype and device.
         baselines: for each model the checkpoint that stands in for its twin, under protocol `revision`.
+        dropouts: for each model the largest dropout that it applies in train mode.
+        initializers: for each model how its untrained twin is initialised, under protocols `default` and `paper`.
     """
 
     models: tuple[ModelDescription, ...]
@@ -63,6 +75,8 @@ class Job:
     settings: Settings
     placement: Placement
     baselines: tuple[ModelDescription, ...] = ()
+    dropouts: tuple[float, ...] = ()
+    initializers: tuple[Initializer, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -70,7 +84,10 @@ class Job:
         settings = {"device": self.placement.device, "batch_tokens": self.batch_tokens}
         identity: dict[str, Any] = {
             "settings": self.settings.identity | settings,
-            "models": [_model_identity(model) for model in self.models],
+            "models": [
+                _model_identity(model) | {"dropout": dropout} | self.initializer_record(model)
+                for model, dropout in zip(self.models, self.dropouts, strict=True)
+            ],
             "data": [{"name": texts.name, "fingerprint": texts.fingerprint} for texts in self.text_sets],
         }
         if self.baselines:
@@ -108,7 +125,32 @@ class Job:
             return load_model(self.baselines[self.models.index(model)], self.placement)
         if self.settings.protocol == "permuted":
             return permuted_twin(model, seed, self.placement)
+        model = replace(model, config=self._config_of_twin(model))
         return untrained_twin(model, seed, self.placement, train_mode=self.settings.protocol == "paper")
+
+    def initializer(self, model: ModelDescription) -> Initializer | None:
+        """How a model's untrained twin is initialised; None where the run has no such twin."""
+        return self.initializers[self.models.index(model)] if self.initializers else None
+
+    def initializer_record(self, model: ModelDescription) -> dict[str, Any]:
+        """The same for manifest and summary: the range, where it comes from, and all values."""
+        initializer = self.initializer(model)
+        if initializer is None:
+            return {}
+        return {
+            "initializer_range": initializer.range,
+            "initializer_source": initializer.source,
+            "initializer": dict(initializer.values),
+        }
+
+    def _config_of_twin(self, model: ModelDescription) -> PretrainedConfig:
+        initializer = self.initializer(model)
+        return model.config if initializer is None else initializer.config
+
+    def _twin_configuration(self, model: ModelDescription) -> dict[str, Any]:
+        """The same as JSON, without what an untrained network's numbers do not depend on."""
+        config = plain_config(self._config_of_twin(model))
+        return {name: value for name, value in config.items() if name not in _NOT_THE_TWINS}
 
     def twin_key(self, model: ModelDescription, unit: Unit, plan: Plan) -> str:
         """A name for all that a twin's measurements depend on; weights only where the protocol uses them."""
@@ -118,7 +160,7 @@ class Job:
         }.get(self.settings.protocol)
         return key_of(
             {
-                "config": _twin_configuration(model),
+                "config": self._twin_configuration(model),
                 "code": model.parts.code,
                 "weights": weights,
                 "protocol": self.settings.protocol,
@@ -141,6 +183,7 @@ class Job:
         everything = {
             "model": model.fingerprint,
             "baseline": compared,
+            "twin": None if unit.seed is None else self._twin_configuration(model),
             "unit": asdict(unit),
             "settings": self.settings.identity,
             "device": self.placement.device,
@@ -149,9 +192,11 @@ class Job:
         return UnitKey(plan.fingerprint, key_of(everything))
 
     def units(self, model: ModelDescription) -> Iterator[tuple[Unit, TextSet]]:
-        """The units of one model: for each role and seed, each data set."""
+        """The units of one model: for each role and seed, each data set. Without a known initialiser, no twins."""
         layers = layers_of(model.config, self.settings.layers)
-        for seed in (None, *range(self.settings.untrained_seeds)):
+        initializer = self.initializer(model)
+        seeds = self.settings.untrained_seeds if initializer is None or initializer.is_known else 0
+        for seed in (None, *range(seeds)):
             role = "trained" if seed is None else "untrained"
             for place, texts in enumerate(self.text_sets):
                 which = f"{self.models.index(model):02d}-{slug(model.reference.label)}_{place:02d}-{slug(texts.name)}"
@@ -209,10 +254,14 @@ def prepare_each(models: Sequence[str], data: Sequence[str], conditions: Sequenc
             layers_of(description.config, settings.layers)
             _check_texts_of(settings, description)
     baselines = tuple(_baseline(one, shared) for one in descriptions) if shared.untrained_from else ()
-    return [
-        Job(descriptions, tuple(_texts(reference, settings) for reference in of_one), settings, placement, baselines)
-        for of_one, settings in zip(references, conditions, strict=True)
-    ]
+    outlines = [outline_of(one) for one in descriptions]
+    dropouts = tuple(map(dropout_of, outlines))
+    jobs = []
+    for of_one, settings in zip(references, conditions, strict=True):
+        texts = tuple(_texts(reference, settings) for reference in of_one)
+        initializers = _initializers(descriptions, outlines, settings)
+        jobs.append(Job(descriptions, texts, settings, placement, baselines, dropouts, initializers))
+    return jobs
 
 
 def refuse_twice(what: str, names: Sequence[str]) -> None:
@@ -264,14 +313,18 @@ def _baseline(model: ModelDescription, settings: Settings) -> ModelDescription:
     return baseline
 
 
-def _twin_configuration(model: ModelDescription) -> dict[str, Any]:
-    """The configuration that an untrained twin is built from, without what its numbers do not depend on."""
-    config = plain_config(model.config)
-    return {name: value for name, value in config.items() if name not in _NOT_THE_TWINS}
-
-
 def _model_identity(model: ModelDescription) -> dict[str, Any]:
-    return model_entry(model.reference.text, model.revision, model.parts) | {"dropout": dropout_of(model.config)}
+    return model_entry(model.reference.text, model.revision, model.parts)
+
+
+def _initializers(
+    models: Sequence[ModelDescription], outlines: Sequence[PreTrainedModel], settings: Settings
+) -> tuple[Initializer, ...]:
+    """For each model; nothing where no untrained twin is drawn."""
+    if settings.protocol not in ("default", "paper") or not settings.untrained_seeds:
+        return ()
+    given = settings.config_from, settings.initializer_range
+    return tuple(choose_initializer(*each, *given) for each in zip(models, outlines, strict=True))
 
 
 def slug(name: str) -> str:

@@ -1,6 +1,6 @@
 """Statistics: tables in, tables out."""
 
-from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize
+from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize, with_initializers
 from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import (
@@ -34,4 +34,5 @@ __all__ = [
     "paired_difference",
     "summarize",
     "summarize_alignment",
+    "with_initializers",
 ]

@@ -6,6 +6,7 @@ it is given the means themselves for the values, and the means of bootstrap samp
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -50,6 +51,26 @@ def summarize(measurements: pl.DataFrame) -> list[Summary]:
     """
     keys = ["model", "dataset", "layer"]
     return [_summarize_layer(rows) for _, rows in measurements.group_by(keys, maintain_order=True)]
+
+
+def with_initializers(
+    rows: Sequence[Summary], initializers: Mapping[str, Mapping[str, float | str | None]]
+) -> list[Summary]:
+    """The rows with what is known of each model's untrained twins.
+
+    Args:
+        rows: of a summary.
+        initializers: by model, `initializer_range` and `initializer_source`. A model that has one and no twins gets
+            None for all that they would have told.
+    """
+    return [_with_initializer(row, initializers.get(str(row["model"]))) for row in rows]
+
+
+def _with_initializer(row: Summary, initializer: Mapping[str, float | str | None] | None) -> Summary:
+    if initializer is None:
+        return row
+    absent: Summary = {} if "untrained_seeds" in row else {"untrained_seeds": 0, **dict.fromkeys(_WITH_TWINS)}
+    return row | absent | dict(initializer)
 
 
 def _summarize_layer(rows: pl.DataFrame) -> Summary:

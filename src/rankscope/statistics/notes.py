@@ -83,10 +83,32 @@ def _negative_diff_erank(rows: Sequence[Summary], facts: Facts) -> list[Note]:
     text = "Diff-eRank is negative: what the model is compared with has fewer effective dimensions than the model"
     if facts.protocol in ("default", "paper"):
         text += (
-            ". Many untrained networks collapse tokens, Llama-like ones most: no error "
+            ". That depends on how the network was initialised, and is no error "
             "(--protocol permuted gives another baseline)"
         )
     return _note("negative-diff-erank", text, found, "diff_erank")
+
+
+def _initializer_unknown(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    found = [row for row in rows if row.get("initializer_source") == "unknown"]
+    text = (
+        "a GGUF file does not say how its network was initialised, so there is no untrained eRank and no Diff-eRank: "
+        "give the original configuration (--config-from MODEL_OR_FOLDER) or assume a value (--initializer-range 0.02)"
+    )
+    return [Note("initializer-unknown", text, tuple(map(_name, found)), {})] if found else []
+
+
+def _initializer_assumed(rows: Sequence[Summary], _: Facts) -> list[Note]:
+    notes = []
+    for source, what in (
+        ("flag", "the initializer_range of the twin is an assumption (--initializer-range {})"),
+        ("library default", "the configuration leaves out how weights are initialised: transformers' default ({})"),
+    ):
+        found = [row for row in rows if str(row.get("initializer_source")).startswith(source)]
+        values = ", ".join(dict.fromkeys(f"{_number(row['initializer_range'], absent=0.0):.4g}" for row in found))
+        text = f"{what.format(values)}; the untrained eRank and Diff-eRank depend on it"
+        notes += _note("initializer-assumed", text, found, "initializer_range")
+    return notes
 
 
 def _twin_collapsed(rows: Sequence[Summary], _: Facts) -> list[Note]:
@@ -105,7 +127,7 @@ def _twin_wide(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 
 def _dropout_in_twin(rows: Sequence[Summary], facts: Facts) -> list[Note]:
-    found = [row for row in rows if "untrained_seeds" in row and facts.dropout.get(str(row["model"]), 0) > 0]
+    found = [row for row in rows if row.get("untrained_seeds") and facts.dropout.get(str(row["model"]), 0) > 0]
     if facts.protocol != "paper" or not found:
         return []
     largest = max(facts.dropout[str(row["model"])] for row in found)
@@ -196,7 +218,7 @@ def _ranked_by_hidden_size(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 
 def _ranked_metric(row: Summary) -> str:
-    return "diff_erank" if "diff_erank" in row else "effective_rank"
+    return "effective_rank" if row.get("diff_erank") is None else "diff_erank"
 
 
 def _rank_by_size(group: Sequence[Summary], key: str) -> float | None:
@@ -270,6 +292,8 @@ def _several_versions(rows: Sequence[Summary], facts: Facts) -> list[Note]:
 
 
 _RULES: tuple[Callable[[Sequence[Summary], Facts], list[Note]], ...] = (
+    _initializer_unknown,
+    _initializer_assumed,
     _negative_diff_erank,
     _twin_collapsed,
     _twin_wide,

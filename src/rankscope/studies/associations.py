@@ -54,14 +54,13 @@ def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
             if models < _FEWEST
             else f"Over {models} models nothing correlates: fewer than {_FEWEST} have both, or all have the same."
         )
-    for (given,), rows in spearman.group_by("given", maintain_order=True):
+    for (given, number), rows in spearman.group_by("given", "models", maintain_order=True):
         parts = [
             f"{named(row['metric'])} {row['value']:+.2f}"
             + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
             for row in rows.rows(named=True)
         ]
-        number = rows["models"].to_list()[0]
-        few = number - rows["controls"].to_list()[0] < FEWEST_MODELS
+        few = int(str(number)) - rows["controls"].to_list()[0] < FEWEST_MODELS
         held, beyond = (f" with {named(str(given))} held fixed", " beyond what is held fixed") if given else ("", "")
         yield (
             f"Spearman's correlation with {named(rows['target'].to_list()[0])}{held} over {number} models: "

@@ -41,9 +41,8 @@ def _published(row: dict[str, Any]) -> Cells:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
-    key = "diff_erank" if "diff_erank" in table.columns else "effective_rank"
-    called = "Diff-eRank" if key == "diff_erank" else "eRank"
     for (model, dataset), rows in table.group_by("model", "dataset", maintain_order=True):
+        key, called = _told(rows)
         usable = rows.drop_nulls(key)
         if usable.is_empty():
             continue
@@ -53,6 +52,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         found.append(
             f"{model} on {dataset}: {called} is {listed}; it is largest at layer {top['layer']} ({top[key]:.2f})."
         )
+    key, called = _told(table)
     for dataset, rows in table.drop_nulls(key).group_by("dataset", maintain_order=True):
         rises = {
             name: _rises(rows.filter(pl.col("called") == name).sort("parameters"), key)
@@ -64,6 +64,12 @@ def _sentences(table: pl.DataFrame) -> list[str]:
                 f"On {dataset[0]} {called} rises with every step in size at: {', '.join(yes) or 'no named layer'}."
             )
     return found
+
+
+def _told(rows: pl.DataFrame) -> tuple[str, str]:
+    """Diff-eRank where there is one, else the effective rank: column and name."""
+    has_twins = "diff_erank" in rows.columns and rows["diff_erank"].null_count() < rows.height
+    return ("diff_erank", "Diff-eRank") if has_twins else ("effective_rank", "eRank")
 
 
 def _rises(rows: pl.DataFrame, key: str) -> bool:

@@ -62,7 +62,7 @@ def over_sizes(table: pl.DataFrame) -> Iterator[str]:
             continue
         first, last = ordered.row(0, named=True), ordered.row(-1, named=True)
         which = f"{family} on {dataset}{at(layer)}, {first['model']} to {last['model']}"
-        if first.get("diff_erank") is None:
+        if first.get("diff_erank") is None or last.get("diff_erank") is None:
             yield f"{which}: eRank goes from {first['effective_rank']:.2f} to {last['effective_rank']:.2f}."
             continue
         untrained = last["effective_rank_untrained"] - first["effective_rank_untrained"]

@@ -48,6 +48,7 @@ _RANK = Column("effective_rank", "eRank", digits=2, aligned=True)
 _RANKS = Column(
     "effective_rank", "eRank untrained → trained", digits=2, aligned=True, before="effective_rank_untrained"
 )
+_INITIALIZER = Column("initializer", "twin's initializer", align="left")
 _DIFF_ERANK = Column("diff_erank", "Diff-eRank", digits=2, aligned=True)
 
 
@@ -55,17 +56,29 @@ def summary_table(rows: Sequence[Summary]) -> Table:
     """The headline table: both terms of Diff-eRank beside it, then H/ln d, MNN and loss.
 
     The interval is Diff-eRank's over texts, without twins the effective rank's; "of noise" is the trained
-    effective rank over that of isotropic noise of the same shape.
+    effective rank over that of isotropic noise of the same shape. Where a twin's initialiser is assumed, a column
+    says so.
     """
     twins = any("effective_rank_untrained" in row for row in rows)
+    assumed = {row.get("initializer_source") for row in rows} - {None, "configuration", "unknown"}
     columns = [model_column(rows), _DATA]
     columns += [_LAYER] if {row["layer"] for row in rows} != {"last"} else []
     columns += [Column("texts", "texts"), Column("tokens", "tokens")]
     columns += [_RANKS, _DIFF_ERANK] if twins else [_RANK]
-    key = "diff_erank" if twins else "effective_rank"
+    key = "diff_erank" if any(row.get("diff_erank") is not None for row in rows) else "effective_rank"
     columns.append(Column(key, "95 % interval", digits=2, aligned=True, interval=True))
     columns += [Column("effective_rank_over_noise", "of noise", percent=True), _ENTROPY, _NORM, _LOSS]
-    return Table(tuple(columns), tuple(rows))
+    if any(not str(source).startswith("--config-from") for source in assumed):
+        columns.append(_INITIALIZER)
+    return Table(tuple(columns), tuple(row | {"initializer": _initializer(row)} for row in rows))
+
+
+def _initializer(row: Summary) -> str | None:
+    """The range of a twin's weights and where it comes from."""
+    value, source = row.get("initializer_range"), row.get("initializer_source")
+    if not isinstance(value, (int, float)):
+        return None
+    return f"{value:.4g} ({'assumed' if source == 'flag' else source})"
 
 
 def differences_table(rows: Sequence[Row]) -> Table:
