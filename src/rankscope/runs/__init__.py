@@ -4,6 +4,7 @@ from rankscope.runs.alignment import align
 from rankscope.runs.comparison import Comparison, Difference, compare
 from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job, prepare
+from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
@@ -14,6 +15,8 @@ __all__ = [
     "Bar",
     "Comparison",
     "Difference",
+    "Differing",
+    "Effect",
     "Job",
     "Lines",
     "Progress",
@@ -24,8 +27,11 @@ __all__ = [
     "bar_on_stderr",
     "compare",
     "default_twin_cache",
+    "differing",
+    "effect_of",
     "evaluate",
     "evaluate_each",
+    "folder_names",
     "key_of",
     "prepare",
     "respond",

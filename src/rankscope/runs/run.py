@@ -12,6 +12,7 @@ import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
+from rankscope.runs.shape import check_identity, check_summary
 from rankscope.runs.store import MANIFEST, SUMMARY, kind_of_run, read_manifest, read_measurements
 from rankscope.statistics import Facts, Note, Summary, over_noise
 from rankscope.tables import headline_table
@@ -48,7 +49,10 @@ class Run:
 
     def notes(self) -> list[Note]:
         """What is known to mislead and shows in this run's numbers."""
-        return [Note(**(note | {"rows": tuple(note["rows"])})) for note in self._summary().get("notes", [])]
+        return [
+            Note(note["name"], note["text"], tuple(note["rows"]), note["numbers"])
+            for note in self._summary().get("notes", [])
+        ]
 
     def measurements(self, *, ratios: bool = True) -> pl.DataFrame:
         """One row for each text x layer x role x seed, or pair x control; also of an unfinished run.
@@ -91,6 +95,7 @@ class Run:
         manifest = read_manifest(self.path)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
             raise RunFolderError(f"{self.path} holds no run of evaluate or align: its {MANIFEST} is of something else")
+        check_identity(manifest["identity"], manifest["sessions"], self.path / MANIFEST)
         return manifest
 
     def facts(self) -> Facts:
@@ -106,8 +111,11 @@ class Run:
             raise RunFolderError(f"the run in {self.path} is not finished: give its command again to go on")
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
+        except OSError as error:
+            raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
             raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
+        check_summary(content, file)
         return content

@@ -202,8 +202,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} is not a run's folder: it holds no {MANIFEST}")
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} is not JSON: {error}") from error
+    except OSError as error:
+        raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from error
     if (
         not isinstance(manifest, dict)
         or manifest.get("schema") != _SCHEMA_VERSION
