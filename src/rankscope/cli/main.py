@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,7 @@ from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
 from rankscope.cli.report import report
 from rankscope.cli.study import study
+from rankscope.cli.terminal import streams_for_any_text
 from rankscope.errors import RankscopeError, SettingsError
 
 if TYPE_CHECKING:
@@ -52,14 +55,23 @@ def build_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 the evaluation failed, 2 the call was wrong."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with streams_for_any_text():
+            sys.exit(_run(given))
+    except KeyboardInterrupt:  # between two lines of the above
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> int:
     app = build_app()
 
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         config: Path | None = None,
-        debug: Annotated[bool, Parameter(negative="")] = False,
-    ) -> int:
+        debug: Annotated[bool, Parameter(negative="")] = False,  # noqa: ARG001 (read below, where all errors arrive)
+    ) -> None:
         """Runs a command.
 
         Args:
@@ -70,28 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if config is not None:
             _check_settings_file(config)
             app.config = (Toml(config, use_commands_as_keys=False),)
-        try:
-            app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-            sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
-        except (RankscopeError, CycloptsError) as error:
-            if debug:
-                raise
-            return _report(error)
-        except KeyboardInterrupt:
-            return _say("stopped; what was finished is kept: give the same command again to go on", 130)
-        except Exception as error:
-            if debug:
-                raise
-            return _say(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", 1)
-        return 0
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
 
     try:
-        status = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (RankscopeError, CycloptsError) as error:
-        if "--debug" in (sys.argv if arguments is None else arguments):
+        app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in arguments and not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             raise
-        status = _report(error)
-    sys.exit(status if isinstance(status, int) else 0)
+        return _report(error)
+    return 0
 
 
 def _check_settings_file(file: Path) -> None:
@@ -99,18 +99,56 @@ def _check_settings_file(file: Path) -> None:
         raise SettingsError(f"no such settings file: {file}")
     try:
         tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
-def _report(error: RankscopeError | CycloptsError) -> int:
-    return _say(_one_line(error), error.exit_status if isinstance(error, RankscopeError) else 2)
-
-
-def _say(message: str, status: int) -> int:
-    print(f"rankscope: {message}", file=sys.stderr)
+def _report(error: BaseException) -> int:
+    """Says an error on one line of standard error; returns the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _discard_output()  # whoever read it has seen enough
+        return 1
+    if isinstance(error, OSError):
+        _discard_output()  # if that is what failed, it would fail again at the end
+    message, status = _told(error)
+    with suppress(OSError):  # nobody is left to tell
+        print(f"rankscope: {message}", file=sys.stderr, flush=True)
     return status
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _told(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit status."""
+    text = " ".join(str(error).split())
+    if isinstance(error, RankscopeError):
+        return text, error.exit_status
+    if isinstance(error, CycloptsError):
+        return text, 2
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was finished is kept: give the same command again to go on", 130
+    return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
+
+
+def _told_of_the_machine(error: BaseException) -> str | None:
+    """What to say where the machine is at its limits, and not the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "out of memory: lower --batch-tokens, --max-length or --limit; what was finished is kept"
+    if isinstance(error, RecursionError):
+        return f"something is nested too deeply to be read: {text} (--debug shows where)"
+    if isinstance(error, OSError):
+        where = error.filename if isinstance(error.filename, str) else "standard output or another file"
+        return f"cannot read or write {where}: {error.strerror or text} (--debug shows where)"
+    return None
+
+
+def _discard_output() -> None:
+    """Sends what is left in the buffer of standard output nowhere, where it cannot fail at the end."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

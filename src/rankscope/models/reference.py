@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rankscope.errors import ModelError
 from rankscope.models.pico import TOKENIZER, pico_folder
 from rankscope.models.pico_vlm import pico_vlm_folder
+from rankscope.names import valid_text
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 # Models whose page names another one's tokenizer, by the beginning of their ids.
@@ -42,7 +43,9 @@ class ModelReference:
         """A short name for tables: the last part of a path, all of a hub id."""
         if self.kind == "hub" or self.tokenizer_location:
             return self.text
-        return self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
+        return valid_text(
+            self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
+        )
 
 
 def parse_model_reference(text: str) -> ModelReference:
@@ -55,6 +58,11 @@ def parse_model_reference(text: str) -> ModelReference:
         ModelError: no such folder or file, or neither a path nor a hub id.
         UnknownNameError: no such member of the pico family.
     """
+    found = _parsed(text)
+    return replace(found, text=valid_text(text))
+
+
+def _parsed(text: str) -> ModelReference:
     if Path(text).exists():
         return _local(text, Path(text))
     if folder := pico_vlm_folder(text) or pico_folder(text):
@@ -75,6 +83,8 @@ def parse_model_reference(text: str) -> ModelReference:
 
 
 def _local(text: str, path: Path) -> ModelReference:
+    if valid_text(str(path)) != str(path):
+        raise ModelError(f"the path {valid_text(str(path))} is not UTF-8, and tokenizers cannot open it: rename it")
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelError(f"{path} is not a model folder: it holds no config.json")

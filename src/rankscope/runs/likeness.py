@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
+from rankscope.names import valid_text
 from rankscope.settings import AlignmentSettings, Settings
 from rankscope.statistics import Note
 
@@ -161,10 +162,10 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
 
 def folder_names(runs: Sequence[Run]) -> dict[Run, str]:
     """The last part of each run's path; with its place among the runs where several have the same."""
-    names = [run.path.name for run in runs]
+    names = [valid_text(run.path.name) for run in runs]
     return {
-        run: run.path.name if names.count(run.path.name) == 1 else f"{run.path.name}, run {place}"
-        for place, run in enumerate(runs, 1)
+        run: name if names.count(name) == 1 else f"{name}, run {place}"
+        for place, (run, name) in enumerate(zip(runs, names, strict=True), 1)
     }
 
 

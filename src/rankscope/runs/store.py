@@ -22,6 +22,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from rankscope.errors import RunFolderError, StorageError
+from rankscope.names import valid_text
 from rankscope.settings import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ class RunFolder:
         Raises:
             StorageError: the disk is full, or the folder cannot be written any more.
         """
-        frame = pl.DataFrame(rows, schema=self.schema)
-        write_whole(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
+        _write(pl.DataFrame(rows, schema=self.schema), self._parts(unit) / f"{batch:06d}.parquet")
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
         """The measurements of a finished unit."""
@@ -120,19 +120,19 @@ class RunFolder:
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
-        write_whole(self.measurements / f"{unit}.parquet", measurements.select(list(self.schema)).write_parquet)
+        _write(measurements.select(list(self.schema)), self.measurements / f"{unit}.parquet")
 
     def finish_unit(self, unit: str, order: tuple[str, ...], column: str = "layer") -> None:
         """Joins a unit's batches into one file, in the order of texts and, for each, of a column's values."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
         depth = pl.col(column).replace_strict(list(order), range(len(order)), return_dtype=pl.Int64)
         frame = _joined(parts, self.schema)
-        write_whole(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
+        _write(frame.sort("text_index", depth), self.measurements / f"{unit}.parquet")
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes `manifest.json` or `summary.json`; a NaN in it is a programming error and raises."""
-        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        text = valid_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
         write_whole(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
 
     def _parts(self, unit: str) -> Path:
@@ -233,11 +233,20 @@ def _read(file: Path) -> pl.DataFrame:
         RunFolderError: it is damaged.
     """
     try:
-        return pl.read_parquet(file)
+        with file.open("rb") as content:  # polars reads a pattern into some paths, and cannot open others
+            return pl.read_parquet(content)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunFolderError(
             f"{file} cannot be read: {str(error).splitlines()[0]}. Restore it, or remove it and repeat the command"
         ) from error
+
+
+def _write(frame: pl.DataFrame, place: Path) -> None:
+    def write(beside: Path) -> None:
+        with beside.open("wb") as content:
+            frame.write_parquet(content)
+
+    write_whole(place, write)
 
 
 def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:

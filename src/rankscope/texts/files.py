@@ -139,7 +139,7 @@ def _read_csv(path: Path, delimiter: str) -> Iterator[LocatedRow]:
                 for row in batch.to_pylist():
                     number += 1
                     yield LocatedRow(f"{path} row {number}", row)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, OSError) as error:
         raise DataError(f"{path}: after row {number}: {error}") from error
 
 
@@ -149,12 +149,12 @@ def _read_parquet(path: Path) -> Iterator[LocatedRow]:
 
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with path.open("rb") as content, parquet.ParquetFile(content) as file:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     yield LocatedRow(f"{path} row {number}", row)
                     number += 1
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowException, UnicodeError, OSError) as error:
         raise DataError(f"{path} is not a readable Parquet file: {error}") from error
 
 

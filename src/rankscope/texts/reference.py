@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
+from rankscope.names import valid_text
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry, MadeSource
 from rankscope.texts.files import SUFFIXES, kind_of
 from rankscope.texts.hub import HubSource
@@ -46,7 +47,7 @@ def parse_data_reference(
         return _from_catalogue(name, paths, field=field, template=template, split=split)
     path = Path(text)
     if path.exists():
-        return DataReference(path.name, (path,), _render(text, field, template, _plain_field(path)))
+        return DataReference(valid_text(path.name), (path,), _render(text, field, template, _plain_field(path)))
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
     if is_path(text):
