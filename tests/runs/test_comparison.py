@@ -148,9 +148,8 @@ def test_of_other_twins_the_trained_models_are_compared(runs: list[rs.Run], tmp_
 def test_the_same_run_twice_and_models_that_are_in_two_runs(runs: list[rs.Run], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="under the same settings: there is nothing to compare"):
         compare(runs[0], runs[0].path)
-    both = rs.evaluate(
-        [str(tmp_path / "one"), str(tmp_path / "two")], str(tmp_path / "lines.txt"), output=tmp_path / "b"
-    )
+    models, data = [str(tmp_path / "one"), str(tmp_path / "two")], str(tmp_path / "lines.txt")
+    both = rs.evaluate(models, data, output=tmp_path / "both")
     with pytest.raises(SettingsError, match="leave one out"):
         compare(runs[0], both)
     shuffled = rs.evaluate(models, data, output=tmp_path / "s", perturbation="tokens-reversed")

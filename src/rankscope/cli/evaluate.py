@@ -9,7 +9,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rankscope.cli.terminal import print_json, progress_on_stderr, quieten_libraries
+from rankscope.cli.terminal import (
+    fail_where_nothing_was_measured,
+    print_json,
+    progress_on_stderr,
+    quieten_libraries,
+)
 from rankscope.settings import Settings
 
 
@@ -44,7 +49,9 @@ def evaluate(
         run = run_evaluation(models, data, output=output, settings=settings, progress=progress)
     if json:
         print_json(loads((run.path / "summary.json").read_text(encoding="utf-8")), sys.stdout)
+        fail_where_nothing_was_measured(run)
         return
     print_summary(run.summary_rows(), sys.stdout)
     print_notes(run.notes(), sys.stdout)
     print(f"\nkept in {run.path}")
+    fail_where_nothing_was_measured(run)

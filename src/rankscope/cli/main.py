@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tomllib
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     app = build_app()
+    app.meta.suppress_keyboard_interrupt = False
 
     @app.meta.default
     def launch(
@@ -127,6 +129,8 @@ def _told(error: BaseException) -> tuple[str, int]:
         return text, 2
     if isinstance(error, KeyboardInterrupt):
         return "stopped; what was finished is kept: give the same command again to go on", 130
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
+        return f"no file can have the name {str(error.filename)[:200]}: {error.strerror}", 2
     return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
 
 

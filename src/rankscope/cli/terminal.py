@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from rankscope.errors import NothingMeasuredError
 from rankscope.names import valid_text
 
 if TYPE_CHECKING:
-    from rankscope.runs import Progress
+    from rankscope.runs import Progress, Run
 
 _IN_ASCII = {
     "→": "->", "←": "<-", "↔": "<->", "⇒": "=>", "↑": "^", "↓": "v", "–": "-", "—": "--", "−": "-", "‐": "-", "‑": "-",
@@ -73,6 +74,21 @@ def _letter_in_ascii(letter: str) -> str:
         return "?"
     plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
     return plain or letter.encode("ascii", "backslashreplace").decode()
+
+
+def fail_where_nothing_was_measured(run: Run) -> None:
+    """For the end of a command, when all is printed.
+
+    Raises:
+        NothingMeasuredError: no text of any model and data set could be measured.
+    """
+    if any(row["texts"] for row in run.summary_rows()):
+        return
+    skipped = run.measurements().filter(status="skipped").drop_nulls("reason")
+    keys = ["model", "dataset", "text_id"]
+    reasons = skipped.unique([*keys, "reason"], maintain_order=True)["reason"].value_counts(sort=True)
+    told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.rows())
+    raise NothingMeasuredError(f"every text was skipped, so there are no numbers: {told or 'no reason is kept'}")
 
 
 @contextmanager

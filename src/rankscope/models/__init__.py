@@ -1,5 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.checkpoints import Checkpoints, checkpoints_in, step_in_state, why_unfinished
 from rankscope.models.families import (
     KnownModel,
     count_parameters,
@@ -20,6 +21,7 @@ from rankscope.models.twins import check_same_shape, dropout_of, permuted_twin, 
 
 __all__ = [
     "Batch",
+    "Checkpoints",
     "GenerationSettings",
     "KnownModel",
     "ModelDescription",
@@ -30,6 +32,7 @@ __all__ = [
     "Response",
     "UnansweredPrompt",
     "check_same_shape",
+    "checkpoints_in",
     "count_blocks",
     "count_parameters",
     "describe_model",
@@ -51,5 +54,7 @@ __all__ = [
     "plain_config",
     "resolve_device",
     "resolve_layers",
+    "step_in_state",
     "untrained_twin",
+    "why_unfinished",
 ]

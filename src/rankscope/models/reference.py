@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.errors import ModelError
+from rankscope.models.checkpoints import tokenizer_above
 from rankscope.models.pico import TOKENIZER, pico_folder
 from rankscope.models.pico_vlm import pico_vlm_folder
 from rankscope.names import valid_text
@@ -41,11 +42,17 @@ class ModelReference:
     @property
     def label(self) -> str:
         """A short name for tables: the last part of a path, all of a hub id."""
-        if self.kind == "hub" or self.tokenizer_location:
+        if self.kind == "hub" or (self.tokenizer_location and not self.has_tokenizer_above):
             return self.text
         return valid_text(
             self.gguf_file.removesuffix(".gguf") if self.gguf_file else Path(self.location).resolve().name
         )
+
+    @property
+    def has_tokenizer_above(self) -> bool:
+        """Whether this is a checkpoint whose tokenizer is in the folder above, once for all checkpoints."""
+        above = str(Path(self.location).resolve().parent)
+        return self.kind == "folder" and self.tokenizer_location == above
 
 
 def parse_model_reference(text: str) -> ModelReference:
@@ -88,7 +95,8 @@ def _local(text: str, path: Path) -> ModelReference:
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelError(f"{path} is not a model folder: it holds no config.json")
-        return ModelReference(text, "folder", str(path))
+        above = tokenizer_above(path)
+        return ModelReference(text, "folder", str(path), tokenizer_location=None if above is None else str(above))
     if path.suffix != ".gguf":
         raise ModelError(f"{path} is a file of another kind: a model is a folder with config.json, or a .gguf file")
     return ModelReference(text, "folder", str(path.parent), gguf_file=path.name)

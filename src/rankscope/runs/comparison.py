@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
+from rankscope.runs.difference import Difference, MeasuredTable, differences_between
 from rankscope.runs.likeness import Differing, Effect, differing, folder_names, labelled_setting, rewrites_texts
 from rankscope.runs.run import Run
-from rankscope.statistics import Facts, Note, bootstrap_interval, complete_texts, notes_on, paired_difference
-from rankscope.statistics.bootstrap import Numbers
+from rankscope.statistics import Facts, Note, notes_on
 from rankscope.tables import differences_table
 
-COMPARED = (
-    "effective_rank",
-    "diff_erank",
-    "normalized_matrix_entropy",
-    "matrix_nuclear_norm",
-    "nuclear_norm",
-    "stable_rank",
-    "participation_ratio",
-    "loss",
-)
-"""What is compared, where both runs have it."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of one model minus that of the reference, on the texts that both have.
-
-    The reference is another model under the same settings, or the same model under another setting.
-
-    Attributes:
-        dataset: name.
-        layer: of both.
-        metric: name.
-        reference: the first model, or the model itself where a setting differs.
-        model: the other.
-        reference_value: over the common texts.
-        model_value: over the common texts.
-        difference: model minus reference.
-        low: of its 95 % bootstrap interval over texts.
-        high: of its 95 % bootstrap interval over texts.
-        p_value: of a paired sign-flip test (effective ranks are tested as entropies); None for
-            Diff-eRank, which has no value for a single text.
-        texts: common ones.
-        setting: what differs instead of the model, such as `perturbation`; None where models differ.
-        reference_setting: its value in the reference.
-        model_setting: its value in the other.
-    """
-
-    dataset: str
-    layer: str
-    metric: str
-    reference: str
-    model: str
-    reference_value: float
-    model_value: float
-    difference: float
-    low: float
-    high: float
-    p_value: float | None
-    texts: int
-    setting: str | None = None
-    reference_setting: str | None = None
-    model_setting: str | None = None
+_NOT_THE_MODEL = ("reference", "dropout", "initializer")  # its name, and what makes its twins
 
 
 @dataclass(frozen=True)
@@ -127,38 +74,32 @@ def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> C
     return Comparison(tuple(found), tuple(distinct.values()))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The measurements of one model on one data set at one layer."""
-
-    run: Run
-    model: str
-    dataset: str
-    fingerprint: str
-    layer: str
-    rows: pl.DataFrame
-
-
 def _models(run: Run) -> frozenset[tuple[str, str]]:
-    """References, each with all else that makes the model what it is."""
-    known = [dict(model) for model in run.manifest()["identity"]["models"]]
-    return frozenset((model.pop("reference"), json.dumps(model, sort_keys=True)) for model in known)
+    """References, each with all else that makes the trained model what it is."""
+    known = run.manifest()["identity"]["models"]
+    return frozenset(
+        (
+            model["reference"],
+            json.dumps({name: model[name] for name in model if not name.startswith(_NOT_THE_MODEL)}, sort_keys=True),
+        )
+        for model in known
+    )
 
 
-def _tables(run: Run) -> list[_Table]:
+def _tables(run: Run) -> list[MeasuredTable]:
     data = {entry["name"]: entry["fingerprint"] for entry in run.manifest()["identity"]["data"]}
     groups = run.measurements(ratios=False).group_by("model", "dataset", "layer", maintain_order=True)
     found = []
     for (model, dataset, layer), rows in groups:
         if dataset not in data:
             raise RunFolderError(f"{run.path} has measurements on {dataset}, which its manifest does not name")
-        found.append(_Table(run, str(model), str(dataset), data[dataset], str(layer), rows))
+        found.append(MeasuredTable(run, str(model), str(dataset), data[dataset], str(layer), rows))
     return found
 
 
 def _named_apart(
-    tables: Sequence[_Table], held: Sequence[frozenset[tuple[str, str]]], runs: Sequence[Run]
-) -> list[_Table]:
+    tables: Sequence[MeasuredTable], held: Sequence[frozenset[tuple[str, str]]], runs: Sequence[Run]
+) -> list[MeasuredTable]:
     """With the run's folder behind a name that stands for different weights.
 
     Raises:
@@ -184,7 +125,7 @@ def _facts(runs: Sequence[Run]) -> Facts:
     return replace(facts[0], dropout={model: share for one in facts for model, share in one.dropout.items()})
 
 
-def _between_models(tables: Sequence[_Table], different: Differing) -> list[Difference]:
+def _between_models(tables: Sequence[MeasuredTable], different: Differing) -> list[Difference]:
     """Every model against the first one, under settings that are the same for all that is compared."""
     models = list(dict.fromkeys(table.model for table in tables))
     if len(models) < 2:
@@ -200,7 +141,7 @@ def _between_models(tables: Sequence[_Table], different: Differing) -> list[Diff
     for other in (table for table in tables if table.model != first):
         base = reference.get((other.dataset, other.fingerprint, other.layer))
         if base is not None:
-            found += _differences(base, other)
+            found += differences_between(base, other)
     if different.of(Effect.TWIN):
         found = [one for one in found if one.metric != "diff_erank"]
     if not found:
@@ -213,7 +154,7 @@ def _between_models(tables: Sequence[_Table], different: Differing) -> list[Diff
     return found
 
 
-def _between_settings(tables: Sequence[_Table], different: Differing) -> list[Difference]:
+def _between_settings(tables: Sequence[MeasuredTable], different: Differing) -> list[Difference]:
     """Every model against itself in the first run, under the one setting that differs."""
     names = labelled_setting(different)
     rewritten = any(map(rewrites_texts, names))
@@ -225,7 +166,7 @@ def _between_settings(tables: Sequence[_Table], different: Differing) -> list[Di
         if base is not None and (rewritten or base.fingerprint == other.fingerprint):
             found += [
                 replace(one, setting=", ".join(names), reference_setting=values[first], model_setting=values[other.run])
-                for one in _differences(base, other)
+                for one in differences_between(base, other)
             ]
     if not found:
         raise SettingsError(
@@ -233,82 +174,3 @@ def _between_settings(tables: Sequence[_Table], different: Differing) -> list[Di
             "with the same --data, --limit and --layers"
         )
     return found
-
-
-def _differences(base: _Table, other: _Table) -> list[Difference]:
-    (one, one_twins), (two, two_twins) = complete_texts(base.rows), complete_texts(other.rows)
-    common = one.select("text_id").join(two.select("text_id"), on="text_id").sort("text_id")
-    if common.height < 2:
-        raise RunFolderError(f"{base.model} and {other.model} share {common.height} usable texts of {base.dataset}")
-
-    def column(frame: pl.DataFrame, name: str) -> Numbers | None:
-        values = common.join(frame, on="text_id", how="left")[name]
-        return None if values.null_count() else values.to_numpy().astype(np.float64)
-
-    found = []
-    for metric in COMPARED:
-        if metric == "diff_erank":
-            frames = [one, *one_twins, two, *two_twins]
-            columns = [column(frame, "matrix_entropy") for frame in frames]
-            values = _of_diff_erank(columns, len(one_twins), len(two_twins))
-        else:
-            name = "matrix_entropy" if metric == "effective_rank" else metric
-            values = _of_metric(column(one, name), column(two, name), exponential=metric == "effective_rank")
-        if values is not None:
-            reference_value, model_value, low, high, p_value = values
-            found.append(
-                Difference(
-                    dataset=base.dataset,
-                    layer=base.layer,
-                    metric=metric,
-                    reference=base.model,
-                    model=other.model,
-                    reference_value=reference_value,
-                    model_value=model_value,
-                    difference=model_value - reference_value,
-                    low=low,
-                    high=high,
-                    p_value=p_value,
-                    texts=common.height,
-                )
-            )
-    return found
-
-
-_Values = tuple[float, float, float, float, float | None]
-
-
-def _of_metric(one: Numbers | None, two: Numbers | None, *, exponential: bool) -> _Values | None:
-    if one is None or two is None:
-        return None
-    paired = paired_difference(two, one)
-    low, high = paired.low, paired.high
-    first, second = float(one.mean()), float(two.mean())
-    if exponential:
-        first, second = float(np.exp(first)), float(np.exp(second))
-        low, high = bootstrap_interval(
-            np.column_stack([one, two]), lambda means: np.exp(means[..., 1]) - np.exp(means[..., 0])
-        )
-    return first, second, low, high, paired.p_value
-
-
-def _of_diff_erank(columns: Sequence[Numbers | None], of_one: int, of_two: int) -> _Values | None:
-    """Columns: the reference, its twins, the other model, its twins; all matrix entropies."""
-    known = [column for column in columns if column is not None]
-    if not of_one or not of_two or len(known) < len(columns):
-        return None
-
-    def term(start: int, twins: int) -> Callable[[Numbers], Numbers]:
-        def diff_erank(means: Numbers) -> Numbers:
-            ranks = np.exp(means)
-            found: Numbers = ranks[..., start + 1 : start + 1 + twins].mean(axis=-1) - ranks[..., start]
-            return found
-
-        return diff_erank
-
-    one, two = term(0, of_one), term(1 + of_one, of_two)
-    table = np.column_stack(known)
-    means = table.mean(axis=0)
-    first, second = float(one(means)), float(two(means))
-    low, high = bootstrap_interval(table, lambda sampled: two(sampled) - one(sampled))
-    return first, second, low, high, None

@@ -18,7 +18,7 @@ from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
 from rankscope.runs.session import now, session_of
 from rankscope.runs.store import MANIFEST, SUMMARY, RunFolder, open_run_folder, read_measurements
-from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from rankscope.runs.twin_cache import ForgivingTwinCache, key_of
 from rankscope.settings import Settings, changed
 from rankscope.statistics import notes_on, summarize
 
@@ -96,14 +96,18 @@ def evaluate_each(
         opened = [
             _Opened(
                 job,
-                *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity)),
+                *stack.enter_context(open_run_folder(output or _default_folder(job), job.identity, progress.say)),
                 session_of(job.placement.device, [texts.source for texts in job.text_sets])
                 | {"data": [data] if isinstance(data, str) else list(data)},
             )
             for job, (output, _) in zip(jobs, conditions, strict=True)
         ]
+        cached = any(job.settings.twin_cache and job.settings.untrained_seeds for job in jobs)
+        twins = ForgivingTwinCache.of_the_user(progress.say) if cached else ForgivingTwinCache(None, progress.say)
         for model in jobs[0].models:
-            _measure_model(model, opened, progress)
+            if model.reference.has_tokenizer_above:
+                progress.say(f"{model.reference.label}: the tokenizer is that of {model.reference.tokenizer_location}")
+            _measure_model(model, opened, twins, progress)
         for one in opened:
             _conclude(one)
     return [Run(one.folder.path) for one in opened]
@@ -139,16 +143,17 @@ def _conclude(opened: _Opened) -> None:
     folder.write_json(MANIFEST, opened.manifest | {"sessions": [*opened.manifest["sessions"], session]})
 
 
-def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress: Progress) -> None:
+def _measure_model(
+    model: ModelDescription, opened: Sequence[_Opened], twins: ForgivingTwinCache, progress: Progress
+) -> None:
     """Trained model first, then twin by twin; each network is gone before the next is made."""
     missing: dict[int | None, list[_Missing]] = {}
     for one in opened:
-        cache = default_twin_cache() if one.job.settings.twin_cache else None
         for unit, texts in one.job.units(model):
             if one.folder.is_finished(unit.name):
                 continue
             plan = one.job.plan(model, texts)
-            if cache is not None and _adopt(one.job, model, unit, plan, one.folder, cache):
+            if one.job.settings.twin_cache and _adopt(one.job, model, unit, plan, one.folder, twins):
                 progress.say(f"{model.reference.label} on {unit.dataset}: twin {unit.seed} was measured before")
                 continue
             missing.setdefault(unit.seed, []).append(_Missing(one.job, one.folder, unit, plan))
@@ -161,6 +166,9 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
         with torch.random.fork_rng() if units[0].unit.reseed else nullcontext():
             for needed in units:
                 _measure(model, needed, network, progress)
+                if needed.job.settings.twin_cache and seed is not None:
+                    key = needed.job.twin_key(model, needed.unit, needed.plan)
+                    twins.put(key, needed.folder.finished_unit(needed.unit.name))
         del network
         gc.collect()
 
@@ -170,11 +178,11 @@ def _measure(model: ModelDescription, missing: _Missing, network: PreTrainedMode
     label = f"{model.reference.label} on {unit.dataset}" + ("" if unit.seed is None else f", twin {unit.seed}")
     progress.start(label, plan.tokens)
     measure_unit(unit, plan, network, folder, progress)
-    if missing.job.settings.twin_cache and unit.seed is not None:
-        default_twin_cache().put(missing.job.twin_key(model, unit, plan), folder.finished_unit(unit.name))
 
 
-def _adopt(job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: RunFolder, cache: TwinCache) -> bool:
+def _adopt(
+    job: Job, model: ModelDescription, unit: Unit, plan: Plan, folder: RunFolder, cache: ForgivingTwinCache
+) -> bool:
     """Takes a twin's measurements from the cache, under this run's names."""
     if unit.seed is None or folder.finished_batches(unit.name):
         return False

@@ -29,12 +29,14 @@ class Effect(Enum):
 
 EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("perturbation", "prefix", "window", "max_length", "drop_tokens"), Effect.NUMBERS),
+    **dict.fromkeys(("special_tokens", "chat", "skip_overlong", "pool", "prompt", "integration_items"), Effect.NUMBERS),
+    **dict.fromkeys(("on_bad_row",), Effect.TEXTS),
     **dict.fromkeys(("field", "template", "split", "limit", "sample_seed"), Effect.TEXTS),
     **dict.fromkeys(("images", "image_field", "instruction_field", "response_field"), Effect.TEXTS),
     **dict.fromkeys(("protocol", "untrained_seeds", "config_from", "initializer_range"), Effect.TWIN),
     **dict.fromkeys(("dtype", "device", "hardware", "batch_tokens"), Effect.ROUNDING),
     **dict.fromkeys(("rankscope", "torch", "transformers"), Effect.ROUNDING),
-    **dict.fromkeys(("layers", "metrics", "control", "trust_remote_code", "twin_cache", "on_bad_row"), Effect.NOTHING),
+    **dict.fromkeys(("layers", "metrics", "control", "trust_remote_code", "twin_cache"), Effect.NOTHING),
 }
 """The effect of each setting, and of the versions and the hardware that a run was made with."""
 
@@ -47,7 +49,7 @@ ROUNDING_OF = {
 """How far they move numbers; `docs/protocols.md` says more."""
 
 _OF_ANOTHER_VERSION = "another version may compute in another order"
-_KEEPS_TEXTS = ("max_length", "drop_tokens")
+_KEEPS_TEXTS = ("max_length", "drop_tokens", "skip_overlong", "special_tokens", "pool")
 _LONGEST_VALUE = 40
 
 
@@ -130,6 +132,9 @@ def differing(runs: Sequence[Run]) -> Differing:
     }
     if "device" in kept:
         kept.pop("hardware", None)
+    references = [model["reference"] for run in runs for model in run.manifest()["identity"]["models"]]
+    if len(set(references)) == len(references):
+        kept.pop("config_from", None)  # each model has its own
     return Differing(tuple(runs), kept)
 
 
@@ -190,6 +195,8 @@ def _made_with(run: Run) -> dict[str, str]:
     """Versions and hardware of all sessions that worked on a run."""
     found: dict[str, dict[str, None]] = {}
     for session in run.manifest()["sessions"]:
+        if session.get("measured", True) == []:
+            continue  # it found everything there
         versions: Mapping[str, Any] = session.get("versions") or {}
         made = {name: versions.get(name) for name in ("rankscope", "torch", "transformers")}
         for name, value in (made | {"hardware": session.get("device")}).items():

@@ -81,7 +81,7 @@ def respond(
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed)
     identity = _identity(description, prompts, settings, placement)
-    with open_run_folder(Path(output), identity) as (folder, manifest):
+    with open_run_folder(Path(output), identity, progress.say) as (folder, manifest):
         session: dict[str, Any] = {"started": now(), "versions": _versions(), "source": prompts.source}
         file = folder.path / RESPONSES
         there = _answered(file)

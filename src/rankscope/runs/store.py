@@ -10,8 +10,8 @@ Every file is written beside its place and moved there, so it is there as a whol
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
-from rankscope.errors import RunFolderError, StorageError
+from rankscope.errors import RunFolderError
 from rankscope.names import valid_text
+from rankscope.runs.atomic import write_frame, write_whole
 from rankscope.settings import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ ALIGNMENT_SCHEMA: Schema = {
 
 _SCHEMAS = {"evaluation": SCHEMA, "alignment": ALIGNMENT_SCHEMA}
 
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _SCHEMA_VERSION = 1
@@ -112,7 +115,7 @@ class RunFolder:
         Raises:
             StorageError: the disk is full, or the folder cannot be written any more.
         """
-        _write(pl.DataFrame(rows, schema=self.schema), self._parts(unit) / f"{batch:06d}.parquet")
+        write_frame(self._parts(unit) / f"{batch:06d}.parquet", pl.DataFrame(rows, schema=self.schema))
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
         """The measurements of a finished unit."""
@@ -120,14 +123,14 @@ class RunFolder:
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
-        _write(measurements.select(list(self.schema)), self.measurements / f"{unit}.parquet")
+        write_frame(self.measurements / f"{unit}.parquet", measurements.select(list(self.schema)))
 
     def finish_unit(self, unit: str, order: tuple[str, ...], column: str = "layer") -> None:
         """Joins a unit's batches into one file, in the order of texts and, for each, of a column's values."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
         depth = pl.col(column).replace_strict(list(order), range(len(order)), return_dtype=pl.Int64)
         frame = _joined(parts, self.schema)
-        _write(frame.sort("text_index", depth), self.measurements / f"{unit}.parquet")
+        write_frame(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth))
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
     def write_json(self, name: str, content: Any) -> None:
@@ -140,12 +143,15 @@ class RunFolder:
 
 
 @contextmanager
-def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
+def open_run_folder(
+    path: Path, identity: dict[str, Any], say: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
     """Creates a run's folder or reopens it, for one process at a time; yields it with its manifest.
 
     Args:
         path: the folder.
         identity: what makes two runs the same; kept in the manifest, compared on reopening.
+        say: told where the file system has no locks.
 
     Raises:
         RunFolderError: a run with other settings is there, or other files, or another process; or
@@ -153,12 +159,9 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
     except OSError as error:
         raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
+    lock = _lock(path, say)
     try:
         folder = RunFolder(path, kind_of_run(identity))
         manifest = _reopen(path, identity) if (path / MANIFEST).exists() else _create(folder, identity)
@@ -166,7 +169,23 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
             unfinished.unlink()
         yield folder, manifest
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
+
+
+def _lock(path: Path, say: Callable[[str], None]) -> BaseFileLock | None:
+    """Takes a folder's lock; None, and a warning, on a file system without locks."""
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
+        say(f"warning: the file system of {path} has no locks: see to it that no other process works there")
+        return None
+    return lock
 
 
 def read_measurements(path: Path) -> pl.DataFrame:
@@ -241,14 +260,6 @@ def _read(file: Path) -> pl.DataFrame:
         ) from error
 
 
-def _write(frame: pl.DataFrame, place: Path) -> None:
-    def write(beside: Path) -> None:
-        with beside.open("wb") as content:
-            frame.write_parquet(content)
-
-    write_whole(place, write)
-
-
 def _create(folder: RunFolder, identity: dict[str, Any]) -> dict[str, Any]:
     others = [entry.name for entry in folder.path.iterdir() if entry.name != ".lock"]
     others = [name for name in others if not name.endswith(".unfinished")]
@@ -292,19 +303,3 @@ def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, 
 def _shown(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def write_whole(place: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file beside its place, makes sure of it, and moves it there."""
-    beside = place.with_name(f"{place.name}.{os.getpid()}.unfinished")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(place)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StorageError(
-            f"could not write {place}: {reason}. What was finished is kept: make room, then give the same command again"
-        ) from error
