@@ -41,9 +41,9 @@ EFFECTS: Mapping[str, Effect] = {
 """The effect of each setting, and of the versions and the hardware that a run was made with."""
 
 ROUNDING_OF = {
-    "dtype": "half precision moves eRank by about 1 %",
-    "device": "devices add in another order, about 1e-6 of a float32 number",
-    "hardware": "devices add in another order, about 1e-6 of a float32 number",
+    "dtype": "half precision moved eRank by up to 0.06 % and the loss by up to 0.1 % where it was measured",
+    "device": "devices add in another order, about 1e-6 of a hidden state in float32",
+    "hardware": "devices add in another order, about 1e-6 of a hidden state in float32",
     "batch_tokens": "padding moves hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
 }
 """How far they move numbers; `docs/protocols.md` says more."""
