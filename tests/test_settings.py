@@ -46,3 +46,9 @@ def test_controls_each_once_and_known() -> None:
     with pytest.raises(SettingsError, match="integration_items is a whole number of at least 0"):
         AlignmentSettings(integration_items=-1)
     assert changed(AlignmentSettings(limit=3), {"prompt": "Look."}) == AlignmentSettings(limit=3, prompt="Look.")
+
+
+@pytest.mark.parametrize("name", ["prefix", "field", "template"])
+def test_text_that_is_not_utf8_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is text, and .* is not UTF-8"):
+        Settings(**{name: "a\udcff"})

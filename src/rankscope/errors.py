@@ -71,6 +71,10 @@ class StorageError(RankscopeError):
     """A result could not be written after measuring had begun, for example on a full disk."""
 
 
+class NothingMeasuredError(RankscopeError):
+    """Every text was skipped; the message says why."""
+
+
 class RepresentationError(RankscopeError, ValueError):
     """Hidden states that have no spectrum; `fault` is the short reason that skipped texts carry."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.names import valid_text
 
 Protocol = Literal["default", "paper", "permuted", "revision"]
 OnBadRow = Literal["stop", "skip"]
@@ -130,6 +131,8 @@ class Settings:
             raise SettingsError(f"protocol 'paper' runs in float32, got dtype {self.dtype!r}: leave dtype out")
         if self.protocol == "paper" and self.batch_tokens is not None:
             raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
+        for name in ("field", "template", "prefix"):
+            _text(name, getattr(self, name))
         for name in self.metric_names:
             if name not in METRIC_NAMES:
                 raise UnknownNameError("metric", name, METRIC_NAMES)
@@ -251,6 +254,8 @@ class AlignmentSettings:
         _at_least("max_length", self.max_length, 2)
         _at_least("integration_items", self.integration_items, 0)
         _one_of("dtype", self.dtype, get_args(DataType))
+        for name in ("image_field", "instruction_field", "response_field", "prompt"):
+            _text(name, getattr(self, name))
         for name in self.controls:
             _one_of("control", name, CONTROL_NAMES)
 
@@ -282,6 +287,11 @@ def changed(settings: _AnySettings, changes: Mapping[str, object]) -> _AnySettin
 def _at_least(name: str, value: int | None, least: int) -> None:
     if value is not None and (not isinstance(value, int) or value < least):
         raise SettingsError(f"{name} is a whole number of at least {least}, got {value!r}")
+
+
+def _text(name: str, value: str | None) -> None:
+    if value is not None and valid_text(value) != value:
+        raise SettingsError(f"{name} is text, and {valid_text(value)!r} is not UTF-8: set PYTHONUTF8=1, or retype it")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def test_hostile_names_stay_inside_the_metadata(runs: dict[str, rs.Run], tmp_pat
     assert card.data.license is None
     assert card.data.model_name == hostile
     assert card.data.eval_results[0].dataset_name == "d: [x]\n- y"
+
+
+def test_settings_that_make_other_results_are_named(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    run = renamed(runs["single"], tmp_path / "run", {})
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    manifest["identity"]["settings"] |= {"perturbation": "tokens-shuffled", "protocol": "permuted"}
+    (run.path / "manifest.json").write_text(json.dumps(manifest))
+    card = ModelCard(model_card_of(run))
+    names = {result.metric_name for result in card.data.eval_results}
+    assert "eRank, layer last, 12 texts, protocol permuted, perturbation tokens-shuffled" in names
+    assert "Non-default settings: protocol permuted, perturbation tokens-shuffled." in card.text
+    assert "its trained weights shuffled" in card.text
+    assert "random weights" not in card.text
+    assert "random weights" in ModelCard(model_card_of(runs["single"])).text

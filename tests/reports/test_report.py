@@ -61,7 +61,7 @@ def test_the_same_model_in_two_runs_is_told_apart_by_their_folders(runs: dict[st
     report = build_report(runs["single"], again)
     assert [row["model"] for row in report.tables()["summary"].rows] == ["pico-0.1m (single)", "pico-0.1m (again)"]
     compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
-    assert "the same model is in several" in compared.remarks[0]
+    assert "the same models under the same settings" in compared.remarks[0]
     assert [row["model"] for row in build_report(again, again).tables()["summary"].rows] == ["pico-0.1m"]
 
 
@@ -190,3 +190,53 @@ def test_rows_without_twins_stand_beside_rows_with_twins(tmp_path: Path) -> None
     alone = rs.evaluate(str(file), str(tmp_path / "texts.txt"), output=tmp_path / "alone")
     assert list(build_report(alone).figures()) == ["rank_by_model", "spectra", "distribution", "rank_against_length"]
     assert "diff_erank" not in model_card_of(alone)
+
+
+def under(run: rs.Run, folder: Path, names: dict[str, str] | None = None, **settings: object) -> rs.Run:
+    """A copy of a run that says that it was made under other settings."""
+    other = renamed(run, folder, names or {})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["identity"]["settings"] |= settings
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return other
+
+
+def test_one_model_under_two_settings_bears_the_setting_in_its_name(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    report = build_report(runs["single"], under(runs["single"], tmp_path / "again", max_length=60))
+    names = ["pico-0.1m (max_length 2048)", "pico-0.1m (max_length 60)"]
+    assert [row["model"] for row in report.tables()["summary"].rows] == names
+    assert [section.heading for section in report.sections][-1] == "max_length compared on stdlib-docs"
+    assert [row["model_setting"] for row in report.tables()["differences"].rows] == ["60"] * 8
+    drawn = json.dumps(report.figures()["differences"].chart.to_dict())
+    assert "Differences from max_length 2048" in drawn
+    assert "settings-differ" in {note.name for note in report.notes}
+    for name in ("rank_by_model", "spectra", "distribution"):
+        assert all(name_ in json.dumps(report.figures()[name].chart.to_dict()) for name_ in names)
+
+
+def test_models_under_different_settings_are_not_compared(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    other = under(runs["single"], tmp_path / "o", {"pico-0.1m": "owner/model"}, perturbation="tokens-shuffled")
+    report = build_report(runs["single"], other)
+    assert "differences" not in report.tables()
+    assert not any("against" in name and "length" not in name for name in report.figures())
+    remarks = next(part.remarks for part in report.sections if part.heading.startswith("Models compared"))
+    assert any("different models and differ in perturbation" in remark for remark in remarks)
+    assert [row["model"] for row in report.tables()["summary"].rows] == [
+        "pico-0.1m (perturbation none)", "owner/model (perturbation tokens-shuffled)",
+    ]  # fmt: skip
+
+
+def test_rounding_is_a_note_and_no_part_of_the_name(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    other = under(runs["single"], tmp_path / "other", {"pico-0.1m": "owner/model"}, dtype="bfloat16")
+    report = build_report(runs["single"], other)
+    assert [row["model"] for row in report.tables()["differences"].rows] == ["owner/model"] * 8
+    assert "rounding-differs" in {note.name for note in report.notes}
+
+
+def test_a_training_is_not_drawn_across_settings(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    other = under(runs["training"], tmp_path / "shuffled", perturbation="tokens-shuffled")
+    found = [heading for heading in headings(runs["training"], other) if "through training" in heading]
+    assert found == [
+        "pico through training on stdlib-docs (perturbation none)",
+        "pico through training on stdlib-docs (perturbation tokens-shuffled)",
+    ]

@@ -81,3 +81,117 @@ def test_the_command(runs: list[rs.Run], capsys: pytest.CaptureFixture[str]) -> 
         else:
             assert "95 % interval" in out
             assert "note few-texts" in out
+
+
+def evaluated(tmp_path: Path, name: str, model: str = "one", **settings: object) -> rs.Run:
+    return rs.evaluate(str(tmp_path / model), str(tmp_path / "lines.txt"), output=tmp_path / name, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "setting", "values"),
+    [
+        ({"perturbation": "tokens-shuffled"}, "perturbation", ("none", "tokens-shuffled")),
+        ({"perturbation": "words-reversed"}, "perturbation", ("none", "words-reversed")),
+        ({"prefix": "Read:"}, "prefix", ("none", "Read:")),
+        ({"max_length": 6}, "max_length", ("2048", "6")),
+        ({"drop_tokens": "first"}, "drop_tokens", ("none", "first")),
+        ({"protocol": "permuted"}, "protocol", ("default", "permuted")),
+        ({"dtype": "bfloat16"}, "dtype", ("float32", "bfloat16")),
+    ],
+)
+def test_one_model_under_another_setting_is_named_by_the_setting(
+    runs: list[rs.Run], tmp_path: Path, change: dict, setting: str, values: tuple[str, str]
+) -> None:
+    other = evaluated(tmp_path, "changed", **change)
+    found = compare(runs[0], other)
+    assert {(one.setting, one.reference_setting, one.model_setting) for one in found.differences} == {
+        (setting, *values)
+    }
+    assert {one.model for one in found.differences} == {one.reference for one in found.differences}
+    (rank,) = (one for one in found.differences if one.metric == "effective_rank")
+    expected = [run.summary_rows()[0]["effective_rank"] for run in (runs[0], other)]
+    assert [rank.reference_value, rank.model_value] == pytest.approx(expected)
+    assert any(note.name.endswith(("-differ", "-differs")) and setting in note.text for note in found.notes)
+    from rankscope.tables import differences_table, to_markdown
+
+    table = to_markdown(differences_table(found.rows()))
+    assert values[1] in table.splitlines()[2]
+    assert f"the same model with {setting}" in table.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"perturbation": "tokens-shuffled"}, "perturbation (none and tokens-shuffled)"),
+        ({"max_length": 6}, "max_length (2048 and 6)"),
+        ({"window": 8}, "window (none and 8)"),
+        ({"drop_tokens": "first"}, "drop_tokens (none and first)"),
+    ],
+)
+def test_different_models_under_different_settings_are_refused(
+    runs: list[rs.Run], tmp_path: Path, change: dict, told: str
+) -> None:
+    with pytest.raises(SettingsError, match="different models") as raised:
+        compare(runs[0], evaluated(tmp_path, "changed", "two", **change))
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [{"protocol": "permuted"}, {"untrained_seeds": 2}])
+def test_of_other_twins_the_trained_models_are_compared(runs: list[rs.Run], tmp_path: Path, change: dict) -> None:
+    found = compare(runs[0], evaluated(tmp_path, "changed", "two", **change))
+    usual = compare(*runs)
+    assert [one for one in usual.differences if one.metric != "diff_erank"] == list(found.differences)
+    assert "twins-differ" in {note.name for note in found.notes}
+    assert "twins-differ" not in {note.name for note in usual.notes}
+
+
+def test_the_same_run_twice_and_models_that_are_in_two_runs(runs: list[rs.Run], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="under the same settings: there is nothing to compare"):
+        compare(runs[0], runs[0].path)
+    models, data = [str(tmp_path / "one"), str(tmp_path / "two")], str(tmp_path / "lines.txt")
+    both = rs.evaluate(models, data, output=tmp_path / "both")
+    with pytest.raises(SettingsError, match="leave one out"):
+        compare(runs[0], both)
+    shuffled = rs.evaluate(models, data, output=tmp_path / "s", perturbation="tokens-reversed")
+    found = compare(both, shuffled)
+    assert {(one.reference, one.model) for one in found.differences} == {
+        (str(tmp_path / name), str(tmp_path / name)) for name in ("one", "two")
+    }
+
+
+def test_other_weights_under_the_same_name_are_told_apart_by_the_run(runs: list[rs.Run], tmp_path: Path) -> None:
+    save_tiny(tmp_path / "one", seed=5)
+    found = compare(runs[0], evaluated(tmp_path, "later"))
+    assert {(one.reference, one.model) for one in found.differences} == {
+        (f"{tmp_path / 'one'} (run-one)", f"{tmp_path / 'one'} (later)")
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "message"),
+    [
+        ("manifest.json", ("identity", "models", 0, "fingerprint"), "has no 'fingerprint'"),
+        ("manifest.json", ("identity", "models", 0, "dropout"), "has no 'dropout'"),
+        ("manifest.json", ("identity", "models", 0), "is no JSON object"),
+        ("manifest.json", ("identity", "data", 0, "name"), "has no 'name'"),
+        ("manifest.json", ("identity", "settings", "protocol"), "has no 'protocol'"),
+        ("manifest.json", ("sessions", 0), "is no JSON object"),
+        ("summary.json", ("rows", 0, "tokens"), "has no 'tokens'"),
+        ("summary.json", ("rows", 0), "is no JSON object"),
+        ("summary.json", ("notes", 0, "text"), "has no 'text'"),
+        ("summary.json", ("notes", 0), "is no JSON object"),
+    ],
+)
+def test_an_edited_file_is_named(runs: list[rs.Run], file: str, path: tuple, message: str) -> None:
+    place = runs[1].path / file
+    content = json.loads(place.read_text())
+    inside = content
+    for key in path[:-1]:
+        inside = inside[key]
+    if isinstance(inside, dict):
+        del inside[path[-1]]
+    else:
+        inside[path[-1]] = "?"
+    place.write_text(json.dumps(content))
+    with pytest.raises(RunFolderError, match=message):
+        compare(*runs)

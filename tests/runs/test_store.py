@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +182,36 @@ def test_a_write_that_fails_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "measurements").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="could not write"):
         RunFolder(tmp_path).write_batch("unit", 0, [row(0)])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("rankscope.runs.store.FileLock.acquire", refuse)
+    told: list[str] = []
+    with open_run_folder(tmp_path / "run", IDENTITY, told.append) as (folder, _):
+        folder.write_batch("unit", 0, [row(0)])
+    assert read_measurements(tmp_path / "run").height == 1
+    (warning,) = told
+    assert "has no locks" in warning
+
+
+def test_a_lock_that_may_not_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("rankscope.runs.store.FileLock.acquire", refuse)
+    with (
+        pytest.raises(RunFolderError, match="cannot write to .*Permission denied"),
+        open_run_folder(tmp_path, IDENTITY),
+    ):
+        pass
+
+
+def test_a_folder_whose_name_is_a_pattern(tmp_path: Path) -> None:
+    with open_run_folder(tmp_path / "run[1]*", IDENTITY) as (folder, _):
+        folder.write_batch("unit", 0, [row(0)])
+        folder.finish_unit("unit", ("last",))
+    assert read_measurements(tmp_path / "run[1]*").height == 1

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 import rankscope as rs
 from rankscope.errors import SettingsError, StorageError
+from rankscope.runs.progress import Silent
 from rankscope.runs.store import SCHEMA
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
@@ -138,3 +139,58 @@ def test_shuffled_weights_are_kept_by_weights_and_not_by_configuration(
         folder = save_tiny(tmp_path / str(seed), seed=seed)
         rs.evaluate(str(folder), data, output=tmp_path / f"run-{seed}", protocol="permuted")
     assert len(list(own_twin_cache.glob("*.parquet"))) == 2
+
+
+class Told(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
+@pytest.mark.parametrize("kind", ["not a folder", "no home"])
+def test_without_a_cache_there_is_one_warning_and_the_result(
+    tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    usual = rs.evaluate(str(tiny_folder), data, output=tmp_path / "usual", untrained_seeds=3)
+    if kind == "no home":
+        for name in ("RANKSCOPE_CACHE", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    else:
+        monkeypatch.setenv("RANKSCOPE_CACHE", str(Path(data) / "twins"))  # inside a file: also root cannot
+    told = Told()
+    run = rs.evaluate(str(tiny_folder), data, output=tmp_path / "run", untrained_seeds=3, progress=told)
+    assert run.summary_rows() == usual.summary_rows()
+    (warning,) = (message for message in told.messages if message.startswith("warning: "))
+    assert "RANKSCOPE_CACHE says where" in warning
+    told = Told()
+    rs.evaluate(str(tiny_folder), data, output=tmp_path / "bare", untrained_seeds=0, progress=told)
+    assert not any(message.startswith("warning: ") for message in told.messages)
+
+
+def test_no_home_folder_is_an_error_of_the_cache_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANKSCOPE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    with pytest.raises(StorageError, match="there is no home folder"):
+        default_twin_cache()
+
+
+def test_a_cache_that_can_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = TwinCache(tmp_path)
+    cache.put("a", frame(2))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert_frame_equal(cache.get("a"), frame(2))
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match="cannot remove .*Permission denied"):
+        cache.clear()
+    with pytest.raises(StorageError, match="cannot make room"):
+        TwinCache(tmp_path, limit=0).put("b", frame())

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rankscope.cli.terminal import print_json
+
 
 def compare(
     runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
@@ -32,14 +34,12 @@ def compare(
 
     comparison = compare_runs(*runs)
     if json:
-        from json import dumps
-
         content = {
             "schema": 1,
             "differences": comparison.rows(),
             "notes": [asdict(note) for note in comparison.notes],
         }
-        print(dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(content, sys.stdout)
         return
     print_table(differences_table(comparison.rows()), sys.stdout)
     print_notes(comparison.notes, sys.stdout)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
+from rankscope.cli.terminal import (
+    fail_where_nothing_was_measured,
+    print_json,
+    progress_on_stderr,
+    quieten_libraries,
+)
 from rankscope.settings import Settings
 
 
@@ -42,8 +48,10 @@ def evaluate(
     with progress_on_stderr() as progress:
         run = run_evaluation(models, data, output=output, settings=settings, progress=progress)
     if json:
-        print((run.path / "summary.json").read_text(encoding="utf-8"), end="")
+        print_json(loads((run.path / "summary.json").read_text(encoding="utf-8")), sys.stdout)
+        fail_where_nothing_was_measured(run)
         return
     print_summary(run.summary_rows(), sys.stdout)
     print_notes(run.notes(), sys.stdout)
     print(f"\nkept in {run.path}")
+    fail_where_nothing_was_measured(run)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +23,7 @@ from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
 from rankscope.cli.report import report
 from rankscope.cli.study import study
+from rankscope.cli.terminal import streams_for_any_text
 from rankscope.cli.whole_numbers import refuse_fractions_in_call, refuse_fractions_in_file
 from rankscope.errors import RankscopeError, SettingsError
 
@@ -54,14 +57,24 @@ def build_app() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 the evaluation failed, 2 the call was wrong."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with streams_for_any_text():
+            sys.exit(_run(given))
+    except KeyboardInterrupt:  # between two lines of the above
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> int:
     app = build_app()
+    app.meta.suppress_keyboard_interrupt = False
 
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         config: Path | None = None,
-        debug: Annotated[bool, Parameter(negative="")] = False,
-    ) -> int:
+        debug: Annotated[bool, Parameter(negative="")] = False,  # noqa: ARG001 (read below, where all errors arrive)
+    ) -> None:
         """Runs a command.
 
         Args:
@@ -73,65 +86,74 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _check_settings_file(config)
             app.config = (Toml(config, use_commands_as_keys=False),)
         refuse_fractions_in_call(tokens)
-        try:
-            app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-            sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
-        except (RankscopeError, CycloptsError) as error:
-            if debug:
-                raise
-            return _report(error)
-        except KeyboardInterrupt:
-            return _say("stopped; what was finished is kept: give the same command again to go on", 130)
-        except OSError as error:
-            if debug:
-                raise
-            return _say(*_outside(error))
-        except Exception as error:
-            if debug:
-                raise
-            return _say(f"unexpected {type(error).__name__}: {_one_line(error)} (--debug shows where)", 1)
-        return 0
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
 
     try:
-        status = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (RankscopeError, CycloptsError) as error:
-        if "--debug" in (sys.argv if arguments is None else arguments):
+        app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in arguments and not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             raise
-        status = _report(error)
-    sys.exit(status if isinstance(status, int) else 0)
+        return _report(error)
+    return 0
 
 
 def _check_settings_file(file: Path) -> None:
     try:
-        if not file.is_file():
-            raise SettingsError(f"no such settings file: {file}")
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
     except OSError as error:
-        raise SettingsError(f"cannot read the settings file {_short(file)}: {error.strerror}") from error
+        raise SettingsError(f"{str(file)[:200]} cannot be read: {error.strerror or error}") from error
     refuse_fractions_in_file(content)
 
 
-def _outside(error: OSError) -> tuple[str, int]:
-    """What the system refused, and the exit status: a name that no file can have is a wrong call."""
-    place = "" if error.filename is None else f": {_short(error.filename)}"
-    return f"{error.strerror or error}{place}", 2 if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) else 1
-
-
-def _short(name: object) -> str:
-    text = str(name)
-    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"
-
-
-def _report(error: RankscopeError | CycloptsError) -> int:
-    return _say(_one_line(error), error.exit_status if isinstance(error, RankscopeError) else 2)
-
-
-def _say(message: str, status: int) -> int:
-    print(f"rankscope: {message}", file=sys.stderr)
+def _report(error: BaseException) -> int:
+    """Says an error on one line of standard error; returns the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _discard_output()  # whoever read it has seen enough
+        return 1
+    if isinstance(error, OSError):
+        _discard_output()  # if that is what failed, it would fail again at the end
+    message, status = _told(error)
+    with suppress(OSError):  # nobody is left to tell
+        print(f"rankscope: {message}", file=sys.stderr, flush=True)
     return status
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _told(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit status."""
+    text = " ".join(str(error).split())
+    if isinstance(error, RankscopeError):
+        return text, error.exit_status
+    if isinstance(error, CycloptsError):
+        return text, 2
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was finished is kept: give the same command again to go on", 130
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
+        return f"no file can have the name {str(error.filename)[:200]}: {error.strerror}", 2
+    return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
+
+
+def _told_of_the_machine(error: BaseException) -> str | None:
+    """What to say where the machine is at its limits, and not the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "out of memory: lower --batch-tokens, --max-length or --limit; what was finished is kept"
+    if isinstance(error, RecursionError):
+        return f"something is nested too deeply to be read: {text} (--debug shows where)"
+    if isinstance(error, OSError):
+        where = error.filename if isinstance(error.filename, str) else "standard output or another file"
+        return f"cannot read or write {where}: {error.strerror or text} (--debug shows where)"
+    return None
+
+
+def _discard_output() -> None:
+    """Sends what is left in the buffer of standard output nowhere, where it cannot fail at the end."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rankscope.errors import SettingsError
+
 
 def report(
     runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
@@ -34,6 +36,7 @@ def report(
         figures: A folder for every figure as SVG, PNG and PDF.
         model_card: Print a snippet for the model's card on the hub: metadata with results, and a paragraph.
     """
+    _refuse_wrong_places(output, tables, figures)
     from rich.console import Console
 
     from rankscope.reports import build_report, model_card_of, print_notes, print_table, save_figures, save_page
@@ -57,3 +60,11 @@ def report(
                 print(f"\n{part.heading}\n")
                 print_table(table, sys.stdout)
         print_notes(made.notes, sys.stdout)
+
+
+def _refuse_wrong_places(output: Path | None, tables: Path | None, figures: Path | None) -> None:
+    if output is not None and output.is_dir():
+        raise SettingsError(f"output is a file, and {output} is a folder: give a name such as {output / 'report.html'}")
+    for name, folder in (("tables", tables), ("figures", figures)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise SettingsError(f"{name} is a folder, and {folder} is a file: give another place")

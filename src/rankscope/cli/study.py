@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rankscope.cli.terminal import progress_on_stderr, quieten_libraries
+from rankscope.cli.terminal import print_json, progress_on_stderr, quieten_libraries
 from rankscope.settings import Settings, StudyOptions
 
 
@@ -44,9 +44,7 @@ def study(
         conducted = conduct(name, options, output=output, settings=settings, progress=progress)
         files = write_study(conducted)
     if json:
-        from json import dumps
-
-        print(dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(study_content(conducted), sys.stdout)
         return
     print(f"{conducted.study.question}\n")
     print_table(study_table(conducted), sys.stdout)

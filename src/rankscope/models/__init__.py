@@ -1,5 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.checkpoints import Checkpoints, checkpoints_in, step_in_state, why_unfinished
 from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
     KnownModel,
@@ -34,6 +35,7 @@ from rankscope.models.weight_files import weight_files
 
 __all__ = [
     "Batch",
+    "Checkpoints",
     "FingerprintParts",
     "GenerationSettings",
     "Initializer",
@@ -51,6 +53,7 @@ __all__ = [
     "check_padding",
     "check_same_shape",
     "check_token_ids",
+    "checkpoints_in",
     "choose_initializer",
     "count_blocks",
     "count_parameters",
@@ -78,6 +81,8 @@ __all__ = [
     "refuse_changed",
     "resolve_device",
     "resolve_layers",
+    "step_in_state",
     "untrained_twin",
     "weight_files",
+    "why_unfinished",
 ]

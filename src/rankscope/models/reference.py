@@ -9,9 +9,11 @@ from typing import Literal
 
 from rankscope.errors import ModelError
 from rankscope.models.adapters import ADAPTER_SETTINGS, base_of, read_adapter_settings
+from rankscope.models.checkpoints import tokenizer_above
 from rankscope.models.gguf import name_without_part
 from rankscope.models.pico import TOKENIZER, pico_folder
 from rankscope.models.pico_vlm import pico_vlm_folder
+from rankscope.names import valid_text
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 # Models whose page names another one's tokenizer, by the beginning of their ids.
@@ -48,11 +50,17 @@ class ModelReference:
         if self.adapter is not None:
             base, _ = _halves(self.text)
             return f"{parse_model_reference(base).label}+{self.adapter.label}" if base else self.adapter.label
-        if self.kind == "hub" or self.tokenizer_location:
+        if self.kind == "hub" or (self.tokenizer_location and not self.has_tokenizer_above):
             return self.text
         if self.gguf_file:
-            return name_without_part(self.gguf_file).removesuffix(".gguf")
-        return Path(self.location).resolve().name
+            return valid_text(name_without_part(self.gguf_file).removesuffix(".gguf"))
+        return valid_text(Path(self.location).resolve().name)
+
+    @property
+    def has_tokenizer_above(self) -> bool:
+        """Whether this is a checkpoint whose tokenizer is in the folder above, once for all checkpoints."""
+        above = str(Path(self.location).resolve().parent)
+        return self.kind == "folder" and self.tokenizer_location == above
 
 
 def parse_model_reference(text: str) -> ModelReference:
@@ -66,6 +74,11 @@ def parse_model_reference(text: str) -> ModelReference:
         ModelError: no such folder or file, or neither a path nor a hub id.
         UnknownNameError: no such member of the pico family.
     """
+    found = _parsed(text)
+    return replace(found, text=valid_text(text))
+
+
+def _parsed(text: str) -> ModelReference:
     if Path(text).exists():
         return _local(text, Path(text))
     base, adapter = _halves(text)
@@ -92,12 +105,15 @@ def parse_model_reference(text: str) -> ModelReference:
 
 
 def _local(text: str, path: Path) -> ModelReference:
+    if valid_text(str(path)) != str(path):
+        raise ModelError(f"the path {valid_text(str(path))} is not UTF-8, and tokenizers cannot open it: rename it")
     if path.is_dir():
         if (path / ADAPTER_SETTINGS).is_file():
             return _with_its_base(text, path)
         if not (path / "config.json").is_file():
             raise ModelError(f"{path} is not a model folder: it holds no config.json")
-        return ModelReference(text, "folder", str(path))
+        above = tokenizer_above(path)
+        return ModelReference(text, "folder", str(path), tokenizer_location=None if above is None else str(above))
     if path.suffix != ".gguf":
         raise ModelError(f"{path} is a file of another kind: a model is a folder with config.json, or a .gguf file")
     return ModelReference(text, "folder", str(path.parent), gguf_file=path.name)

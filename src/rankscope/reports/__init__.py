@@ -5,7 +5,8 @@ from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
 from rankscope.reports.files import save_figures, save_page, save_tables
 from rankscope.reports.model_card import model_card_of
-from rankscope.reports.report import Report, Section, build_report
+from rankscope.reports.report import Report, build_report
+from rankscope.reports.section import Section
 from rankscope.reports.study_report import study_content, study_paragraph, study_table, write_study
 from rankscope.reports.terminal import console_for, print_alignment, print_notes, print_summary, print_table
 

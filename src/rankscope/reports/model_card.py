@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rankscope.reports.provenance import non_default_settings
+from rankscope.runs import Effect, effect_of
 from rankscope.tables import is_of_images, short_name, summary_table, to_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rankscope.runs import Run
     from rankscope.statistics import Summary
@@ -18,6 +20,12 @@ _METRICS = {
     "normalized_matrix_entropy": "H/ln d",
     "matrix_nuclear_norm": "Matrix Nuclear-Norm",
     "loss": "loss (nats per token)",
+}
+_TWINS = {
+    "default": "the same configuration with random weights",
+    "paper": "the same configuration with random weights, in train mode",
+    "permuted": "the same network with its trained weights shuffled within each tensor",
+    "revision": "a checkpoint of the same shape",
 }
 _TASK = "text-generation"
 _ADDRESSES = "([Diff-eRank](https://arxiv.org/abs/2401.17139), [Matrix Nuclear-Norm](https://arxiv.org/abs/2410.10672))"
@@ -30,12 +38,14 @@ def model_card_of(run: Run) -> str:
     """
     rows = [row for row in run.summary_rows() if not is_of_images(row)]
     names = dict.fromkeys(str(row["model"]) for row in rows)
-    return "\n".join(_card(name, [row for row in rows if row["model"] == name]) for name in names)
+    settings = non_default_settings(run.manifest()["identity"]) if rows else {}
+    return "\n".join(_card(name, [row for row in rows if row["model"] == name], settings) for name in names)
 
 
-def _card(model: str, rows: Sequence[Summary]) -> str:
+def _card(model: str, rows: Sequence[Summary], settings: Mapping[str, object]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
+    under = "".join(f", {name} {value}" for name, value in settings.items() if _is_named(name))
     deepest = rows if len({row["layer"] for row in rows}) == 1 else [row for row in rows if row["layer"] == "last"]
     results = [
         EvalResult(
@@ -43,7 +53,7 @@ def _card(model: str, rows: Sequence[Summary]) -> str:
             dataset_type=str(row["dataset"]),
             dataset_name=str(row["dataset"]),
             metric_type=key,
-            metric_name=f"{name}, layer {row['layer']}, {row['texts']} texts",
+            metric_name=f"{name}, layer {row['layer']}, {row['texts']} texts{under}",
             metric_value=round(float(row[key]), 4),  # type: ignore[arg-type]
         )
         for row in deepest or rows
@@ -52,12 +62,19 @@ def _card(model: str, rows: Sequence[Summary]) -> str:
     ]
     name = short_name(model).rpartition("/")[2]
     data = ModelCardData(model_name=name, eval_results=results, tags=["rankscope"])
-    return f"---\n{data.to_yaml().strip()}\n---\n\n## Geometry of hidden states\n\n{_paragraph(deepest or rows)}"
+    paragraph = _paragraph(deepest or rows, settings, under)
+    return f"---\n{data.to_yaml().strip()}\n---\n\n## Geometry of hidden states\n\n{paragraph}"
 
 
-def _paragraph(rows: Sequence[Summary]) -> str:
+def _is_named(setting: str) -> bool:
+    """Whether results under another value of a setting are other results."""
+    return effect_of(setting) in (Effect.NUMBERS, Effect.TWIN) or setting == "dtype"
+
+
+def _paragraph(rows: Sequence[Summary], settings: Mapping[str, object], under: str) -> str:
     twins = any(row.get("effective_rank_untrained") is not None for row in rows)
-    compared = " The untrained network is the same configuration with random weights." if twins else ""
+    compared = f" The untrained network is {_TWINS[str(settings.get('protocol', 'default'))]}." if twins else ""
+    compared += f" Non-default settings: {under.removeprefix(', ')}." if under else ""
     return (
         f"Effective rank and related metrics of the hidden states {_ADDRESSES}, measured with rankscope: how many "
         f"directions the hidden states of a text really use.{compared} Intervals are 95 % bootstraps over texts. A "

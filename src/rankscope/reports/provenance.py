@@ -23,7 +23,7 @@ class Provenance:
         folder: of the run.
         models: reference, revision, fingerprint.
         data: name, fingerprint of the texts.
-        settings: those that are not as usual, by name.
+        settings: non-default ones, by name.
         sessions: when, on what, with which versions.
         command: that repeats the run.
     """
@@ -56,7 +56,7 @@ def provenance(run: Run) -> Provenance:
         folder=str(run.path),
         models=Table(tuple(columns), tuple(identity["models"])),
         data=Table((Column("name", "data", align="left"), fingerprint), tuple(identity["data"])),
-        settings=_changed(identity),
+        settings=non_default_settings(identity),
         sessions=_sessions(sessions),
         command=command(manifest),
     )
@@ -71,7 +71,7 @@ def command(manifest: Mapping[str, Any]) -> str:
     words += [model["reference"] for model in identity["models"]]
     for name in data or [entry["name"] for entry in identity["data"]]:
         words += ["--data", name]
-    for name, value in _changed(identity).items():
+    for name, value in non_default_settings(identity).items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
@@ -80,7 +80,8 @@ def command(manifest: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _changed(identity: Mapping[str, Any]) -> dict[str, object]:
+def non_default_settings(identity: Mapping[str, Any]) -> dict[str, object]:
+    """By name; device and batch size, whose defaults depend on the machine, are always among them."""
     usual = AlignmentSettings() if identity.get("kind") == "alignment" else Settings()
     given = {name: value for name, value in identity["settings"].items() if value not in (None, "")}
     return {name: value for name, value in given.items() if value != getattr(usual, name, None)}

@@ -1,19 +1,23 @@
 """Runs: the plan, the loop, the store, resuming, `evaluate`, `align`, `compare`."""
 
 from rankscope.runs.alignment import align
-from rankscope.runs.comparison import Comparison, Difference, compare
+from rankscope.runs.atomic import write_whole
+from rankscope.runs.comparison import Comparison, compare
+from rankscope.runs.difference import Difference
 from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job, prepare
+from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
-from rankscope.runs.store import write_whole
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 
 __all__ = [
     "Bar",
     "Comparison",
     "Difference",
+    "Differing",
+    "Effect",
     "Job",
     "Lines",
     "Progress",
@@ -24,8 +28,11 @@ __all__ = [
     "bar_on_stderr",
     "compare",
     "default_twin_cache",
+    "differing",
+    "effect_of",
     "evaluate",
     "evaluate_each",
+    "folder_names",
     "key_of",
     "prepare",
     "respond",

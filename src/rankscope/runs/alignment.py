@@ -72,7 +72,7 @@ def align(
     described = [describe_vision_language_model(one, trust_remote_code=chosen.trust_remote_code) for one in models]
     identity = _identity(chosen, placement, described, pair_sets)
     path = Path(output) if output else _default_folder(described, pair_sets, identity)
-    with open_run_folder(path, identity) as (folder, manifest):
+    with open_run_folder(path, identity, progress.say) as (folder, manifest):
         session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
         record = Record(folder, manifest, session)
         rates: dict[tuple[str, str, str], float | None] = {}

@@ -19,7 +19,7 @@ from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
 from rankscope.runs.store import SUMMARY, RunFolder, open_run_folder, read_measurements
-from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from rankscope.runs.twin_cache import ForgivingTwinCache, key_of
 from rankscope.settings import Settings, changed
 from rankscope.statistics import notes_on, summarize, with_initializers
 
@@ -96,7 +96,7 @@ def evaluate_each(
         progress.say(remark)
     with ExitStack() as stack:
         folders = [
-            stack.enter_context(open_run_folder(output or _default_folder(job), job.identity))
+            stack.enter_context(open_run_folder(output or _default_folder(job), job.identity, progress.say))
             for job, (output, _) in zip(jobs, conditions, strict=True)
         ]
         given = [data] if isinstance(data, str) else list(data)
@@ -104,8 +104,12 @@ def evaluate_each(
             _Opened(job, folder, Record(folder, manifest, _session(job) | {"data": given}))
             for job, (folder, manifest) in zip(jobs, folders, strict=True)
         ]
+        cached = any(job.settings.twin_cache and job.settings.untrained_seeds for job in jobs)
+        twins = ForgivingTwinCache.of_the_user(progress.say) if cached else ForgivingTwinCache(None, progress.say)
         for model in jobs[0].models:
-            _measure_model(model, opened, progress)
+            if model.reference.has_tokenizer_above:
+                progress.say(f"{model.reference.label}: the tokenizer is that of {model.reference.tokenizer_location}")
+            _measure_model(model, opened, twins, progress)
         for one in opened:
             _conclude(one)
     return [Run(one.folder.path) for one in opened]
@@ -143,11 +147,12 @@ def _session(job: Job) -> dict[str, Any]:
     return session_of(job.placement.device, [texts.source for texts in job.text_sets])
 
 
-def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress: Progress) -> None:
+def _measure_model(
+    model: ModelDescription, opened: Sequence[_Opened], twins: ForgivingTwinCache, progress: Progress
+) -> None:
     """Trained model first, then twin by twin; each network is gone before the next is made."""
     missing: dict[int | None, list[_Missing]] = {}
     for one in opened:
-        cache = default_twin_cache() if one.job.settings.twin_cache else None
         plans = {texts.name: one.job.plan(model, texts) for texts in one.job.text_sets}
         for unit, _ in one.job.units(model):
             plan = plans[unit.dataset]
@@ -160,7 +165,7 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
                 progress.say(
                     f"{model.reference.label} on {unit.dataset}: {plan.cut:,} texts are cut to {longest:,} tokens"
                 )
-            if cache is not None and _adopt(model, needed, cache, progress):
+            if one.job.settings.twin_cache and _adopt(model, needed, twins, progress):
                 continue
             missing.setdefault(unit.seed, []).append(needed)
     for seed, units in missing.items():
@@ -175,6 +180,9 @@ def _measure_model(model: ModelDescription, opened: Sequence[_Opened], progress:
         with torch.random.fork_rng() if units[0].unit.reseed else nullcontext():
             for needed in units:
                 _measure(model, needed, network, progress)
+                if needed.opened.job.settings.twin_cache and seed is not None:
+                    key = needed.opened.job.twin_key(model, needed.unit, needed.plan)
+                    twins.put(key, needed.opened.folder.finished_unit(needed.unit.name))
         del network, loaded
         gc.collect()
 
@@ -185,11 +193,9 @@ def _measure(model: ModelDescription, missing: _Missing, network: Network, progr
     label = f"{model.reference.label} on {unit.dataset}" + ("" if unit.seed is None else f", twin {unit.seed}")
     progress.start(label, plan.tokens)
     measure_unit(unit, plan, network, opened.folder, progress)
-    if opened.job.settings.twin_cache and unit.seed is not None:
-        default_twin_cache().put(opened.job.twin_key(model, unit, plan), opened.folder.finished_unit(unit.name))
 
 
-def _adopt(model: ModelDescription, missing: _Missing, cache: TwinCache, progress: Progress) -> bool:
+def _adopt(model: ModelDescription, missing: _Missing, cache: ForgivingTwinCache, progress: Progress) -> bool:
     """Takes a twin's measurements from the cache, under this run's names."""
     unit, folder = missing.unit, missing.opened.folder
     if unit.seed is None or folder.finished_batches(unit.name):

@@ -85,7 +85,7 @@ def respond(
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
     identity = _identity(description, prompts, settings, placement)
-    with open_run_folder(Path(output), identity) as (folder, manifest):
+    with open_run_folder(Path(output), identity, progress.say) as (folder, manifest):
         session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
         record = Record(folder, manifest, session)
         file = folder.path / RESPONSES

@@ -50,7 +50,10 @@ class Run:
 
     def notes(self) -> list[Note]:
         """What is known to mislead and shows in this run's numbers."""
-        return [Note(**(note | {"rows": tuple(note["rows"])})) for note in self._summary().get("notes", [])]
+        return [
+            Note(note["name"], note["text"], tuple(note["rows"]), note["numbers"])
+            for note in self._summary().get("notes", [])
+        ]
 
     def measurements(self, *, ratios: bool = True) -> pl.DataFrame:
         """One row for each text x layer x role x seed, or pair x control; also of an unfinished run.
@@ -123,6 +126,8 @@ class Run:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
+        except OSError as error:
+            raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
             raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
         check_summary(content, self.kind, file)

@@ -10,8 +10,8 @@ Every file is written beside its place and moved there, so it is there as a whol
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
-from rankscope.errors import RunFolderError, StorageError
+from rankscope.errors import RunFolderError
+from rankscope.names import valid_text
+from rankscope.runs.atomic import write_frame, write_whole
 from rankscope.runs.identity import difference_in_words
 from rankscope.settings import METRIC_NAMES
 
@@ -71,6 +73,8 @@ ALIGNMENT_SCHEMA: Schema = {
 
 _SCHEMAS = {"evaluation": SCHEMA, "alignment": ALIGNMENT_SCHEMA}
 
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _SCHEMA_VERSION = 1
@@ -114,8 +118,7 @@ class RunFolder:
         Raises:
             StorageError: the disk is full, or the folder cannot be written any more.
         """
-        frame = pl.DataFrame(rows, schema=self.schema)
-        write_whole(self._parts(unit) / f"{batch:06d}.parquet", frame.write_parquet)
+        write_frame(self._parts(unit) / f"{batch:06d}.parquet", pl.DataFrame(rows, schema=self.schema))
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
         """The measurements of a finished unit."""
@@ -124,19 +127,19 @@ class RunFolder:
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
         frame = pl.concat([pl.DataFrame(schema=self.schema), measurements], how="diagonal").select(list(self.schema))
-        write_whole(self.measurements / f"{unit}.parquet", frame.write_parquet)
+        write_frame(self.measurements / f"{unit}.parquet", frame)
 
     def finish_unit(self, unit: str, order: tuple[str, ...], column: str = "layer") -> None:
         """Joins a unit's batches into one file, in the order of texts and, for each, of a column's values."""
         parts = sorted(self._parts(unit).glob("*.parquet"))
         depth = pl.col(column).replace_strict(list(order), range(len(order)), return_dtype=pl.Int64)
         frame = _joined(parts, self.schema)
-        write_whole(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth).write_parquet)
+        write_frame(self.measurements / f"{unit}.parquet", frame.sort("text_index", depth))
         shutil.rmtree(self._parts(unit), ignore_errors=True)
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes `manifest.json` or `summary.json`; a NaN in it is a programming error and raises."""
-        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        text = valid_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
         write_whole(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
 
     def _parts(self, unit: str) -> Path:
@@ -144,12 +147,15 @@ class RunFolder:
 
 
 @contextmanager
-def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
+def open_run_folder(
+    path: Path, identity: dict[str, Any], say: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
     """Creates a run's folder or reopens it, for one process at a time; yields it with its manifest.
 
     Args:
         path: the folder.
         identity: what makes two runs the same; kept in the manifest, compared on reopening.
+        say: told where the file system has no locks.
 
     Raises:
         RunFolderError: a run with other settings is there, or other files, or another process; or
@@ -157,12 +163,9 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise RunFolderError(f"cannot write to {path}: {getattr(error, 'strerror', None) or error}") from error
+    lock = _lock(path, say)
     try:
         folder = RunFolder(path, kind_of_run(identity))
         manifest = _reopen(path, identity) if (path / MANIFEST).exists() else _create(folder, identity)
@@ -170,7 +173,23 @@ def open_run_folder(path: Path, identity: dict[str, Any]) -> Iterator[tuple[RunF
             unfinished.unlink()
         yield folder, manifest
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
+
+
+def _lock(path: Path, say: Callable[[str], None]) -> BaseFileLock | None:
+    """Takes a folder's lock; None, and a warning, on a file system without locks."""
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(f"another process is working in {path}: wait for it, or choose another --output") from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise RunFolderError(f"cannot write to {path}: {error.strerror or error}") from error
+        say(f"warning: the file system of {path} has no locks: see to it that no other process works there")
+        return None
+    return lock
 
 
 def read_measurements(path: Path) -> pl.DataFrame:
@@ -207,7 +226,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         raise RunFolderError(f"{path} is not a run's folder: it holds no {MANIFEST}") from None
     except OSError as error:
-        raise RunFolderError(f"cannot read {str(file)[:200]}: {error.strerror}") from error
+        raise RunFolderError(f"{str(file)[:200]} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} is not JSON: {error}") from error
     if (
@@ -236,7 +255,8 @@ def _read(file: Path) -> pl.DataFrame:
         RunFolderError: it is damaged.
     """
     try:
-        return pl.read_parquet(file)
+        with file.open("rb") as content:  # polars reads a pattern into some paths, and cannot open others
+            return pl.read_parquet(content)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunFolderError(
             f"{file} cannot be read: {str(error).splitlines()[0]}. Restore it, or remove it and repeat the command"
@@ -260,19 +280,3 @@ def _reopen(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if difference := difference_in_words(path, manifest, identity):
         raise RunFolderError(difference)
     return manifest
-
-
-def write_whole(place: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file beside its place, makes sure of it, and moves it there."""
-    beside = place.with_name(f"{place.name}.{os.getpid()}.unfinished")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(place)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StorageError(
-            f"could not write {place}: {reason}. What was finished is kept: make room, then give the same command again"
-        ) from error

@@ -10,17 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from rankscope.errors import SettingsError, StorageError
-from rankscope.runs.store import SCHEMA, write_whole
+from rankscope.runs.atomic import write_frame
+from rankscope.runs.store import SCHEMA
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
 _DEFAULT_MIB = 1024
+_HINT = f"{FOLDER_VARIABLE} says where twins are kept, --no-twin-cache does without"
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ class TwinCache:
         """The measurements under a key, or None; marks them as just used."""
         file = self._file(key)
         try:
-            measurements = pl.read_parquet(file)
-            os.utime(file)
+            with file.open("rb") as content:
+                measurements = pl.read_parquet(content)
         except (OSError, pl.exceptions.PolarsError):
             return None  # not there, taken away by another process meanwhile, or damaged: it is measured
+        with suppress(OSError):  # a cache that can only be read keeps no times
+            os.utime(file)
         return measurements if measurements.columns == list(SCHEMA) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
@@ -52,11 +58,13 @@ class TwinCache:
             StorageError: the cache cannot be written.
         """
         try:
-            write_whole(self._file(key), measurements.write_parquet)
+            write_frame(self._file(key), measurements)
+            self._make_room()
+        except OSError as error:
+            raise StorageError(f"cannot make room in {self.folder}: {error.strerror or error} ({_HINT})") from error
         except StorageError as error:
-            hint = f"{FOLDER_VARIABLE} says where twins are kept, --no-twin-cache does without"
-            raise StorageError(f"{error} ({hint})") from error
-        self._make_room()
+            reason = getattr(error.__cause__, "strerror", None) or error.__cause__
+            raise StorageError(f"could not write {self._file(key)}: {reason} ({_HINT})") from error
 
     def entries(self) -> list[tuple[Path, int, float]]:
         """Files with their sizes in bytes and the times of their last use, the latest first."""
@@ -64,16 +72,23 @@ class TwinCache:
         for file in self.folder.glob("*.parquet"):
             try:
                 status = file.stat()
-            except FileNotFoundError:
+            except OSError:
                 continue  # taken away by another process meanwhile
             found.append((file, status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: -entry[2])
 
     def clear(self) -> int:
-        """Removes everything; returns how many files."""
+        """Removes everything; returns how many files.
+
+        Raises:
+            StorageError: a file cannot be removed.
+        """
         files = [*self.folder.glob("*.parquet"), *self.folder.glob("*.unfinished")]
         for file in files:
-            file.unlink(missing_ok=True)
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                raise StorageError(f"cannot remove {file}: {error.strerror or error}") from error
         return len(files)
 
     def _make_room(self) -> None:
@@ -87,18 +102,71 @@ class TwinCache:
         return self.folder / f"{key}.parquet"
 
 
+@dataclass
+class ForgivingTwinCache:
+    """A cache that says once that it cannot keep twins, and goes on without: results do not depend on it.
+
+    Attributes:
+        cache: where twins are kept; None to do without.
+        say: told why twins are not kept.
+    """
+
+    cache: TwinCache | None
+    say: Callable[[str], None]
+
+    @classmethod
+    def of_the_user(cls, say: Callable[[str], None]) -> ForgivingTwinCache:
+        """Around the default cache.
+
+        Raises:
+            SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number.
+        """
+        try:
+            return cls(default_twin_cache(), say)
+        except StorageError as error:
+            say(_warning(error))
+            return cls(None, say)
+
+    def get(self, key: str) -> pl.DataFrame | None:
+        """The measurements under a key, or None."""
+        return None if self.cache is None else self.cache.get(key)
+
+    def put(self, key: str, measurements: pl.DataFrame) -> None:
+        """Keeps measurements, if that is possible."""
+        if self.cache is None:
+            return
+        try:
+            self.cache.put(key, measurements)
+        except StorageError as error:
+            self.say(_warning(error))
+            self.cache = None
+
+
+def _warning(error: StorageError) -> str:
+    return f"warning: no twin is kept for other runs, which changes no result here: {error}"
+
+
 def default_twin_cache() -> TwinCache:
     """The user's cache: `RANKSCOPE_CACHE`, else `rankscope/twins` in the user's cache folder.
 
     Raises:
         SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number.
+        StorageError: neither variable is set, and there is no home folder.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or base / "rankscope" / "twins")
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or _users_cache() / "rankscope" / "twins")
     limit = os.environ.get(LIMIT_VARIABLE, str(_DEFAULT_MIB))
     if not limit.isdecimal():
         raise SettingsError(f"{LIMIT_VARIABLE} is the cache's size in MiB, a whole number, got {limit!r}")
     return TwinCache(folder, int(limit) << 20)
+
+
+def _users_cache() -> Path:
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError as error:
+        raise StorageError(f"there is no home folder ({error}): {_HINT}") from error
 
 
 def key_of(what: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import polars as pl
 
 from rankscope.metrics import noise_value
 from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
-from rankscope.runs import Run, evaluate_each
+from rankscope.runs import Effect, Run, differing, evaluate_each
 from rankscope.settings import changed
 from rankscope.statistics import Note, PairedDifference, complete_texts, paired_difference
 from rankscope.studies.study import Request
@@ -68,7 +68,14 @@ def measure(request: Request, conditions: Sequence[Condition], models: Sequence[
     rows = [dict(one.columns) | row for one in conditions for row in runs[one.name].summary_rows()]
     facts = {model: _facts(model, trust=request.settings.trust_remote_code) for model in names}
     table = pl.DataFrame([facts[str(row["model"])] | row for row in rows], infer_schema_length=None)
-    return Measured(table, distinct_notes(run.notes() for run in runs.values()), runs)
+    return Measured(table, distinct_notes([*(run.notes() for run in evaluated), _made_apart(evaluated)]), runs)
+
+
+def _made_apart(runs: Sequence[Run]) -> list[Note]:
+    """A note where conditions were evaluated with other versions or on other hardware; the rest differs on purpose."""
+    different = differing(runs)
+    values = {name: different.values[name] for name in different.of(Effect.ROUNDING)}
+    return replace(different, values=values).notes()
 
 
 def distinct_notes(found: Iterable[Sequence[Note]]) -> tuple[Note, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import polars as pl
 
 from rankscope.errors import SettingsError
-from rankscope.models import pico_checkpoints
+from rankscope.models import checkpoints_in, pico_checkpoints, step_in_state, why_unfinished
 from rankscope.runs import Run
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.measuring import Condition, common_texts, measure, paired_on
@@ -22,6 +21,9 @@ BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no wor
 
 def conduct(request: Request) -> Findings:
     """One evaluation of all checkpoints; accuracy where tasks are given."""
+    left_out = [f"{model}: {told}" for model in request.models for told in unfinished_of(model)]
+    for told in left_out:
+        request.progress.say(f"left out {told}")
     expanded = [checkpoints_of(model) for model in request.models]
     if len(expanded) > 1 and max(map(len, expanded)) > 1:
         raise SettingsError(f"training follows one model at a time, got {', '.join(request.models)}")
@@ -30,6 +32,7 @@ def conduct(request: Request) -> Findings:
         raise SettingsError(
             f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
             "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
+            + (f" (left out {'; '.join(left_out)})" if left_out else "")
         )
     steps = {model: step_of(model) for model in models}
     known = {model: step for model, step in steps.items() if step is not None}
@@ -43,7 +46,8 @@ def conduct(request: Request) -> Findings:
     ).sort("dataset", "layer", "order")
     table = with_accuracy(table, accuracy, per_dataset=False)
     table = _with_stages(table.drop("order"), measured.runs["training"])
-    return Findings(table, tuple(_sentences(table)), measured.notes)
+    unfinished = [f"Unfinished checkpoints were left out: {'; '.join(left_out)}."] if left_out else []
+    return Findings(table, (*_sentences(table), *unfinished), measured.notes)
 
 
 def checkpoints_of(model: str) -> tuple[str, ...]:
@@ -51,12 +55,16 @@ def checkpoints_of(model: str) -> tuple[str, ...]:
     if model == "pico":
         return tuple(checkpoint.name for checkpoint in pico_checkpoints())
     folder = Path(model)
-    inside = [path.name for path in folder.glob("checkpoint-*") if path.is_dir()] if folder.is_dir() else []
-    if not inside:
+    found = checkpoints_in(folder)
+    if not found.whole and not found.unfinished:
         return (model,)
-    ordered = sorted(inside, key=lambda name: int(found[1]) if (found := _STEP.search(name)) else 0)
-    final = [model] if (folder / "config.json").is_file() else []
-    return (*(f"{model}@{name}" for name in ordered), *final)
+    final = [model] if why_unfinished(folder) is None else []
+    return (*(f"{model}@{name}" for name in found.whole), *final)
+
+
+def unfinished_of(model: str) -> list[str]:
+    """The checkpoints that `checkpoints_of` leaves out of a folder, each with the reason."""
+    return [f"{name} ({reason})" for name, reason in checkpoints_in(Path(model)).unfinished.items()]
 
 
 def step_of(model: str) -> int | None:
@@ -65,9 +73,9 @@ def step_of(model: str) -> int | None:
         if checkpoint.name == model:
             return checkpoint.step
     location, _, revision = model.rpartition("@") if "@" in model else (model, "", "")
-    state = Path(location) / revision / "trainer_state.json"
-    if state.is_file():
-        return int(json.loads(state.read_text(encoding="utf-8"))["global_step"])
+    step = step_in_state(Path(location) / revision)
+    if step is not None:
+        return step
     found = _STEP.search(revision)
     return int(found[1]) if found else None
 

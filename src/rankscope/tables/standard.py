@@ -82,21 +82,33 @@ def _initializer(row: Summary) -> str | None:
 
 
 def differences_table(rows: Sequence[Row]) -> Table:
-    """Differences from the first model, as `Comparison.rows` has them: both values, the difference, its p-value."""
+    """Differences as `Comparison.rows` has them: both values, the difference, its p-value.
+
+    From the first model; or, where a setting differs instead of the model, from the first run, with a column for it.
+    """
+    setting = rows[0].get("setting") if rows else None
+    told_by = () if setting is None else (Column("model_setting", str(setting), align="left"),)
     columns = (
         model_column(rows),
+        *told_by,
         _DATA,
         _LAYER,
         Column("metric", "metric", align="left"),
         Column("reference_value", "reference", rounded_by="difference"),
-        Column("model_value", "model's", rounded_by="difference"),
+        Column("model_value", "model's" if setting is None else "changed", rounded_by="difference"),
         Column("difference", "difference", sign=True),
         Column("difference", "95 % interval", sign=True, interval=True),
         Column("p_value", "p", significant=2),
         Column("texts", "texts"),
     )
-    caption = f"differences from {short_name(rows[0]['reference'])}" if rows else ""
+    caption = f"differences from {_base_of(rows[0])}" if rows else ""
     return Table(columns, tuple(_difference_row(row) for row in rows), caption)
+
+
+def _base_of(row: Row) -> str:
+    if row.get("setting") is None:
+        return short_name(row["reference"])
+    return f"the same model with {row['setting']} {row['reference_setting']}"
 
 
 def _difference_row(row: Row) -> Row:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
 from rankscope.file_digests import default_digest_cache
+from rankscope.names import valid_text
 from rankscope.texts.drawn_scenes import INSTRUCTION, draw, scenes
 from rankscope.texts.files import read_path, read_text
 from rankscope.texts.hub import HubRows, HubSource, read_hub
@@ -125,7 +126,7 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
     if len(set(ids)) < len(ids):
         ids = [str(place) for place in range(len(ids))]
     pairs = tuple(Pair(own, *parts) for own, parts in zip(ids, found, strict=True))
-    return PairSet(Path(text).name if Path(text).exists() else text, text, pairs)
+    return PairSet(valid_text(Path(text).name if Path(text).exists() else text), text, pairs)
 
 
 def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import DataError, UnknownNameError
+from rankscope.names import valid_text
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry, MadeSource
 from rankscope.texts.folders import KINDS, data_files, is_arrow_folder, suffix_of
 from rankscope.texts.hub import HubSource
@@ -62,7 +63,9 @@ def parse_data_reference(
         return _from_catalogue(name, paths, given)
     path = Path(text)
     if path.exists():
-        return DataReference(path.name, (path,), *_reading(text, field or _plain_field(path), template, chat=chat))
+        return DataReference(
+            valid_text(path.name), (path,), *_reading(text, field or _plain_field(path), template, chat=chat)
+        )
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
     if is_path(text):

@@ -1,0 +1,124 @@
+"""The checkpoints in a folder that a training writes: which are whole, at which step, and where their tokenizer is."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+STATE = "trainer_state.json"
+_STEP = re.compile(r"(\d+)")
+_SETTINGS = ("config.json", "adapter_config.json")
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "adapter_model.safetensors", "adapter_model.bin", "*.gguf")
+_INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
+)  # fmt: skip
+_NAMED_BY_STEP = re.compile(r"(?:checkpoint|ckpt|global_step|step|iter|epoch)[-_]?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What a folder of checkpoints holds.
+
+    Attributes:
+        whole: names of those that can be read, by step.
+        unfinished: by name, why the others cannot.
+    """
+
+    whole: tuple[str, ...]
+    unfinished: dict[str, str]
+
+
+def checkpoints_in(folder: Path) -> Checkpoints:
+    """The folders `checkpoint-N` of a folder."""
+    names = [path.name for path in folder.glob("checkpoint-*") if path.is_dir()] if folder.is_dir() else []
+    names.sort(key=lambda name: (int(found[1]) if (found := _STEP.search(name)) else 0, name))
+    reasons = {name: why_unfinished(folder / name) for name in names}
+    return Checkpoints(
+        tuple(name for name, reason in reasons.items() if reason is None),
+        {name: reason for name, reason in reasons.items() if reason is not None},
+    )
+
+
+def why_unfinished(folder: Path) -> str | None:
+    """Why a checkpoint cannot be read: no configuration, no weights, or a file that is cut off; None if it can."""
+    if not any((folder / name).is_file() for name in _SETTINGS):
+        return "no config.json"
+    files = {file.name: file for pattern in _WEIGHTS for file in sorted(folder.glob(pattern))}
+    for index in (folder / name for name in _INDICES):
+        if index.is_file():
+            files |= {name: folder / name for name in _named_by(index)}
+    if not files:
+        return "no weights"
+    for name, file in files.items():
+        if not file.is_file():
+            return f"{name} is missing"
+        if _is_cut_off(file):
+            return f"{name} is cut off"
+    return None
+
+
+def step_in_state(folder: Path) -> int | None:
+    """The step in a Trainer's state; None where there is no state, or an empty or damaged one."""
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    step = state.get("global_step") if isinstance(state, dict) else None
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def tokenizer_above(folder: Path) -> Path | None:
+    """The parent of a checkpoint that has no tokenizer of its own, where that has one: a Trainer saves it there."""
+    if not _NAMED_BY_STEP.fullmatch(folder.resolve().name) or _has_tokenizer(folder):
+        return None
+    parent = folder.resolve().parent
+    return parent if _has_tokenizer(parent) else None
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _TOKENIZER)
+
+
+def _named_by(index: Path) -> list[str]:
+    """The files of an index; the index itself where it cannot be read, which then counts as cut off."""
+    try:
+        return sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [index.name]
+
+
+def _is_cut_off(file: Path) -> bool:
+    if file.suffix == ".safetensors":
+        return not _is_whole_safetensors(file)
+    if file.suffix == ".json":
+        return True
+    return file.stat().st_size == 0 or (_starts_as_zip(file) and not zipfile.is_zipfile(file))
+
+
+def _starts_as_zip(file: Path) -> bool:
+    with file.open("rb") as content:
+        return content.read(2) == b"PK"
+
+
+def _is_whole_safetensors(file: Path) -> bool:
+    """Whether a file is as long as its header says.
+
+    Source of the format: https://huggingface.co/docs/safetensors
+    """
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        start = content.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 0 < length <= size - 8:
+            return False
+        header = content.read(length)
+    try:
+        tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
+        return 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors), default=0) == size
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return False

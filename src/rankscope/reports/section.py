@@ -1,0 +1,27 @@
+"""A part of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rankscope.reports.charts import Figure
+    from rankscope.tables import Table
+
+
+@dataclass
+class Section:
+    """A part of a report.
+
+    Attributes:
+        heading: for people.
+        tables: by name.
+        figures: in their order.
+        remarks: what is left out, and why.
+    """
+
+    heading: str
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)

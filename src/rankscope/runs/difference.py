@@ -1,0 +1,167 @@
+"""Differences of each metric between two tables of measurements, paired over their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from rankscope.errors import RunFolderError
+from rankscope.statistics import bootstrap_interval, complete_texts, paired_difference
+from rankscope.statistics.bootstrap import Numbers
+
+if TYPE_CHECKING:
+    from rankscope.runs.run import Run
+
+COMPARED = (
+    "effective_rank",
+    "diff_erank",
+    "normalized_matrix_entropy",
+    "matrix_nuclear_norm",
+    "nuclear_norm",
+    "stable_rank",
+    "participation_ratio",
+    "loss",
+)
+"""What is compared, where both runs have it."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of one model minus that of the reference, on the texts that both have.
+
+    The reference is another model under the same settings, or the same model under another setting.
+
+    Attributes:
+        dataset: name.
+        layer: of both.
+        metric: name.
+        reference: the first model, or the model itself where a setting differs.
+        model: the other.
+        reference_value: over the common texts.
+        model_value: over the common texts.
+        difference: model minus reference.
+        low: of its 95 % bootstrap interval over texts.
+        high: of its 95 % bootstrap interval over texts.
+        p_value: of a paired sign-flip test (effective ranks are tested as entropies); None for
+            Diff-eRank, which has no value for a single text.
+        texts: common ones.
+        setting: what differs instead of the model, such as `perturbation`; None where models differ.
+        reference_setting: its value in the reference.
+        model_setting: its value in the other.
+    """
+
+    dataset: str
+    layer: str
+    metric: str
+    reference: str
+    model: str
+    reference_value: float
+    model_value: float
+    difference: float
+    low: float
+    high: float
+    p_value: float | None
+    texts: int
+    setting: str | None = None
+    reference_setting: str | None = None
+    model_setting: str | None = None
+
+
+@dataclass(frozen=True)
+class MeasuredTable:
+    """The measurements of one model on one data set at one layer."""
+
+    run: Run
+    model: str
+    dataset: str
+    fingerprint: str
+    layer: str
+    rows: pl.DataFrame
+
+
+def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Difference]:
+    """Each metric of one table minus that of another, paired over the texts that both have.
+
+    Raises:
+        RunFolderError: fewer than two such texts.
+    """
+    (one, one_twins), (two, two_twins) = complete_texts(base.rows), complete_texts(other.rows)
+    common = one.select("text_id").join(two.select("text_id"), on="text_id").sort("text_id")
+    if common.height < 2:
+        raise RunFolderError(f"{base.model} and {other.model} share {common.height} usable texts of {base.dataset}")
+
+    def column(frame: pl.DataFrame, name: str) -> Numbers | None:
+        values = common.join(frame, on="text_id", how="left")[name]
+        return None if values.null_count() else values.to_numpy().astype(np.float64)
+
+    found = []
+    for metric in COMPARED:
+        if metric == "diff_erank":
+            frames = [one, *one_twins, two, *two_twins]
+            columns = [column(frame, "matrix_entropy") for frame in frames]
+            values = _of_diff_erank(columns, len(one_twins), len(two_twins))
+        else:
+            name = "matrix_entropy" if metric == "effective_rank" else metric
+            values = _of_metric(column(one, name), column(two, name), exponential=metric == "effective_rank")
+        if values is not None:
+            reference_value, model_value, low, high, p_value = values
+            found.append(
+                Difference(
+                    dataset=base.dataset,
+                    layer=base.layer,
+                    metric=metric,
+                    reference=base.model,
+                    model=other.model,
+                    reference_value=reference_value,
+                    model_value=model_value,
+                    difference=model_value - reference_value,
+                    low=low,
+                    high=high,
+                    p_value=p_value,
+                    texts=common.height,
+                )
+            )
+    return found
+
+
+_Values = tuple[float, float, float, float, float | None]
+
+
+def _of_metric(one: Numbers | None, two: Numbers | None, *, exponential: bool) -> _Values | None:
+    if one is None or two is None:
+        return None
+    paired = paired_difference(two, one)
+    low, high = paired.low, paired.high
+    first, second = float(one.mean()), float(two.mean())
+    if exponential:
+        first, second = float(np.exp(first)), float(np.exp(second))
+        low, high = bootstrap_interval(
+            np.column_stack([one, two]), lambda means: np.exp(means[..., 1]) - np.exp(means[..., 0])
+        )
+    return first, second, low, high, paired.p_value
+
+
+def _of_diff_erank(columns: Sequence[Numbers | None], of_one: int, of_two: int) -> _Values | None:
+    """Columns: the reference, its twins, the other model, its twins; all matrix entropies."""
+    known = [column for column in columns if column is not None]
+    if not of_one or not of_two or len(known) < len(columns):
+        return None
+
+    def term(start: int, twins: int) -> Callable[[Numbers], Numbers]:
+        def diff_erank(means: Numbers) -> Numbers:
+            ranks = np.exp(means)
+            found: Numbers = ranks[..., start + 1 : start + 1 + twins].mean(axis=-1) - ranks[..., start]
+            return found
+
+        return diff_erank
+
+    one, two = term(0, of_one), term(1 + of_one, of_two)
+    table = np.column_stack(known)
+    means = table.mean(axis=0)
+    first, second = float(one(means)), float(two(means))
+    low, high = bootstrap_interval(table, lambda sampled: two(sampled) - one(sampled))
+    return first, second, low, high, None

@@ -1,0 +1,230 @@
+"""Which settings of several runs differ, and what that means for a comparison of their numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from rankscope.errors import SettingsError
+from rankscope.names import valid_text
+from rankscope.settings import AlignmentSettings, Settings
+from rankscope.statistics import Note
+
+if TYPE_CHECKING:
+    from rankscope.runs.run import Run
+
+
+class Effect(Enum):
+    """What a setting changes."""
+
+    NUMBERS = "the numbers of the trained model"
+    TEXTS = "which texts are read: the fingerprint of the texts says whether they are the same"
+    TWIN = "the untrained twin alone"
+    ROUNDING = "the last digits"
+    NOTHING = "which numbers there are, and none of their values"
+
+
+EFFECTS: Mapping[str, Effect] = {
+    **dict.fromkeys(("perturbation", "prefix", "window", "max_length", "drop_tokens"), Effect.NUMBERS),
+    **dict.fromkeys(("special_tokens", "chat", "skip_overlong", "pool", "prompt", "integration_items"), Effect.NUMBERS),
+    **dict.fromkeys(("on_bad_row",), Effect.TEXTS),
+    **dict.fromkeys(("field", "template", "split", "limit", "sample_seed"), Effect.TEXTS),
+    **dict.fromkeys(("images", "image_field", "instruction_field", "response_field"), Effect.TEXTS),
+    **dict.fromkeys(("protocol", "untrained_seeds", "config_from", "initializer_range"), Effect.TWIN),
+    **dict.fromkeys(("dtype", "device", "hardware", "batch_tokens"), Effect.ROUNDING),
+    **dict.fromkeys(("rankscope", "torch", "transformers"), Effect.ROUNDING),
+    **dict.fromkeys(("layers", "metrics", "control", "trust_remote_code", "twin_cache"), Effect.NOTHING),
+}
+"""The effect of each setting, and of the versions and the hardware that a run was made with."""
+
+ROUNDING_OF = {
+    "dtype": "half precision moved eRank by up to 0.06 % and the loss by up to 0.1 % where it was measured",
+    "device": "devices add in another order, about 1e-6 of a hidden state in float32",
+    "hardware": "devices add in another order, about 1e-6 of a hidden state in float32",
+    "batch_tokens": "padding moves hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
+}
+"""How far they move numbers; `docs/protocols.md` says more."""
+
+_OF_ANOTHER_VERSION = "another version may compute in another order"
+_KEEPS_TEXTS = ("max_length", "drop_tokens", "skip_overlong", "special_tokens", "pool")
+_LONGEST_VALUE = 40
+
+
+def effect_of(setting: str) -> Effect:
+    """What a setting changes; one that is not in the table counts as changing the numbers."""
+    return EFFECTS.get(setting, Effect.NUMBERS)
+
+
+@dataclass(frozen=True)
+class Differing:
+    """The settings that are not the same in all of several runs.
+
+    Attributes:
+        runs: whose settings.
+        values: by setting, its value in each run, in the order of the runs.
+    """
+
+    runs: tuple[Run, ...]
+    values: Mapping[str, tuple[object, ...]]
+
+    def of(self, *effects: Effect) -> tuple[str, ...]:
+        """The names of those that have one of these effects."""
+        return tuple(name for name in self.values if effect_of(name) in effects)
+
+    def shown(self, names: Sequence[str], run: Run) -> str:
+        """A run's values of some settings, without their names: `tokens-shuffled`."""
+        place = self.runs.index(run)
+        return ", ".join(_shown(self.values[name][place]) for name in names)
+
+    def label(self, names: Sequence[str], run: Run) -> str:
+        """A run's values of some settings, each after its name: `perturbation tokens-shuffled`."""
+        return ", ".join(f"{name} {self.shown([name], run)}" for name in names)
+
+    def told(self, name: str) -> str:
+        """A setting with its values: `max_length (2048 and 60)`."""
+        return f"{name} ({' and '.join(dict.fromkeys(map(_shown, self.values[name])))})"
+
+    def notes(self) -> list[Note]:
+        """A note for each kind of difference that leaves numbers comparable, or makes rows stand for settings."""
+        notes = []
+        numbers, twin = self.of(Effect.NUMBERS), self.of(Effect.TWIN)
+        if numbers:
+            text = f"these runs differ in {_listed(map(self.told, numbers))}: across them a model compares with itself "
+            notes.append(Note("settings-differ", text + "alone", (), {}))
+        if twin:
+            text = (
+                f"these runs differ in {_listed(map(self.told, twin))}, which changes the twin alone: do not compare "
+            )
+            notes.append(Note("twins-differ", text + "the Diff-eRanks of different models across them", (), {}))
+        if rounding := self.of(Effect.ROUNDING):
+            sizes = dict.fromkeys(ROUNDING_OF.get(name, _OF_ANOTHER_VERSION) for name in rounding)
+            text = f"these runs differ in {_listed(map(self.told, rounding))}, which moves numbers by rounding: "
+            notes.append(Note("rounding-differs", text + "; ".join(sizes), (), {}))
+        return notes
+
+
+def differing(runs: Sequence[Run]) -> Differing:
+    """The settings, versions and hardware in which runs differ.
+
+    A setting that a run does not know has its default there; versions count where all runs name them. The settings
+    that choose texts count where two runs have other texts of one data set.
+
+    Raises:
+        RunFolderError: a folder that is no run's.
+    """
+    found = [_settings_of(run) for run in runs]
+    values = {name: tuple(one.get(name, _default(name)) for one in found) for one in found for name in one}
+    made = [_made_with(run) for run in runs]
+    for name in made[0] if made else ():
+        if all(name in one for one in made):
+            values[name] = tuple(one[name] for one in made)
+    same_texts, of_twins = not _other_texts(runs), sum(one.get("untrained_seeds") != 0 for one in found) > 1
+    kept = {
+        name: of_runs
+        for name, of_runs in values.items()
+        if any(value != of_runs[0] for value in of_runs)
+        and effect_of(name) is not Effect.NOTHING
+        and not (effect_of(name) is Effect.TEXTS and same_texts)
+        and not (effect_of(name) is Effect.TWIN and not of_twins)
+    }
+    if "device" in kept:
+        kept.pop("hardware", None)
+    references = [model["reference"] for run in runs for model in run.manifest()["identity"]["models"]]
+    if len(set(references)) == len(references):
+        kept.pop("config_from", None)  # each model has its own
+    return Differing(tuple(runs), kept)
+
+
+def labelled_setting(different: Differing) -> tuple[str, ...]:
+    """The setting by which runs of the same models are told apart: one, or all that move numbers by rounding alone.
+
+    Raises:
+        SettingsError: no setting differs, more than one does, or its values leave no text in common.
+    """
+    names = different.of(Effect.NUMBERS, Effect.TWIN) or different.of(Effect.ROUNDING)
+    paths = _listed(str(run.path) for run in different.runs)
+    if not names and not different.values:
+        raise SettingsError(f"{paths} hold the same models under the same settings: there is nothing to compare")
+    of_texts = different.of(Effect.TEXTS)
+    if of_texts and not any(map(rewrites_texts, names)):
+        raise SettingsError(f"{paths} differ in {_listed(map(different.told, of_texts))}: they have other texts")
+    changed = different.of(Effect.NUMBERS, Effect.TWIN, Effect.TEXTS)
+    if len(changed) > 1:
+        raise SettingsError(
+            f"{paths} hold the same models and differ in {_listed(map(different.told, changed))}: compare runs "
+            "in which one setting differs"
+        )
+    if "window" in names:
+        raise SettingsError(f"{paths} differ in {different.told('window')}: windows of other lengths are other texts")
+    shown = [different.shown(names, run) for run in different.runs]
+    if len(set(shown)) < len(shown):
+        raise SettingsError(f"two of {paths} hold the same models under the same settings: leave one out")
+    return names
+
+
+def folder_names(runs: Sequence[Run]) -> dict[Run, str]:
+    """The last part of each run's path; with its place among the runs where several have the same."""
+    names = [valid_text(run.path.name) for run in runs]
+    return {
+        run: name if names.count(name) == 1 else f"{name}, run {place}"
+        for place, (run, name) in enumerate(zip(runs, names, strict=True), 1)
+    }
+
+
+def rewrites_texts(setting: str) -> bool:
+    """Whether a text goes to the model changed, so that its fingerprint is another one."""
+    return effect_of(setting) is Effect.NUMBERS and setting not in _KEEPS_TEXTS
+
+
+def _settings_of(run: Run) -> dict[str, object]:
+    """By name; the checkpoint that stands in for a twin is part of the protocol."""
+    identity = run.manifest()["identity"]
+    settings = dict(identity["settings"])
+    baseline = settings.pop("untrained_from", None)
+    if baseline is not None:
+        models = {str(model["reference"]).partition("@")[0] for model in identity["models"]}
+        base, at, revision = str(baseline).partition("@")
+        settings["protocol"] = f"revision {at + revision if base in models else baseline}"
+    return settings
+
+
+def _made_with(run: Run) -> dict[str, str]:
+    """Versions and hardware of all sessions that worked on a run."""
+    found: dict[str, dict[str, None]] = {}
+    for session in run.manifest()["sessions"]:
+        if session.get("measured", True) == []:
+            continue  # it found everything there
+        versions: Mapping[str, Any] = session.get("versions") or {}
+        made = {name: versions.get(name) for name in ("rankscope", "torch", "transformers")}
+        for name, value in (made | {"hardware": session.get("device")}).items():
+            if value is not None:
+                found.setdefault(name, {})[str(value)] = None
+    return {name: " and ".join(values) for name, values in found.items()}
+
+
+def _other_texts(runs: Sequence[Run]) -> bool:
+    seen: dict[str, str] = {}
+    data = [entry for run in runs for entry in run.manifest()["identity"]["data"]]
+    return any(seen.setdefault(entry["name"], entry["fingerprint"]) != entry["fingerprint"] for entry in data)
+
+
+def _default(name: str) -> object:
+    return getattr(Settings(), name, getattr(AlignmentSettings(), name, None))
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    text = " ".join(str(value).split())
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    digest = hashlib.sha256(str(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[: _LONGEST_VALUE - 10]}... {digest[:6]}"
+
+
+def _listed(parts: Any) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else str(last)
