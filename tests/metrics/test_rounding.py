@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ import tiny
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics import matrix_entropy, measure, spectrum, unit_rows
 from rankscope.metrics.rounding import relative_distances, rounding_of, tolerances
-from rankscope.models import Batch, Placement, describe_model, forward, load_model, parse_model_reference, pico_sizes
+from rankscope.models import (
+    Batch,
+    Placement,
+    describe_model,
+    examine,
+    forward,
+    load_model,
+    parse_model_reference,
+    pico_sizes,
+)
 from rankscope.models.layers import count_blocks, resolve_layers
 from rankscope.texts.stdlib_docs import read_stdlib_docs
 
@@ -57,8 +67,9 @@ def states(model: Any, *texts: list[int]) -> list[States]:
         for place, one in zip(found, hidden, strict=True):
             place[layer] = one
 
+    network = replace(examine(model), padding_fault=None)  # padded on purpose, also where rounding is coarse
     layers = resolve_layers("all", count_blocks(model.config))
-    forward(model, Batch.of([list(text) for text in texts]), layers, keep)
+    forward(network, Batch.of([list(text) for text in texts]), layers, keep, loss=False)
     return found
 
 

@@ -170,16 +170,16 @@ def test_other_weights_under_the_same_name_are_told_apart_by_the_run(runs: list[
 @pytest.mark.parametrize(
     ("file", "path", "message"),
     [
-        ("manifest.json", ("identity", "models", 0, "fingerprint"), "has no 'fingerprint'"),
-        ("manifest.json", ("identity", "models", 0, "dropout"), "has no 'dropout'"),
-        ("manifest.json", ("identity", "models", 0), "is no JSON object"),
-        ("manifest.json", ("identity", "data", 0, "name"), "has no 'name'"),
-        ("manifest.json", ("identity", "settings", "protocol"), "has no 'protocol'"),
-        ("manifest.json", ("sessions", 0), "is no JSON object"),
-        ("summary.json", ("rows", 0, "tokens"), "has no 'tokens'"),
-        ("summary.json", ("rows", 0), "is no JSON object"),
-        ("summary.json", ("notes", 0, "text"), "has no 'text'"),
-        ("summary.json", ("notes", 0), "is no JSON object"),
+        ("manifest.json", ("identity", "models", 0, "fingerprint"), r"\.fingerprint is missing"),
+        ("manifest.json", ("identity", "models", 0, "dropout"), r"\.dropout is missing"),
+        ("manifest.json", ("identity", "models", 0), "is not an object"),
+        ("manifest.json", ("identity", "data", 0, "name"), r"\.name is missing"),
+        ("manifest.json", ("identity", "settings", "protocol"), r"\.protocol is missing"),
+        ("manifest.json", ("sessions", 0), "is not an object"),
+        ("summary.json", ("rows", 0, "tokens"), r"\.tokens is missing"),
+        ("summary.json", ("rows", 0), "is not an object"),
+        ("summary.json", ("notes", 0, "text"), r"\.text is missing"),
+        ("summary.json", ("notes", 0), "is not an object"),
     ],
 )
 def test_an_edited_file_is_named(runs: list[rs.Run], file: str, path: tuple, message: str) -> None:

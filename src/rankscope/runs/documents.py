@@ -19,7 +19,7 @@ _TEXT_OR_NONE = (str, type(None))
 MANIFEST_SHAPE: dict[str, Any] = {
     "identity": {
         "settings": {},
-        "models": [{"reference": str}],
+        "models": [{"reference": str, "fingerprint": str}],
         "data": [{"name": str, "fingerprint": str}],
     },
     "sessions": [{}],
@@ -28,6 +28,12 @@ _EVALUATION = {"settings": {"protocol": str}, "models": [{"reference": str, "dro
 _SESSION = {"started": _TEXT_OR_NONE, "sources": [str], "data": [str], "versions": {}}
 _NOTE = {"name": str, "text": str, "rows": [str], "numbers": {}}
 _ROW: dict[str, Any] = {"model": str, "dataset": str, "texts": int, "skipped": int}
+_OF_TEXTS = {
+    "layer": str,
+    "tokens": int,
+    **dict.fromkeys(("hidden_size", "effective_rank", "loss"), _NUMBER),
+}
+_OF_PAIRS = {"control": str, **{f"erank{place}": _NUMBER for place in range(1, 6)}}
 
 _KEYS = ("model", "dataset", "text_index", "text_id", "status")
 _NUMERIC = (
@@ -57,8 +63,7 @@ def check_summary(summary: Any, kind: str, file: Path) -> None:
     Raises:
         RunFolderError: a value is missing or of another kind; the message names it.
     """
-    of_kind = {"control": str} if kind == "alignment" else {"layer": str}
-    _require(summary, {"rows": [_ROW | of_kind]}, file)
+    _require(summary, {"rows": [_ROW | (_OF_PAIRS if kind == "alignment" else _OF_TEXTS)]}, file)
     for place, row in enumerate(summary["rows"]):
         numbers = {name: _NUMBER for name in row if name.startswith(_NUMERIC)}
         _require(row, numbers, file, f"rows[{place}]")
