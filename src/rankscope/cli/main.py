@@ -101,6 +101,8 @@ def _run(arguments: list[str]) -> int:
 def _check_settings_file(file: Path) -> None:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no such settings file: {file}") from None
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
     except OSError as error:
