@@ -17,6 +17,7 @@ from rankscope.models.gguf import apply_settings, unused_tensors
 from rankscope.models.placement import Placement, place
 from rankscope.models.positions import positions_of
 from rankscope.models.quantization import check_scales, loading_options, plain_weights
+from rankscope.models.sizes import check_blocks
 from rankscope.models.sources import gguf_header, one_gguf_file, with_hub_base
 from rankscope.models.unused_weights import check_all_taken, described
 from rankscope.models.weight_files import check_weight_files, downloaded_files
@@ -65,7 +66,7 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     Raises:
         ModelError: no such model, no tokenizer, or modelling code without `trust_remote_code`.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
     with as_model_error(reference, "configuration"):
         reference = with_hub_base(reference)
@@ -74,6 +75,10 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     with one_gguf_file(reference, with_data=False) as source:
         where = where_to_load(source, trust_remote_code=trust_remote_code)
         with as_model_error(reference, "configuration"):
+            written = (
+                gguf_header(source).metadata if reference.gguf_file else PretrainedConfig.get_config_dict(**where)[0]
+            )
+            check_blocks(written, reference.text)
             config = AutoConfig.from_pretrained(**where)
             if reference.gguf_file:
                 apply_settings(config, gguf_header(source))
