@@ -7,8 +7,8 @@ states and losses on the trial text; where it does not, the slower way is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from rankscope.errors import ForwardPassError, ModelError, RankscopeError
 from rankscope.models.arrangement import Arrangement, arrangement_of
-from rankscope.models.forward_pass import first_line, first_states, forward, given_to_block, vocabulary_size
-from rankscope.models.layers import count_blocks, list_lengths
+from rankscope.models.blocks import Call, block_calls, recorded_calls
+from rankscope.models.forward_pass import first_line, first_states, forward, vocabulary_size
+from rankscope.models.layers import count_blocks
 from rankscope.models.network import Batch, Network
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def examine(model: PreTrainedModel) -> Network:
 
 def _examine(model: PreTrainedModel) -> Network:
     ids = _trial_text(model)
-    with _recorded_blocks(model) as calls:
+    with recorded_calls(model) as calls:
         plain = _plain(model, ids)
     network = Network(model, None, regimes=_regimes(model.config))
     network = replace(network, causal=_is_causal(model, ids, plain))
@@ -100,16 +101,6 @@ class _Plain:
     def states(self) -> Tensor:
         """What two readings of a text are compared by, (tokens, any)."""
         return self.logits if self.head_input is None else self.head_input
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call of a module of a `ModuleList`, with the list's name, and what went in and came out."""
-
-    list_name: str
-    module: nn.Module
-    given: list[Any]
-    output: Any
 
 
 def _trial_text(model: PreTrainedModel) -> list[int]:
@@ -174,29 +165,9 @@ def _stayed(one: Tensor, other: Tensor) -> bool:
     return float((apart / size).median()) <= limit
 
 
-@contextmanager
-def _recorded_blocks(model: PreTrainedModel) -> Iterator[list[_Call]]:
-    """Records the calls of all modules that stand in a list, in the order in which they end."""
-    calls: list[_Call] = []
-
-    def record(name: str) -> Any:
-        def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            calls.append(_Call(name, module, given_to_block(args, kwargs), output))
-
-        return after
-
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if isinstance(module, nn.ModuleList):
-                for element in module:
-                    handle = element.register_forward_hook(record(name), with_kwargs=True)
-                    stack.callback(handle.remove)
-        yield calls
-
-
-def _with_blocks(network: Network, calls: list[_Call]) -> Network:
+def _with_blocks(network: Network, calls: list[Call]) -> Network:
     """The blocks that ran, in order, and the arrangement of what they pass on; or why they cannot be read."""
-    steps = _steps(network.model, calls)
+    steps = block_calls(network.model, calls)
     try:
         expected = count_blocks(network.model.config)
     except ModelError as error:
@@ -215,40 +186,6 @@ def _with_blocks(network: Network, calls: list[_Call]) -> Network:
     return replace(network, blocks=tuple(step.module for step in steps), arrangement=arrangement)
 
 
-def _steps(model: PreTrainedModel, calls: list[_Call]) -> list[_Call]:
-    """The calls of decoder blocks, in order.
-
-    Blocks stand in an outermost list, and are of a class that the architecture declares as a block or that is made
-    for gradient checkpointing. Older code declares none: its list is as long as the configuration says.
-    """
-    names = sorted({call.list_name for call in calls}, key=lambda name: name.count("."))
-    outermost: list[str] = []
-    for name in names:
-        if not any(name.startswith(f"{outer}.") for outer in outermost):
-            outermost.append(name)
-    of_length = [name for name in outermost if len(model.get_submodule(name)) in list_lengths(model.config)]
-    declared = [name for name in outermost if _are_blocks(model.get_submodule(name), model)]
-    chosen = [name for name in of_length if name in declared] or declared or of_length
-    if len(chosen) > 1 and not declared:
-        chosen = _last_of_parallel(chosen, calls)
-    return [call for call in calls if call.list_name in chosen]
-
-
-def _are_blocks(elements: Any, model: PreTrainedModel) -> bool:
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    unsplit = set(getattr(model, "_no_split_modules", None) or ())
-    return all(isinstance(one, GradientCheckpointingLayer) or type(one).__name__ in unsplit for one in elements)
-
-
-def _last_of_parallel(names: list[str], calls: list[_Call]) -> list[str]:
-    """Of lists that run by turns (attention, norm, feed-forward, norm, ...), the one that ends each turn."""
-    order = [call.list_name for call in calls if call.list_name in names]
-    shallowest = min(name.count(".") for name in names)
-    last = order[-1] if order else names[0]
-    return [last] if last.count(".") == shallowest else [name for name in names if name.count(".") == shallowest][-1:]
-
-
 def _arrangement_among(values: Any) -> Arrangement | None:
     states = first_states(values)
     return None if states is None else arrangement_of(states, 1, _TOKENS)
@@ -263,7 +200,7 @@ def _possible_bodies(model: PreTrainedModel) -> list[nn.Module]:
     return found
 
 
-def _agrees(network: Network, plain: _Plain, calls: list[_Call]) -> bool:
+def _agrees(network: Network, plain: _Plain, calls: list[Call]) -> bool:
     """Whether body and head run apart give what the model gives."""
     blocks = len(network.blocks)
     layers = (*(str(layer) for layer in range(blocks + 1)), "last") if blocks else ("last",)
@@ -278,7 +215,7 @@ def _agrees(network: Network, plain: _Plain, calls: list[_Call]) -> bool:
         return False
     if losses is not None and abs(losses[0] - plain.loss) > _tolerance(plain.logits) * max(1.0, plain.loss):
         return False
-    steps = _steps(network.model, calls)
+    steps = block_calls(network.model, calls)
     return all(
         _same(seen[str(place + 1)], _only_text(network, step.output)) for place, step in enumerate(steps) if blocks
     )
