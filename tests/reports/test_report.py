@@ -240,3 +240,10 @@ def test_a_training_is_not_drawn_across_settings(runs: dict[str, rs.Run], tmp_pa
         "pico through training on stdlib-docs (perturbation none)",
         "pico through training on stdlib-docs (perturbation tokens-shuffled)",
     ]
+
+
+def test_texts_of_two_tokens_have_no_chart_over_lengths(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("so it\nin it\nto us\n")
+    run = rs.evaluate("pico-0.1m", str(tmp_path / "texts.txt"), output=tmp_path / "run", max_length=2)
+    assert "rank_against_length" not in build_report(run).figures()
+    assert "distribution" in build_report(run).figures()

@@ -129,10 +129,13 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
     else:
         part.figures.append(spectra(eigenvalues))
     measurements = _frame(rows, dataset, layer, "measurements").drop_nulls("effective_rank")
-    if measurements.filter(pl.col("role") == "trained").is_empty():
+    trained = measurements.filter(pl.col("role") == "trained")
+    if trained.is_empty():
         part.remarks.append(f"The run folders hold no measurements of layer {layer}, so single texts are not shown.")
     else:
-        part.figures += [distribution(measurements), rank_against_length(measurements)]
+        part.figures.append(distribution(measurements))
+        if trained["n_tokens"].max() >= 3:  # type: ignore[operator]  # shorter texts have no noise to compare with
+            part.figures.append(rank_against_length(measurements))
     yield part
 
 
