@@ -22,12 +22,12 @@ import torch
 from rankscope.metrics import measure
 from rankscope.models import Placement, load_model, resolve_layers
 from rankscope.models.forward_pass import Batch, forward
-from rankscope.runs.job import Job, prepare
+from rankscope.runs import Job, prepare
 from rankscope.settings import Settings
 
 
 def batches_of(job: Job) -> list[Batch]:
-    plan = job.plan(job.models[0], job.text_sets[0])
+    plan = job.plan(job.subjects[0].model, job.text_sets[0])
     return [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
 
 
@@ -44,7 +44,7 @@ def run(model: torch.nn.Module, batch: Batch, layers: tuple[str, ...], entropies
 
 
 def times(job: Job, dtype: str) -> dict[str, float]:
-    model = load_model(job.models[0], Placement(dtype, job.placement.device))
+    model = load_model(job.subjects[0].model, Placement(dtype, job.placement.device))
     every = resolve_layers("all", model.config.num_hidden_layers)
     spent = {"bare": 0.0, "last": 0.0, "all": 0.0}
     entropies: list[float] = []
@@ -59,7 +59,7 @@ def times(job: Job, dtype: str) -> dict[str, float]:
 
 def metric_share(job: Job) -> float:
     """Time inside the metrics over time of the bare forward pass, measured around the calls."""
-    model = load_model(job.models[0], job.placement)
+    model = load_model(job.subjects[0].model, job.placement)
     inside = 0.0
 
     def reduce(_layer: str, texts: list[torch.Tensor]) -> None:
@@ -93,7 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     job = prepare([options.model], [options.data], Settings(limit=options.limit, field=options.field))
     if options.peak:
-        model = load_model(job.models[0], job.placement)
+        model = load_model(job.subjects[0].model, job.placement)
         layers = resolve_layers(options.peak, model.config.num_hidden_layers)
         for batch in batches_of(job):
             run(model, batch, layers, [])

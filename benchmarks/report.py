@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from rankscope.reports import build_report, save_figures, save_page, save_tables
-from rankscope.runs.store import SCHEMA, SUMMARY, open_run_folder
+from rankscope.measuring import TEXT_COLUMNS
+from rankscope.runs.folder import SUMMARY, open_run_folder
 from rankscope.settings import DEFAULT_METRICS
 from rankscope.statistics import summarize
 
@@ -45,12 +46,12 @@ def fabricate(folder: Path) -> None:
         "models": [{"reference": name, "revision": None, "fingerprint": "0" * 64, "dropout": 0.0} for name in models],
         "data": [{"name": "made-up", "fingerprint": "0" * 64}],
     }
-    with open_run_folder(folder, identity) as (run, _):
-        for place, model in enumerate(models):
-            for seed, role in ((None, "trained"), (0, "untrained")):
-                run.adopt_unit(f"{place:02d}_{role}", measurements(model, role, seed, np.random.default_rng(place)))
-        frame = pl.concat([run.finished_unit(file.stem) for file in sorted(run.measurements.glob("*.parquet"))])
-        run.write_json(SUMMARY, {"schema": 1, "rows": summarize(frame), "notes": []})
+    run = open_run_folder(folder, identity)
+    for place, model in enumerate(models):
+        for seed, role in ((None, "trained"), (0, "untrained")):
+            run.adopt_unit(f"{place:02d}_{role}", measurements(model, role, seed, np.random.default_rng(place)))
+    frame = pl.concat([run.finished_unit(file.stem) for file in sorted(run.measurements.glob("*.parquet"))])
+    run.write_json(SUMMARY, {"schema": 1, "rows": summarize(frame), "notes": []})
 
 
 def measurements(model: str, role: str, seed: int | None, rng: np.random.Generator) -> pl.DataFrame:

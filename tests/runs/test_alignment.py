@@ -25,7 +25,7 @@ from rankscope.models.vision_language import (
     with_text,
 )
 from rankscope.runs import Lines, Run, align, compare
-from rankscope.runs.pair_loop import partners
+from rankscope.measuring.pairs import partners
 from tiny import SENTENCES
 from tiny_minigpt import save_tiny_minigpt
 from tiny_vision import photograph, save_tiny_vision
@@ -251,7 +251,7 @@ def test_other_token_ids_of_pairs_are_refused(
     model: str, pairs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     align(model, pairs, output=tmp_path / "run", device="cpu", limit=2, integration_items=0)
-    monkeypatch.setattr("rankscope.runs.pair_loop.encode_text", lambda *a: encode_text(*a[:3], 3))
+    monkeypatch.setattr("rankscope.measuring.pairs.encode_text", lambda *a: encode_text(*a[:3], 3))
     with pytest.raises(RunFolderError, match="the texts of 00-tiny-llava_.* are other tokens now"):
         align(model, pairs, output=tmp_path / "run", device="cpu", limit=2, integration_items=0)
 

@@ -21,7 +21,8 @@ import rankscope as rs
 from oracle import oracle_entropy, oracle_spectrum
 from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsError, UnknownNameError
 from rankscope.runs.progress import Silent
-from rankscope.runs.store import Row, RunFolder
+from rankscope.measuring import Row
+from rankscope.runs.folder import RunFolder
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
 from tiny_gguf import save_gguf
 
@@ -244,7 +245,9 @@ def test_the_same_call_again_computes_nothing(
     tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = evaluate(tiny_folder, data, tmp_path / "run").summary()
-    monkeypatch.setattr("rankscope.runs.evaluation.load_model", lambda *_: pytest.fail("loaded weights for nothing"))
+    monkeypatch.setattr(
+        "rankscope.models.transformers_backend.load_model", lambda *_: pytest.fail("loaded weights for nothing")
+    )
     assert evaluate(tiny_folder, data, tmp_path / "run").summary().equals(first)
     assert len(json.loads((tmp_path / "run" / "manifest.json").read_text())["sessions"]) == 2
 
@@ -265,7 +268,7 @@ def test_a_killed_run_goes_on_where_it_was(
     """Kill -9 after the third batch; what is there then is not computed again, and the end is the same."""
     arguments = {"output": str(tmp_path / "killed"), "field": "text", "batch_tokens": 40, "layers": "all"}
     code = (
-        "import time, rankscope.runs.store as store, rankscope as rs\n"
+        "import time, rankscope.runs.folder as store, rankscope as rs\n"
         "write = store.RunFolder.write_batch\n"
         "def slow(self, *rest):\n"
         "    time.sleep(0.3)\n"

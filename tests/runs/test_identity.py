@@ -16,7 +16,7 @@ from rankscope.errors import RunFolderError
 from rankscope.models import describe_model, parse_model_reference
 from rankscope.runs import Progress, Silent
 from rankscope.runs.identity import UnitKey, model_entry, refuse_another_unit
-from rankscope.runs.store import RunFolder
+from rankscope.runs.folder import RunFolder
 from tiny import SENTENCES, save_tiny
 
 SETTINGS = {"field": "text", "untrained_seeds": 1, "batch_tokens": 60, "device": "cpu"}
@@ -301,7 +301,9 @@ def test_a_finished_run_reads_no_weights_and_writes_no_batch(
     model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = go_on(model, data, tmp_path / "run").measurements()
-    monkeypatch.setattr("rankscope.runs.evaluation.load_model", lambda *_: pytest.fail("loaded weights for nothing"))
+    monkeypatch.setattr(
+        "rankscope.models.transformers_backend.load_model", lambda *_: pytest.fail("loaded weights for nothing")
+    )
     monkeypatch.setattr(RunFolder, "write_batch", lambda *_: pytest.fail("measured for nothing"))
     assert_frame_equal(go_on(model, data, tmp_path / "run").measurements(), first, check_exact=True)
     assert isinstance(first, pl.DataFrame)

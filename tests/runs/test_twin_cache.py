@@ -12,13 +12,13 @@ from polars.testing import assert_frame_equal
 import rankscope as rs
 from rankscope.errors import SettingsError, StorageError
 from rankscope.runs.progress import Silent
-from rankscope.runs.store import SCHEMA
+from rankscope.measuring import TEXT_COLUMNS
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
 
 
 def frame(rows: int = 1) -> pl.DataFrame:
-    return pl.DataFrame({name: [None] * rows for name in SCHEMA}, schema=SCHEMA)
+    return pl.DataFrame({name: [None] * rows for name in TEXT_COLUMNS}, schema=TEXT_COLUMNS)
 
 
 def test_what_was_put_is_got(tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     code = (
-        "import pathlib, polars as pl; from rankscope.runs.store import SCHEMA; "
+        "import pathlib, polars as pl; from rankscope.measuring import TEXT_COLUMNS; "
         "from rankscope.runs.twin_cache import TwinCache\n"
         f"cache = TwinCache(pathlib.Path({str(tmp_path)!r}), limit=20_000)\n"
-        "frame = pl.DataFrame({name: [None] for name in SCHEMA}, schema=SCHEMA)\n"
+        "frame = pl.DataFrame({name: [None] for name in TEXT_COLUMNS}, schema=TEXT_COLUMNS)\n"
         "for n in range(150):\n"
         "    cache.put(str(n % 20), frame)\n"
         "    found = cache.get(str((n * 7) % 20))\n"
@@ -104,7 +104,9 @@ def test_a_sweep_over_checkpoints_pays_for_its_twin_once(
     one, two = (save_tiny(tmp_path / name, seed=seed) for seed, name in enumerate(("step-1", "step-2")))
     first = rs.evaluate(str(one), data, output=tmp_path / "a", untrained_seeds=2)
     with monkeypatch.context() as patched:
-        patched.setattr("rankscope.runs.job.untrained_twin", lambda *_, **__: pytest.fail("made the twin again"))
+        patched.setattr(
+            "rankscope.models.transformers_backend.untrained_twin", lambda *_, **__: pytest.fail("made the twin again")
+        )
         second = rs.evaluate(str(two), data, output=tmp_path / "b", untrained_seeds=2)
     twins = [run.measurements().filter(pl.col("role") == "untrained") for run in (first, second)]
     assert_frame_equal(twins[0].drop("model"), twins[1].drop("model"), check_exact=True)

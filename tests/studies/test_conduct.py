@@ -269,7 +269,7 @@ def test_again_nothing_is_computed_anew(
     def no_weights(*_: object) -> None:
         raise AssertionError("weights were loaded again")
 
-    for module in ("rankscope.runs.evaluation", "rankscope.studies.accuracy", "rankscope.runs.responses"):
+    for module in ("rankscope.models.transformers_backend", "rankscope.studies.accuracy", "rankscope.runs.responses"):
         monkeypatch.setattr(f"{module}.load_model", no_weights)
     for name in ("scaling", "training", "responses"):
         one = conducted[name].request

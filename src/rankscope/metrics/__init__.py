@@ -13,7 +13,15 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum
+from rankscope.metrics.measure import (
+    METRICS,
+    OPTIONAL_METRICS,
+    measure,
+    measure_adjacent,
+    measure_representation,
+    measure_with_spectrum,
+    names_reading,
+)
 from rankscope.metrics.modality_integration import (
     TokenMoments,
     frechet_distance,
@@ -24,12 +32,14 @@ from rankscope.metrics.modality_integration import (
 )
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum, noise_value
+from rankscope.metrics.representation import Representation
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
 
 __all__ = [
     "METRICS",
     "OPTIONAL_METRICS",
     "ArrayLike",
+    "Representation",
     "Spectrum",
     "TokenMoments",
     "aggregate_effective_rank",
@@ -43,8 +53,11 @@ __all__ = [
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
+    "measure_adjacent",
+    "measure_representation",
     "measure_with_spectrum",
     "modality_integration_rate",
+    "names_reading",
     "noise_spectrum",
     "noise_value",
     "normalized_matrix_entropy",

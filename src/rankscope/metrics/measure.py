@@ -19,6 +19,7 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
+from rankscope.metrics.representation import Representation
 from rankscope.metrics.spectrum import Spectrum, spectrum_of_unit_rows, unit_rows
 
 if TYPE_CHECKING:
@@ -76,3 +77,25 @@ def measure_with_spectrum(
         return numbers, None
     one = spectrum_of_unit_rows(rows)
     return numbers | {name: of_spectrum(one) for name, of_spectrum in wanted.items()}, one
+
+
+def measure_representation(one: Representation, metrics: Collection[str]) -> dict[str, Float[Tensor, ""]]:
+    """The named metrics of one text at one layer.
+
+    Raises:
+        RepresentationError: as `measure`, also where no metric is named.
+    """
+    numbers = {name: of_rows(one.unit_rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in metrics}
+    _ = one.unit_rows
+    return numbers | {name: f(one.spectrum) for name, f in _OF_SPECTRUM.items() if name in metrics}
+
+
+def measure_adjacent(
+    before: Representation, after: Representation, metrics: Collection[str]
+) -> dict[str, Float[Tensor, ""]]:
+    """The named metrics of one text at two adjacent layers."""
+    return {}
+
+
+def names_reading(names, what):
+    return tuple(n for n in (*METRICS, *OPTIONAL_METRICS) if n in names) if what == "one layer" else ()

@@ -1,5 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
+from rankscope.models.backend import Backend, LoadedNetwork
 from rankscope.models.checkpoints import Checkpoints, checkpoints_in, step_in_state, why_unfinished
 from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
@@ -20,7 +21,7 @@ from rankscope.models.fingerprints import (
 from rankscope.models.forward_pass import forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
 from rankscope.models.initialization import Initializer, choose_initializer
-from rankscope.models.layers import count_blocks, find_blocks, layers_of, resolve_layers
+from rankscope.models.layers import count_blocks, find_blocks, layers_before, layers_of, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.outline import outline_of
@@ -29,17 +30,21 @@ from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.token_ids import check_token_ids
+from rankscope.models.transformers_backend import TRANSFORMERS, TransformersBackend, TransformersNetwork
 from rankscope.models.trial import check_padding, examine
 from rankscope.models.twins import check_same_shape, permuted_twin, untrained_twin
 from rankscope.models.weight_files import weight_files
 
 __all__ = [
+    "TRANSFORMERS",
+    "Backend",
     "Batch",
     "Checkpoints",
     "FingerprintParts",
     "GenerationSettings",
     "Initializer",
     "KnownModel",
+    "LoadedNetwork",
     "ModelDescription",
     "ModelReference",
     "Network",
@@ -48,6 +53,8 @@ __all__ = [
     "Placement",
     "Reading",
     "Response",
+    "TransformersBackend",
+    "TransformersNetwork",
     "UnansweredPrompt",
     "chat_template_digest",
     "check_padding",
@@ -68,6 +75,7 @@ __all__ = [
     "generation_digest",
     "known_families",
     "known_model",
+    "layers_before",
     "layers_of",
     "load_model",
     "outline_of",

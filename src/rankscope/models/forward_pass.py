@@ -8,22 +8,20 @@ Nothing runs beyond the deepest layer that is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from rankscope.errors import ForwardPassError, RankscopeError
+from rankscope.errors import ForwardPassError, RankscopeError, first_line
 from rankscope.metrics import token_losses
 from rankscope.models.arrangement import Arrangement, arrangement_of
+from rankscope.models.backend import OnLayer
 
 if TYPE_CHECKING:
     from rankscope.models.network import Batch, Network
-
-OnLayer = Callable[[str, list[Tensor]], None]
-"""Called with a layer's name and the hidden states (tokens, d) of each text of the batch."""
 
 _LOGITS_AT_ONCE = 1 << 25  # numbers: 128 MiB in float32
 
@@ -77,12 +75,6 @@ def forward(
     if missing := [layer for layer in layers if layer not in handed]:
         raise ForwardPassError(f"{network.name} did not pass layer {missing[0]} in its forward pass")
     return losses
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, on one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 class _Pass:

@@ -6,7 +6,7 @@ language-model head: after the final norm, and after a final projection where th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -87,6 +87,15 @@ def layers_of(config: PretrainedConfig, layers: str) -> tuple[str, ...]:
         ModelError: as `count_blocks`.
     """
     return ("last",) if layers.strip() == "last" else resolve_layers(layers, count_blocks(config))
+
+
+def layers_before(layers: Sequence[str], blocks: int) -> dict[str, str]:
+    """For each layer whose neighbour in depth is among them, that neighbour: k - 1 for k, and L - 1 for `last`.
+
+    `last` is block L seen through the final norm, so the layer before it is the output of block L - 1.
+    """
+    before = {layer: str((blocks if layer == "last" else int(layer)) - 1) for layer in layers}
+    return {layer: earlier for layer, earlier in before.items() if earlier in layers}
 
 
 def resolve_layers(layers: str, blocks: int) -> tuple[str, ...]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rankscope.errors import ForwardPassError, ModelError, RankscopeError
+from rankscope.errors import ForwardPassError, ModelError, RankscopeError, first_line
 from rankscope.models.arrangement import Arrangement, arrangement_of
 from rankscope.models.blocks import Call, block_calls, recorded_calls
-from rankscope.models.forward_pass import first_line, first_states, forward, vocabulary_size
+from rankscope.models.forward_pass import first_states, forward, vocabulary_size
 from rankscope.models.layers import count_blocks
 from rankscope.models.network import Batch, Network
 

@@ -1,12 +1,13 @@
-"""Runs: the plan, the loop, the store, resuming, `evaluate`, `align`, `compare`."""
+"""Runs: folders, locks, resuming; `evaluate`, `align`, `respond`, `compare`."""
 
 from rankscope.runs.alignment import align
 from rankscope.runs.atomic import write_whole
 from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
 from rankscope.runs.evaluation import evaluate, evaluate_each
-from rankscope.runs.job import Job, prepare
+from rankscope.runs.job import Job
 from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
+from rankscope.runs.preparation import prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run

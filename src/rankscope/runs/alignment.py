@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from rankscope.errors import RepresentationError, SettingsError
+from rankscope.measuring import PASSES, PairTask, measure_integration, measure_pairs
 from rankscope.models import Placement, resolve_device
 from rankscope.models.vision_language import describe_vision_language_model
+from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
+from rankscope.runs.folder import SUMMARY, open_run_folder, read_measurements
 from rankscope.runs.identity import UnitKey, model_entry
-from rankscope.runs.integration import measure_integration
 from rankscope.runs.job import refuse_twice, slug
-from rankscope.runs.pair_loop import PairUnit, measure_pairs
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
-from rankscope.runs.store import SUMMARY, RunFolder, open_run_folder, read_measurements
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import AlignmentSettings, changed
 from rankscope.statistics import BASE, summarize_alignment
@@ -30,9 +30,8 @@ from rankscope.texts import PairFields, load_pairs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transformers import PreTrainedModel
-
-    from rankscope.models.vision_language import VisionLanguageModel
+    from rankscope.measuring import Row
+    from rankscope.models.vision_language import VisionLanguageModel, VisionLanguageNetwork
     from rankscope.texts import PairSet
 
 
@@ -72,117 +71,140 @@ def align(
     described = [describe_vision_language_model(one, trust_remote_code=chosen.trust_remote_code) for one in models]
     identity = _identity(chosen, placement, described, pair_sets)
     path = Path(output) if output else _default_folder(described, pair_sets, identity)
-    with open_run_folder(path, identity, progress.say) as (folder, manifest):
-        session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
-        record = Record(folder, manifest, session)
-        rates: dict[tuple[str, str, str], float | None] = {}
-        for model, units in zip(described, _units(described, pair_sets, chosen), strict=True):
-            rates |= _measure_model(model, units, chosen, placement, record, progress)
-        rows = summarize_alignment(read_measurements(folder.path))
-        for row in rows:
-            row["modality_integration_rate"] = rates[row["model"], row["dataset"], row["control"]]  # type: ignore[index]
+    folder = open_run_folder(path, identity, progress.say)
+    session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
+    part = _Part(chosen, placement, Record(folder, session), progress)
+    stores: list[_PairFile] = []
+    groups = []
+    for first, model in enumerate(described):
+        units = []
+        for second, pairs in enumerate(pair_sets):
+            name = f"{first:02d}-{slug(model.label)}_{second:02d}-{slug(pairs.name)}"
+            task = PairTask(model, pairs, (BASE, *chosen.controls), chosen.max_length)
+            stores.append(_PairFile(UnitFile(folder, name, task.controls, "control"), task))
+            units.append(_unit(part, stores[-1]))
+        groups.append(Group(tuple(units), partial(_load, model, placement, progress)))
+    carry_out(groups, progress)
+    rows = summarize_alignment(read_measurements(folder.path))
+    rates = {key: rate for store in stores for key, rate in store.rates_by_row().items()}
+    for row in rows:
+        row["modality_integration_rate"] = rates[str(row["model"]), str(row["dataset"]), str(row["control"])]
+    with folder.locked():
         folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": []})
-        record.conclude()
+    part.record.conclude()
     return Run(folder.path)
 
 
-def _units(
-    models: list[VisionLanguageModel], pair_sets: list[PairSet], settings: AlignmentSettings
-) -> list[list[PairUnit]]:
-    """For each model its data sets; files are named so that they are read back in this order."""
-    controls = (BASE, *settings.controls)
-    return [
-        [
-            PairUnit(
-                f"{first:02d}-{slug(model.label)}_{second:02d}-{slug(pairs.name)}",
-                model, pairs, controls, settings.max_length,
-            )
-            for second, pairs in enumerate(pair_sets)
-        ]
-        for first, model in enumerate(models)
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class _Part:
+    """What all units of a run share."""
+
+    settings: AlignmentSettings
+    placement: Placement
+    record: Record
+    progress: Progress
 
 
-def _measure_model(
-    model: VisionLanguageModel,
-    units: list[PairUnit],
-    settings: AlignmentSettings,
-    placement: Placement,
-    record: Record,
-    progress: Progress,
-) -> dict[tuple[str, str, str], float | None]:
-    """Pairs first, then the integration rates; returns the latter by model, data set and control."""
-    folder = record.folder
-    network: PreTrainedModel | None = None
-    rates: dict[tuple[str, str, str], float | None] = {}
-    for unit in units:
-        key = _unit_key(unit, settings, placement)
-        record.verify(unit.name, key)
-        stored = _read_rates(folder, unit)
-        if network is None and not (folder.is_finished(unit.name) and set(unit.controls) <= set(stored)):
-            progress.say(f"{model.label}: loading weights")
-            network = model.load(placement)
-            model.refuse_changed()
-            for name in getattr(network, "left_over", ()):
-                progress.say(f"{model.label}: {name} is no part of the model")
-        if network is not None and not folder.is_finished(unit.name):
-            record.begin(unit.name, key, progress)
-            progress.start(f"{model.label} on {unit.pairs.name}", len(unit.pairs.pairs), unit="pairs")
-            measure_pairs(unit, network, folder, progress)
-        for control in unit.controls:
-            if control not in stored:
-                stored[control] = _rate(unit, network, control, settings, folder, progress)
-                folder.write_json(_rates_file(unit), stored)
-        rates |= {(model.text, unit.pairs.name, control): stored[control] for control in unit.controls}
-    del network
-    gc.collect()
-    return rates
+@dataclass(frozen=True)
+class _PairFile:
+    """A unit's pairs in its file, and beside it the integration rates over all of them."""
+
+    pairs: UnitFile
+    task: PairTask
+
+    @property
+    def rates_file(self) -> str:
+        """Where the rates are."""
+        return f"integration/{self.pairs.name}.json"
+
+    def rates(self) -> dict[str, float | None]:
+        """By control; those that are there."""
+        file = self.pairs.folder.path / self.rates_file
+        found: dict[str, float | None] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return found
+
+    def rates_by_row(self) -> dict[tuple[str, str, str], float | None]:
+        """The same by model, data set and control."""
+        return {(self.task.model.text, self.task.pairs.name, control): rate for control, rate in self.rates().items()}
+
+    def is_finished(self) -> bool:
+        """Whether pairs and rates are there."""
+        return self.pairs.is_finished() and set(self.task.controls) <= set(self.rates())
+
+    def batches(self) -> set[int]:
+        """Batches of pairs that are there."""
+        return set(range(len(self.task.batches))) if self.pairs.is_finished() else self.pairs.batches()
+
+    def keep(self, number: int, rows: list[Row]) -> None:
+        """Writes a batch's file."""
+        self.pairs.keep(number, rows)
+
+    def finish(self) -> None:
+        """Joins the batches."""
+        if not self.pairs.is_finished():
+            self.pairs.finish()
 
 
-def _rate(
-    unit: PairUnit,
-    network: PreTrainedModel | None,
-    control: str,
-    settings: AlignmentSettings,
-    folder: RunFolder,
-    progress: Progress,
-) -> float | None:
+def _unit(part: _Part, store: _PairFile) -> Unit:
+    task = store.task
+    return Unit(
+        name=store.pairs.name,
+        key=_unit_key(task, part),
+        record=part.record,
+        store=store,
+        label=f"{task.model.label} on {task.pairs.name}",
+        sizes=tuple(len(batch) for batch in task.batches),
+        counted="pairs",
+        measure=partial(measure_pairs, task),
+        after=partial(_measure_rates, part, store),
+    )
+
+
+def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) -> VisionLanguageNetwork:
+    progress.say(f"{model.label}: loading weights")
+    network = model.load_network(placement)
+    for name in network.left_over:
+        progress.say(f"{model.label}: {name} is no part of the model")
+    return network
+
+
+def _measure_rates(part: _Part, store: _PairFile, network: VisionLanguageNetwork) -> None:
+    """The integration rate under each control that is missing."""
+    rates = store.rates()
+    for control in store.task.controls:
+        if control not in rates:
+            rates[control] = _rate(part, store, network, control)
+            part.record.folder.write_json(store.rates_file, rates)
+
+
+def _rate(part: _Part, store: _PairFile, network: VisionLanguageNetwork, control: str) -> float | None:
     """The integration rate over the first pairs that could be measured; None where they are too few."""
-    usable = folder.finished_unit(unit.name).filter(pl.col("status") == "ok")
-    complete = usable.group_by("text_index").len().filter(pl.col("len") == len(unit.controls))
-    indices = sorted(complete["text_index"].to_list())[: settings.integration_items]
-    if not indices or network is None:
+    task, progress = store.task, part.progress
+    usable = part.record.folder.finished_unit(store.pairs.name).filter(pl.col("status") == "ok")
+    complete = usable.group_by("text_index").len().filter(pl.col("len") == len(task.controls))
+    indices = sorted(complete["text_index"].to_list())[: part.settings.integration_items]
+    if not indices:
         return None
-    label = f"{unit.model.label} on {unit.pairs.name}, {control}: modality integration"
-    progress.start(label, 2 * len(indices), unit="passes")
+    label = f"{task.model.label} on {task.pairs.name}, {control}: modality integration"
+    progress.start(label, PASSES * len(indices), unit="passes")
     try:
-        return measure_integration(unit, network, indices, control, progress)
+        return measure_integration(task, network, indices, control, lambda: progress.advance(1, computed=True))
     except RepresentationError as error:
         progress.say(f"{label}: {error}")
         return None
 
 
-def _unit_key(unit: PairUnit, settings: AlignmentSettings, placement: Placement) -> UnitKey:
+def _unit_key(task: PairTask, part: _Part) -> UnitKey:
     """All that a unit's numbers depend on, but for versions, which each session records."""
     everything = {
-        "model": unit.model.fingerprint,
-        "pairs": unit.pairs.fingerprint,
-        "controls": unit.controls,
-        "settings": asdict(settings),
-        "device": placement.device,
-        "tokens": unit.tokens_digest,
+        "model": task.model.fingerprint,
+        "pairs": task.pairs.fingerprint,
+        "controls": task.controls,
+        "settings": asdict(part.settings),
+        "device": part.placement.device,
+        "tokens": task.tokens_digest,
     }
-    return UnitKey(unit.tokens_digest, key_of(everything))
-
-
-def _rates_file(unit: PairUnit) -> str:
-    return f"integration/{unit.name}.json"
-
-
-def _read_rates(folder: RunFolder, unit: PairUnit) -> dict[str, float | None]:
-    file = folder.path / _rates_file(unit)
-    found: dict[str, float | None] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+    return UnitKey(task.tokens_digest, key_of(everything))
 
 
 def _fields(settings: AlignmentSettings) -> PairFields:

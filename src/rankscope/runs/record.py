@@ -1,37 +1,35 @@
-"""What a manifest records while a run goes on: who worked on it, with which versions, and what each unit is made of."""
+"""What a process notes in a run's manifest while it works: itself, and the units that it measures."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rankscope.runs.identity import UnitKey, changed_versions, refuse_another_unit
+from rankscope.runs.manifest import MANIFEST, read_manifest
 from rankscope.runs.session import now
-from rankscope.runs.store import MANIFEST
 
 if TYPE_CHECKING:
+    from rankscope.runs.folder import RunFolder
     from rankscope.runs.progress import Progress
-    from rankscope.runs.store import RunFolder
 
 
 @dataclass(frozen=True)
 class Record:
-    """The manifest of an open folder, and this process's part in it.
+    """The part of one process in a run.
 
     Attributes:
         folder: open for writing.
-        manifest: what it held when it was opened.
         session: of this process; `measured` names the units that it worked on.
-        units: the keys of all units that were begun, by name.
+        id: tells this process from others that work in the folder at the same time.
     """
 
     folder: RunFolder
-    manifest: dict[str, Any]
     session: dict[str, Any]
-    units: dict[str, dict[str, str]] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self.units.update(self.manifest.get("units", {}))
         self.session.setdefault("measured", [])
 
     def verify(self, unit: str, key: UnitKey) -> None:
@@ -40,8 +38,7 @@ class Record:
         Raises:
             RunFolderError: it was measured on other token ids, or in another way.
         """
-        if self.folder.is_finished(unit) or self.folder.finished_batches(unit):
-            refuse_another_unit(self.folder.path, self.manifest, unit, key)
+        refuse_another_unit(self.folder.path, read_manifest(self.folder.path), unit, key)
 
     def begin(self, unit: str, key: UnitKey, progress: Progress) -> None:
         """Notes that this process works on a unit, before the first of its numbers is written.
@@ -49,11 +46,11 @@ class Record:
         Raises:
             StorageError: the manifest cannot be written.
         """
-        if not self.session["measured"] and (changed := changed_versions(self.manifest)):
+        before = read_manifest(self.folder.path)
+        if not self.session["measured"] and (changed := changed_versions(before)):
             progress.say(f"{self.folder.path} was begun with {changed}: it will hold numbers of both")
-        self.units[unit] = {"tokens": key.tokens, "everything": key.everything}
         self.session["measured"].append(unit)
-        self._write()
+        self._write({unit: {"tokens": key.tokens, "everything": key.everything}})
 
     def conclude(self, **more: object) -> None:
         """Notes that this process is done.
@@ -62,8 +59,15 @@ class Record:
             StorageError: the manifest cannot be written.
         """
         self.session.update(more, finished=now())
-        self._write()
+        self._write({})
 
-    def _write(self) -> None:
-        sessions = [*self.manifest["sessions"], self.session]
-        self.folder.write_json(MANIFEST, self.manifest | {"units": self.units, "sessions": sessions})
+    def _write(self, units: dict[str, dict[str, str]]) -> None:
+        """Adds to what is there, which other processes may have written since."""
+        with self.folder.locked():
+            manifest = read_manifest(self.folder.path)
+            others = [session for session in manifest["sessions"] if session.get("id") != self.id]
+            manifest |= {
+                "units": manifest.get("units", {}) | units,
+                "sessions": [*others, self.session | {"id": self.id}],
+            }
+            self.folder.write_json(MANIFEST, manifest)

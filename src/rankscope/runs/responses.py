@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import SettingsError, StorageError
+from rankscope.errors import RunFolderError, SettingsError, StorageError, first_line
 from rankscope.models import (
     GenerationSettings,
     Placement,
@@ -27,23 +27,27 @@ from rankscope.models import (
     refuse_changed,
     resolve_device,
 )
+from rankscope.runs.carry_out import Group, Unit, carry_out
+from rankscope.runs.folder import open_run_folder
 from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.session import now, versions
-from rankscope.runs.store import open_run_folder
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import Settings
 from rankscope.texts import load_texts, parse_data_reference
-from rankscope.texts.files import read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    from transformers import PreTrainedModel
+
+    from rankscope.measuring import Row
     from rankscope.models import ModelDescription, UnansweredPrompt
     from rankscope.texts import TextSet
 
 RESPONSES = "responses.jsonl"
+_UNIT = "responses"
 
 
 def respond(
@@ -85,31 +89,113 @@ def respond(
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
     identity = _identity(description, prompts, settings, placement)
-    with open_run_folder(Path(output), identity, progress.say) as (folder, manifest):
-        session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
-        record = Record(folder, manifest, session)
-        file = folder.path / RESPONSES
-        there = _answered(file)
-        missing = [prompt for prompt in prompts.texts if prompt.id not in there]
-        progress.say(f"{description.reference.label}: loading weights" if missing else "all prompts are answered")
-        if missing:
-            network = load_model(description, placement)
-            refuse_changed(description)
-            record.begin("responses", UnitKey(prompts.fingerprint, key_of(identity)), progress)
-            progress.start(f"{description.reference.label} answers {prompts.name}", len(prompts.texts), "prompts")
-            progress.advance(len(there), computed=False)
-            for answer in generate(network, description.tokenizer, missing, settings):
-                row = _row(answer, model)
-                _append(file, row)
-                there[answer.id] = row
-                progress.advance(1, computed=True)
-        counts = _counts(there)
-        progress.say(_told(counts, settings))
-        record.conclude(responses=counts)
+    folder = open_run_folder(Path(output), identity, progress.say)
+    session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
+    record = Record(folder, session)
+    store = _Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
+
+    def load() -> PreTrainedModel:
+        progress.say(f"{description.reference.label}: loading weights")
+        network = load_model(description, placement)
+        refuse_changed(description)
+        return network
+
+    def answer(network: PreTrainedModel, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
+        store.drop_half_a_line()
+        missing = {prompt.id: place for place, prompt in enumerate(prompts.texts) if place not in done}
+        asked = [prompts.texts[place] for place in missing.values()]
+        for one in generate(network, description.tokenizer, asked, settings):
+            yield missing[one.id], [_row(one, model)]
+
+    unit = Unit(
+        name=_UNIT,
+        key=UnitKey(prompts.fingerprint, key_of(identity)),
+        record=record,
+        store=store,
+        label=f"{description.reference.label} answers {prompts.name}",
+        sizes=(1,) * len(prompts.texts),
+        counted="prompts",
+        measure=answer,
+    )
+    if store.is_finished():
+        progress.say("all prompts are answered")
+    carry_out([Group((unit,), load)], progress)
+    counts = _counts(store.rows())
+    progress.say(_told(counts, settings))
+    record.conclude(responses=counts)
     if not counts["answered"]:
-        reason = next(iter(there.values()))["reason"]
-        raise SettingsError(f"{model} can answer none of {len(there)} prompts ({reason}): lower max_new_tokens")
-    return file
+        reason = next(iter(store.rows().values()))["reason"]
+        raise SettingsError(f"{model} can answer none of {len(prompts.texts)} prompts ({reason}): lower max_new_tokens")
+    return store.file
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Answers kept line by line.
+
+    Attributes:
+        file: of all answers.
+        ids: of the prompts, in order.
+    """
+
+    file: Path
+    ids: tuple[str, ...]
+
+    def rows(self) -> dict[str, Mapping[str, Any]]:
+        """The rows that are there, by id; what a kill left of a line is left out.
+
+        Raises:
+            RunFolderError: a line that is no answer.
+        """
+        if not self.file.exists():
+            return {}
+        *lines, _half = self.file.read_bytes().split(b"\n")
+        rows: dict[str, Mapping[str, Any]] = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+                rows[str(row["id"])] = row
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunFolderError(
+                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line and repeat the command"
+                ) from error
+        return rows
+
+    def is_finished(self) -> bool:
+        """Whether each prompt has its line."""
+        return self.rows().keys() >= set(self.ids)
+
+    def batches(self) -> set[int]:
+        """The places of prompts that have a line."""
+        there = self.rows()
+        return {place for place, prompt in enumerate(self.ids) if prompt in there}
+
+    def drop_half_a_line(self) -> None:
+        """Cuts off what a kill left of a line, before another is written behind it."""
+        if self.file.exists():
+            with self.file.open("rb+") as content:
+                content.truncate(content.read().rfind(b"\n") + 1)
+
+    def keep(self, _number: int, rows: list[Row]) -> None:
+        """Writes a prompt's line through to the disk.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        try:
+            with self.file.open("ab") as lines:
+                for row in rows:
+                    lines.write(json.dumps(row).encode() + b"\n")
+                lines.flush()
+                os.fsync(lines.fileno())
+        except OSError as error:
+            raise StorageError(
+                f"could not write {self.file}: {error.strerror or error}. What was finished is kept: make room, then "
+                "give the same command again"
+            ) from error
+
+    def finish(self) -> None:
+        """The file is what it is."""
 
 
 def _identity(
@@ -130,34 +216,11 @@ def _identity(
     }
 
 
-def _answered(file: Path) -> dict[str, Mapping[str, Any]]:
-    """The rows that are there, by id; a line without its end is cut off."""
-    if not file.exists():
-        return {}
-    with file.open("rb+") as content:
-        whole = content.read()
-        content.truncate(whole.rfind(b"\n") + 1)
-    return {str(row["id"]): row for _, row in read_path(file)}
-
-
 def _row(answer: Response | UnansweredPrompt, model: str) -> dict[str, Any]:
     row: dict[str, Any] = {"id": answer.id, "model": model, "prompt": answer.prompt}
     if isinstance(answer, Response):
         return row | {"response": answer.text, "tokens": answer.tokens, "finished": answer.finished, "reason": None}
     return row | {"response": None, "tokens": None, "finished": None, "reason": answer.reason}
-
-
-def _append(file: Path, row: dict[str, Any]) -> None:
-    try:
-        with file.open("ab") as lines:
-            lines.write(json.dumps(row).encode() + b"\n")
-            lines.flush()
-            os.fsync(lines.fileno())
-    except OSError as error:
-        raise StorageError(
-            f"could not write {file}: {error.strerror or error}. What was finished is kept: make room, then give "
-            "the same command again"
-        ) from error
 
 
 def _counts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -13,8 +13,9 @@ import polars as pl
 from rankscope.errors import RunFolderError
 from rankscope.metrics import METRICS
 from rankscope.runs.documents import check_manifest, check_measurements, check_summary
+from rankscope.runs.folder import READINGS, SUMMARY, read_measurements
 from rankscope.runs.identity import several_versions
-from rankscope.runs.store import MANIFEST, READINGS, SUMMARY, kind_of_run, read_manifest, read_measurements
+from rankscope.runs.manifest import MANIFEST, kind_of_run, read_manifest
 from rankscope.statistics import Facts, Note, ReadingFacts, Summary, over_noise
 from rankscope.tables import headline_table
 

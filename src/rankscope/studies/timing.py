@@ -49,20 +49,21 @@ def conduct(request: Request) -> Findings:
     for model in request.models:
         job = prepare([model], request.data, request.settings)
         for texts in job.text_sets:
-            plan = job.plan(job.models[0], texts)
+            described = job.subjects[0].model
+            plan = job.plan(described, texts)
             if not plan.batches:
                 raise DataError(f"{texts.name} has no text that {model} can read: nothing can be timed")
             batches = [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
             request.progress.say(f"{model}: making a network with random weights")
-            network = untrained_twin(job.models[0], 0, job.placement)
+            network = untrained_twin(described, 0, job.placement)
             request.progress.start(f"{model} on {texts.name}", plan.tokens)
             known = known_model(model)
             rows.append(
                 {
                     "model": model,
                     "dataset": texts.name,
-                    "family": known.family if known else job.models[0].config.model_type,
-                    "parameters": known.parameters if known else count_parameters(job.models[0]),
+                    "family": known.family if known else described.config.model_type,
+                    "parameters": known.parameters if known else count_parameters(described),
                     "texts": sum(map(len, plan.batches)),
                     "tokens": plan.tokens,
                     **_measure(network, batches, request),

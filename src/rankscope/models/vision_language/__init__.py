@@ -1,6 +1,6 @@
 """Vision-language models: families, loading, inputs, and the watched forward pass."""
 
-from rankscope.models.vision_language.capture import Seen, watch_forward
+from rankscope.models.vision_language.capture import Seen, VisionLanguageNetwork, watch_forward
 from rankscope.models.vision_language.families import FAMILIES, Family, Parts, family_of
 from rankscope.models.vision_language.inputs import (
     EncodedText,
@@ -22,6 +22,7 @@ __all__ = [
     "Seen",
     "UnusablePairError",
     "VisionLanguageModel",
+    "VisionLanguageNetwork",
     "describe_vision_language_model",
     "encode_text",
     "family_of",

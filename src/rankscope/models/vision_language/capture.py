@@ -47,6 +47,23 @@ class Seen:
     loss: float | None
 
 
+@dataclass(frozen=True)
+class VisionLanguageNetwork:
+    """A vision-language model in memory, and where its parts are."""
+
+    model: PreTrainedModel
+    family: Family
+
+    @property
+    def left_over(self) -> tuple[str, ...]:
+        """Weights in the model's files that are no part of it."""
+        return tuple(getattr(self.model, "left_over", ()))
+
+    def watch(self, given: ModelInput, on_layer: OnLayer | None = None) -> Seen:
+        """As `watch_forward`."""
+        return watch_forward(self.model, self.family, given, on_layer)
+
+
 @torch.inference_mode()
 def watch_forward(model: PreTrainedModel, family: Family, given: ModelInput, on_layer: OnLayer | None = None) -> Seen:
     """Runs a model on one sequence.

@@ -15,6 +15,7 @@ from rankscope.models.loading import ModelDescription, as_model_error, describe_
 from rankscope.models.pico_vlm import VLM_FAMILY, load_pico_vlm, pico_vlm_files
 from rankscope.models.placement import Placement, place
 from rankscope.models.reference import parse_model_reference
+from rankscope.models.vision_language.capture import VisionLanguageNetwork
 from rankscope.models.vision_language.families import Family, Parts, family_of
 from rankscope.models.vision_language.minigpt_v2 import MiniGPTv2Files, load_minigpt_v2, parse_minigpt_v2
 from rankscope.models.weight_files import weight_files
@@ -63,13 +64,16 @@ class VisionLanguageModel:
         folder = Path(self.language.reference.location)
         return pico_vlm_files() if folder.parent == VLM_FAMILY else []
 
-    def refuse_changed(self) -> None:
-        """Compares the files of weights with those that were fingerprinted, after they were loaded.
+    def load_network(self, placement: Placement) -> VisionLanguageNetwork:
+        """The network, refused where its files were changed while they were read.
 
         Raises:
-            RankscopeError: they are others.
+            ModelError: as `load`.
+            RankscopeError: files of weights are others than those that were fingerprinted.
         """
+        model = self.load(placement)
         refuse_changed(self.language, self._more_files, self.parts_of_fingerprint)
+        return VisionLanguageNetwork(model, self.family)
 
     def load(self, placement: Placement) -> PreTrainedModel:
         """The model in eval mode, on its device.

@@ -9,7 +9,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from rankscope.errors import DataError, SettingsError
-from rankscope.runs.plan import Layout, plan_batches
+from rankscope.measuring.plan import Layout, plan_batches
 from rankscope.texts import SkippedText, Text, TextSet
 from tiny import SENTENCES, tiny_tokenizer
 

@@ -11,26 +11,34 @@ import polars as pl
 import pytest
 
 from rankscope.errors import RunFolderError, StorageError
-from rankscope.runs.store import SCHEMA, Row, RunFolder, open_run_folder, read_manifest, read_measurements
+from rankscope.measuring import TEXT_COLUMNS, Row
+from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
+from rankscope.runs.locks import Locks
+from rankscope.runs.manifest import read_manifest
 
 IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "last", "metrics": ["a", "b"]}}
 
 
 def row(index: int, layer: str = "last") -> Row:
-    return dict.fromkeys(SCHEMA) | {"text_index": index, "layer": layer, "status": "ok", "matrix_entropy": index / 3}
+    return dict.fromkeys(TEXT_COLUMNS) | {
+        "text_index": index,
+        "layer": layer,
+        "status": "ok",
+        "matrix_entropy": index / 3,
+    }
 
 
 def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path / "run", IDENTITY) as (folder, _):
-        folder.write_batch("unit", 1, [row(1, "last"), row(1, "2"), row(1, "10")])
-        folder.write_batch("unit", 0, [row(2, "last"), row(0, "last"), row(0, "10"), row(0, "2")])
-        assert folder.finished_batches("unit") == {0, 1}
-        assert not folder.is_finished("unit")
-        assert read_measurements(folder.path).height == 7  # also while it is not finished
-        folder.finish_unit("unit", ("2", "10", "last"))
-        assert folder.is_finished("unit")
+    folder = open_run_folder(tmp_path / "run", IDENTITY)
+    folder.write_batch("unit", 1, [row(1, "last"), row(1, "2"), row(1, "10")])
+    folder.write_batch("unit", 0, [row(2, "last"), row(0, "last"), row(0, "10"), row(0, "2")])
+    assert folder.finished_batches("unit") == {0, 1}
+    assert not folder.is_finished("unit")
+    assert read_measurements(folder.path).height == 7  # also while it is not finished
+    folder.finish_unit("unit", ("2", "10", "last"))
+    assert folder.is_finished("unit")
     joined = read_measurements(tmp_path / "run")
-    assert joined.columns == list(SCHEMA)
+    assert joined.columns == list(TEXT_COLUMNS)
     assert joined.select("text_index", "layer").rows() == [
         (0, "2"), (0, "10"), (0, "last"), (1, "2"), (1, "10"), (1, "last"), (2, "last"),
     ]  # fmt: skip
@@ -39,22 +47,26 @@ def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
 
 
 def test_a_kill_between_joining_and_tidying_counts_nothing_twice(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        folder.write_batch("unit", 0, [row(0)])
-        folder.finish_unit("unit", ("last",))
-        folder.write_batch("unit", 0, [row(0)])
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    folder.finish_unit("unit", ("last",))
+    folder.write_batch("unit", 0, [row(0)])
     assert read_measurements(tmp_path).height == 1
 
 
 def test_what_a_kill_left_unfinished_is_swept_away(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        folder.write_batch("unit", 0, [row(0)])
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
     half = tmp_path / "measurements" / "parts" / "unit" / "000001.parquet.unfinished"
     half.write_bytes(b"PAR1 half")
     (tmp_path / "manifest.json.unfinished").write_text("{")
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        assert folder.finished_batches("unit") == {0}
-    assert not half.exists()
+    folder = open_run_folder(tmp_path, IDENTITY)
+    assert not list(tmp_path.glob("*.unfinished"))
+    assert half.exists()  # another process may be writing it
+    with folder.claim("unit", wait=False) as ours:
+        assert ours
+        assert not half.exists()
+    assert folder.finished_batches("unit") == {0}
 
 
 @pytest.mark.parametrize(
@@ -68,69 +80,52 @@ def test_what_a_kill_left_unfinished_is_swept_away(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path, change: dict, message: str) -> None:
-    with open_run_folder(tmp_path, IDENTITY):
-        pass
-    with pytest.raises(RunFolderError, match=message), open_run_folder(tmp_path, IDENTITY | change):
-        pass
+    open_run_folder(tmp_path, IDENTITY)
+    with pytest.raises(RunFolderError, match=message):
+        open_run_folder(tmp_path, IDENTITY | change)
 
 
 def test_a_tuple_is_the_list_that_json_makes_of_it(tmp_path: Path) -> None:
     identity = {"settings": {"metrics": ("a", "b")}}
     for _ in range(2):
-        with open_run_folder(tmp_path, identity) as (_, manifest):
-            assert manifest["schema"] == 1
+        open_run_folder(tmp_path, identity)
+        assert read_manifest(tmp_path)["schema"] == 1
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(RunFolderError, match=r"holds other files \(thesis.tex\)"), open_run_folder(tmp_path, IDENTITY):
-        pass
+    with pytest.raises(RunFolderError, match=r"holds other files \(thesis.tex\)"):
+        open_run_folder(tmp_path, IDENTITY)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
-
-
-def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path: Path) -> None:
-    code = (
-        "import sys, time, pathlib; from rankscope.runs.store import open_run_folder\n"
-        f"with open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r}):\n"
-        "    print('in', flush=True); time.sleep(60)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    with first:
-        assert first.stdout.readline() == "in\n"
-        with pytest.raises(RunFolderError, match="another process is working"), open_run_folder(tmp_path, IDENTITY):
-            pass
-        first.kill()
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        assert folder.path == tmp_path
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="cannot write to"), open_run_folder(tmp_path / "file" / "run", IDENTITY):
-        pass
+    with pytest.raises(RunFolderError, match="cannot write to"):
+        open_run_folder(tmp_path / "file" / "run", IDENTITY)
 
 
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """A limit on file sizes stands in for a full disk: the same error from the same call."""
     code = (
-        "import pathlib, resource; from rankscope.runs.store import open_run_folder, SCHEMA\n"
-        f"with open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r}) as (folder, _):\n"
-        "    row = dict.fromkeys(SCHEMA) | {'text_index': 0, 'layer': 'last'}\n"
-        "    folder.write_batch('unit', 0, [row])\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "    folder.write_batch('unit', 1, [row])\n"
+        "import pathlib, resource; from rankscope.measuring import TEXT_COLUMNS\n"
+        "from rankscope.runs.folder import open_run_folder\n"
+        f"folder = open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r})\n"
+        "row = dict.fromkeys(TEXT_COLUMNS) | {'text_index': 0, 'layer': 'last'}\n"
+        "folder.write_batch('unit', 0, [row])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "folder.write_batch('unit', 1, [row])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "StorageError: could not write" in done.stderr
     assert "What was finished is kept" in done.stderr
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        assert folder.finished_batches("unit") == {0}
+    folder = open_run_folder(tmp_path, IDENTITY)
+    assert folder.finished_batches("unit") == {0}
 
 
 def test_summary_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        RunFolder(tmp_path).write_json("summary.json", {"rows": [{"loss": float("nan")}]})
+        RunFolder(tmp_path, Locks(tmp_path, print)).write_json("summary.json", {"rows": [{"loss": float("nan")}]})
 
 
 @pytest.mark.parametrize(
@@ -152,26 +147,25 @@ def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: s
 
 
 def test_damaged_measurements_are_named(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path, IDENTITY) as (folder, _):
-        folder.write_batch("unit", 0, [row(0)])
-        part = tmp_path / "measurements" / "parts" / "unit" / "000000.parquet"
-        part.write_bytes(b"PAR1 half")
-        with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and repeat"):
-            folder.finish_unit("unit", ("last",))
-        part.unlink()
-        folder.write_batch("unit", 0, [row(0)])
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    part = tmp_path / "measurements" / "parts" / "unit" / "000000.parquet"
+    part.write_bytes(b"PAR1 half")
+    with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and repeat"):
         folder.finish_unit("unit", ("last",))
-        (tmp_path / "measurements" / "unit.parquet").write_bytes(b"PAR1 half")
-        with pytest.raises(RunFolderError, match=r"unit\.parquet cannot be read"):
-            folder.finished_unit("unit")
-        pl.DataFrame({"model": [1]}).write_parquet(tmp_path / "measurements" / "unit.parquet")
-        with pytest.raises(RunFolderError, match="cannot be read together"):
-            read_measurements(tmp_path)
+    part.unlink()
+    folder.write_batch("unit", 0, [row(0)])
+    folder.finish_unit("unit", ("last",))
+    (tmp_path / "measurements" / "unit.parquet").write_bytes(b"PAR1 half")
+    with pytest.raises(RunFolderError, match=r"unit\.parquet cannot be read"):
+        folder.finished_unit("unit")
+    pl.DataFrame({"model": [1]}).write_parquet(tmp_path / "measurements" / "unit.parquet")
+    with pytest.raises(RunFolderError, match="cannot be read together"):
+        read_measurements(tmp_path)
 
 
 def test_runs_of_an_unknown_kind(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path, IDENTITY):
-        pass
+    open_run_folder(tmp_path, IDENTITY)
     manifest = tmp_path / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"models"', '"kind": "dance", "models"'))
     with pytest.raises(RunFolderError, match="of the kind 'dance'"):
@@ -181,7 +175,7 @@ def test_runs_of_an_unknown_kind(tmp_path: Path) -> None:
 def test_a_write_that_fails_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "measurements").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="could not write"):
-        RunFolder(tmp_path).write_batch("unit", 0, [row(0)])
+        RunFolder(tmp_path, Locks(tmp_path, print)).write_batch("unit", 0, [row(0)])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -189,10 +183,10 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: p
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("rankscope.runs.store.FileLock.acquire", refuse)
+    monkeypatch.setattr("rankscope.runs.locks.FileLock.acquire", refuse)
     told: list[str] = []
-    with open_run_folder(tmp_path / "run", IDENTITY, told.append) as (folder, _):
-        folder.write_batch("unit", 0, [row(0)])
+    folder = open_run_folder(tmp_path / "run", IDENTITY, told.append)
+    folder.write_batch("unit", 0, [row(0)])
     assert read_measurements(tmp_path / "run").height == 1
     (warning,) = told
     assert "has no locks" in warning
@@ -202,16 +196,13 @@ def test_a_lock_that_may_not_be_made_is_an_error(tmp_path: Path, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("rankscope.runs.store.FileLock.acquire", refuse)
-    with (
-        pytest.raises(RunFolderError, match="cannot write to .*Permission denied"),
-        open_run_folder(tmp_path, IDENTITY),
-    ):
-        pass
+    monkeypatch.setattr("rankscope.runs.locks.FileLock.acquire", refuse)
+    with pytest.raises(RunFolderError, match="cannot write to .*Permission denied"):
+        open_run_folder(tmp_path, IDENTITY)
 
 
 def test_a_folder_whose_name_is_a_pattern(tmp_path: Path) -> None:
-    with open_run_folder(tmp_path / "run[1]*", IDENTITY) as (folder, _):
-        folder.write_batch("unit", 0, [row(0)])
-        folder.finish_unit("unit", ("last",))
+    folder = open_run_folder(tmp_path / "run[1]*", IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    folder.finish_unit("unit", ("last",))
     assert read_measurements(tmp_path / "run[1]*").height == 1

@@ -76,9 +76,20 @@ class Plan:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Tokens of each batch, padding left out; behind them 0 for the unusable texts, if there are any."""
+        read = (sum(len(text.tokens) for text in batch) for batch in self.batches)
+        return (*read, *([0] if self.unusable else []))
+
+    @property
     def tokens(self) -> int:
         """Tokens in all batches, padding left out."""
-        return sum(len(text.tokens) for batch in self.batches for text in batch)
+        return sum(self.sizes)
+
+    @property
+    def token_ids(self) -> list[list[tuple[int, ...]]]:
+        """The ids of each text of each batch."""
+        return [[text.tokens for text in batch] for batch in self.batches]
 
 
 @dataclass(frozen=True)

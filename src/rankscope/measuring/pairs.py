@@ -1,18 +1,19 @@
-"""The loop over image-text pairs: from a pair to rows, one for each control."""
+"""Measuring pairs of an image and a text: from pairs to numbered batches of rows, one for each pair and control."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
-from rankscope.errors import LayerError, RankscopeError, RepresentationError
+from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
 from rankscope.file_digests import digest_of
+from rankscope.measuring.columns import REPRESENTATIONS
 from rankscope.metrics import image_reduction_ratio, image_text_alignment, matrix_entropy
 from rankscope.models.vision_language import (
     EncodedText,
@@ -21,46 +22,46 @@ from rankscope.models.vision_language import (
     encode_text,
     image_input,
     text_input,
-    watch_forward,
     with_text,
 )
-from rankscope.runs.store import REPRESENTATIONS
 from rankscope.texts import UnusableImageError, changed_image, open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
-    from transformers import PreTrainedModel
 
-    from rankscope.models.vision_language import VisionLanguageModel
-    from rankscope.runs.progress import Progress
-    from rankscope.runs.store import Row, RunFolder
+    from rankscope.measuring.columns import Row
+    from rankscope.models.vision_language import VisionLanguageModel, VisionLanguageNetwork
     from rankscope.texts import Pair, PairSet
 
 AT_ONCE = 8
-"""Pairs in a file of finished ones."""
+"""Pairs in a batch of rows; each runs alone."""
 
 _SHUFFLE_SEED = 0
 _SKIPS = (UnusableImageError, UnusablePairError, RepresentationError)
 
 
 @dataclass(frozen=True)
-class PairUnit:
-    """One model on one set of pairs.
+class PairTask:
+    """What is measured of one model on one set of pairs.
 
     Attributes:
-        name: the file's name.
         model: all of the model but its weights.
         pairs: the data set.
         controls: what images are replaced with; the first is `base`.
         max_length: of a text, in tokens.
     """
 
-    name: str
     model: VisionLanguageModel
     pairs: PairSet
     controls: tuple[str, ...]
     max_length: int
+
+    @property
+    def batches(self) -> list[range]:
+        """The pairs of each batch, by their places."""
+        count = len(self.pairs.pairs)
+        return [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
 
     @cached_property
     def partners(self) -> list[int]:
@@ -113,52 +114,51 @@ def partners(count: int) -> list[int]:
     return [following[index] for index in range(count)]
 
 
-def measure_pairs(unit: PairUnit, network: PreTrainedModel, folder: RunFolder, progress: Progress) -> None:
-    """Measures the pairs that are missing, and joins them all.
+def measure_pairs(
+    task: PairTask, network: VisionLanguageNetwork, done: Collection[int] = ()
+) -> Iterator[tuple[int, list[Row]]]:
+    """Measures pairs, a batch at each step, and yields each batch with its number.
+
+    Args:
+        task: what to measure.
+        network: the model's.
+        done: numbers of batches to leave out.
 
     Raises:
         LayerError: hidden states that are not finite.
-        StorageError: a batch could not be written.
+        RankscopeError: the device ran out of memory.
     """
-    there = folder.finished_batches(unit.name)
-    for number, indices in enumerate(_batches(len(unit.pairs.pairs))):
-        if number not in there:
-            rows = [row for index in indices for row in _measure_pair(unit, index, network)]
-            folder.write_batch(unit.name, number, rows)
-        progress.advance(len(indices), computed=number not in there)
-    folder.finish_unit(unit.name, unit.controls, "control")
+    for number, indices in enumerate(task.batches):
+        if number not in done:
+            yield number, [row for index in indices for row in _measure_pair(task, index, network)]
 
 
-def _batches(count: int) -> Iterator[range]:
-    return (range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE))
-
-
-def _measure_pair(unit: PairUnit, index: int, network: PreTrainedModel) -> list[Row]:
-    pair = unit.pairs.pairs[index]
-    row: Row = {"model": unit.model.text, "dataset": unit.pairs.name, "text_index": index, "text_id": pair.id}
-    text = unit.text_of(pair)
+def _measure_pair(task: PairTask, index: int, network: VisionLanguageNetwork) -> list[Row]:
+    pair = task.pairs.pairs[index]
+    row: Row = {"model": task.model.text, "dataset": task.pairs.name, "text_index": index, "text_id": pair.id}
+    text = task.text_of(pair)
     # The text alone is the same under every control.
-    alone = cache(lambda: watch_forward(network, unit.model.family, text_input(text)))
+    alone = cache(lambda: network.watch(text_input(text)))
 
     def measured(control: str) -> Row:
-        image, both = unit.inputs_of(index, control, text)
-        seen, together = (watch_forward(network, unit.model.family, given) for given in (image, both))
+        image, both = task.inputs_of(index, control, text)
+        seen, together = (network.watch(given) for given in (image, both))
         hidden = (seen.after_encoder, seen.after_connector, seen.hidden, alone().hidden, together.hidden)
         return _numbers(hidden) | {"loss": together.loss, "status": "ok", "reason": None}
 
     rows: list[Row] = []
-    for control in unit.controls:
+    for control in task.controls:
         try:
             numbers = measured(control)
         except _SKIPS as skip:
             reason = skip.fault if isinstance(skip, RepresentationError) else str(skip)
             if reason.endswith("not finite"):
-                raise LayerError(f"{unit.model.text}, pair {pair.id!r}, {control}: {skip}") from skip
+                raise LayerError(f"{task.model.text}, pair {pair.id!r}, {control}: {skip}") from skip
             numbers = {"status": "skipped", "reason": reason}
         except torch.OutOfMemoryError as error:
             raise RankscopeError(
                 f"out of memory on pair {pair.id!r}: use --dtype bfloat16, or a smaller --max-length "
-                f"({str(error).splitlines()[0]})"
+                f"({first_line(error)})"
             ) from error
         rows.append(row | {"control": control} | numbers)
     return rows

@@ -1,0 +1,24 @@
+"""Measuring: texts and networks in, numbered batches of rows out. No folders, no progress."""
+
+from rankscope.measuring.columns import PAIR_COLUMNS, TEXT_COLUMNS, Row, Schema
+from rankscope.measuring.integration import PASSES, measure_integration
+from rankscope.measuring.pairs import PairTask, measure_pairs
+from rankscope.measuring.plan import Layout, Plan, plan_batches, special_tokens_of_windows
+from rankscope.measuring.texts import TextTask, measure_batches
+
+__all__ = [
+    "PAIR_COLUMNS",
+    "PASSES",
+    "TEXT_COLUMNS",
+    "Layout",
+    "PairTask",
+    "Plan",
+    "Row",
+    "Schema",
+    "TextTask",
+    "measure_batches",
+    "measure_integration",
+    "measure_pairs",
+    "plan_batches",
+    "special_tokens_of_windows",
+]

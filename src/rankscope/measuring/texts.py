@@ -1,0 +1,172 @@
+"""Measuring texts: from batches of token ids to numbered batches of rows, one for each text and layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
+from rankscope.measuring.reducers import AcrossLayers, EachText
+from rankscope.metrics import Representation, names_reading
+from rankscope.models import Batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rankscope.measuring.columns import Row
+    from rankscope.measuring.plan import Plan, PlannedText, UnusableText
+    from rankscope.models import LoadedNetwork
+
+_SEEDS_OF_A_TWIN = 1 << 32
+TEXTS_WITH_SPECTRA = 8
+"""The eigenvalues of the first so many texts are kept, for pictures; all others are reduced to their metrics."""
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """What is measured of one network on one set of texts, and what its rows are called.
+
+    Attributes:
+        model: the model's name in rows.
+        dataset: the data set's name in rows.
+        role: `trained` or `untrained`.
+        seed: the twin's, None for the trained model.
+        layers: names as `resolve_layers` gives them, in order of depth.
+        before: for each layer whose neighbour is measured too, that neighbour; see `layers_before`.
+        metrics: names.
+        reseed: draw dropout from a seed of its own for each text, so that results do not depend on
+            what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
+        drop_tokens: which tokens to leave out of representations; see `metrics.drop_tokens`.
+    """
+
+    model: str
+    dataset: str
+    role: str = "trained"
+    seed: int | None = None
+    layers: tuple[str, ...] = ("last",)
+    before: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ("matrix_entropy", "effective_rank")
+    reseed: bool = False
+    drop_tokens: str | None = None
+
+
+def measure_batches(
+    task: TextTask, plan: Plan, network: LoadedNetwork, done: Collection[int] = ()
+) -> Iterator[tuple[int, list[Row]]]:
+    """Measures the batches of a plan, one at each step, and yields each with its number.
+
+    The last batch, of number `len(plan.batches)`, holds a row for each text and layer that cannot be measured; it is
+    missing where there are none.
+
+    Args:
+        task: what to measure.
+        plan: the token ids.
+        network: `fitted_to` this plan.
+        done: numbers of batches to leave out.
+
+    Raises:
+        LayerError: a layer of zeros or of values that are not finite.
+        ForwardPassError: the network failed, or its layers are not those of its trial run.
+        RankscopeError: the device ran out of memory.
+    """
+    for number, batch in enumerate(plan.batches):
+        if number not in done:
+            yield number, _measure_batch(task, batch, network)
+    if plan.unusable and len(plan.batches) not in done:
+        yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers]
+
+
+def _measure_batch(task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork) -> list[Row]:
+    whole = Batch.of([list(text.tokens) for text in batch])
+    rows: list[Row] = []
+    # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
+    with torch.random.fork_rng() if task.reseed else nullcontext():
+        if task.reseed and task.seed is not None:
+            torch.manual_seed(task.seed * _SEEDS_OF_A_TWIN + batch[0].index)
+        for part in network.parts(whole.lengths):
+            rows += _measure_part(task, [batch[text] for text in part], whole.select(part), network)
+    return rows
+
+
+def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, network: LoadedNetwork) -> list[Row]:
+    """The rows of texts that run in one forward pass."""
+    by_place = {text.index: text for text in texts}
+    reducers = (
+        EachText(names_reading(task.metrics, "one layer"), TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
+        AcrossLayers(names_reading(task.metrics, "adjacent layers"), task.before),
+    )
+
+    def reduce(layer: str, states: list[Tensor]) -> None:
+        seen = {
+            place: Representation(hidden, computed_in=network.dtype, drop=task.drop_tokens)
+            for place, hidden in zip(by_place, states, strict=True)
+        }
+        for reducer in reducers:
+            reducer.see(layer, seen)
+
+    try:
+        losses = network.run(batch, task.layers, reduce, loss="loss" in task.metrics)
+    except torch.OutOfMemoryError as error:
+        raise RankscopeError(
+            f"out of memory on a batch of {len(texts)} x {len(texts[0].tokens)} tokens: lower --batch-tokens or "
+            f"--max-length, or use --dtype bfloat16 ({first_line(error)})"
+        ) from error
+    of_text = {} if losses is None else dict(zip(by_place, losses, strict=True))
+    for place, loss in of_text.items():
+        if not math.isfinite(loss):
+            raise LayerError(f"{task.model}: the loss of text {by_place[place].id!r} is {loss}: the head overflows")
+    each, across = (reducer.rows() for reducer in reducers)
+    return [
+        _row(task, by_place[place], layer, len(by_place[place].tokens))
+        | {"cut": by_place[place].is_cut}
+        | numbers
+        | across.get((place, layer), {})
+        | ({"loss": of_text[place]} if of_text else {})
+        for (place, layer), numbers in each.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Raises for hidden states that no text can be blamed for."""
+
+    task: TextTask
+    texts: Mapping[int, PlannedText]
+
+    def __call__(self, place: int, layer: str, one: Representation, error: RepresentationError) -> None:
+        """Does nothing where the text is to be skipped.
+
+        Raises:
+            LayerError: values that are not finite, or all zero.
+        """
+        where = f"{self.task.model}, layer {layer}, text {self.texts[place].id!r}"
+        if error.fault == "not finite":
+            raise LayerError(f"{where}: {error}") from error
+        if error.fault == "equal rows" and not one.states.any():
+            raise LayerError(
+                f"{where}: all hidden states are zero. Weights spread "
+                "over several devices have caused this: try one device, and check the checkpoint"
+            ) from error
+
+
+def _row(task: TextTask, text: PlannedText | UnusableText, layer: str, n_tokens: int | None) -> Row:
+    return {
+        "model": task.model,
+        "dataset": task.dataset,
+        "text_index": text.index,
+        "text_id": text.id,
+        "layer": layer,
+        "role": task.role,
+        "seed": task.seed,
+        "n_tokens": n_tokens,
+        "reason": None,
+    }
+
+
+def _unusable(task: TextTask, text: UnusableText, layer: str) -> Row:
+    return _row(task, text, layer, text.n_tokens) | {"status": "skipped", "reason": text.reason}

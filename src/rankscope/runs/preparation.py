@@ -1,0 +1,145 @@
+"""From the references of a call to jobs: models, texts and what twins are made of, looked up and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rankscope.errors import SettingsError
+from rankscope.measuring import special_tokens_of_windows
+from rankscope.metrics import names_reading, parse_drop_rule
+from rankscope.models import (
+    TRANSFORMERS,
+    Backend,
+    Placement,
+    check_same_shape,
+    choose_initializer,
+    dropout_of,
+    layers_of,
+    outline_of,
+    resolve_device,
+)
+from rankscope.runs.job import Job, neighbours, refuse_twice
+from rankscope.runs.subject import Subject
+from rankscope.texts import changed_texts, check_chat_template, load_texts, parse_data_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
+
+    from rankscope.models import Initializer, ModelDescription
+    from rankscope.settings import Settings
+    from rankscope.texts import DataReference, TextSet
+
+_SAME_NETWORK = (
+    "dtype",
+    "device",
+    "protocol",
+    "untrained_from",
+    "config_from",
+    "initializer_range",
+    "trust_remote_code",
+)
+
+
+def prepare(models: Sequence[str], data: Sequence[str], settings: Settings, backend: Backend = TRANSFORMERS) -> Job:
+    """Resolves references, loads configurations, tokenizers and texts; no weights.
+
+    Raises:
+        CallError: whatever is wrong with the call.
+    """
+    (job,) = prepare_each(models, data, [settings], backend)
+    return job
+
+
+def prepare_each(
+    models: Sequence[str], data: Sequence[str], conditions: Sequence[Settings], backend: Backend = TRANSFORMERS
+) -> list[Job]:
+    """A job for each condition; models are looked up once for all of them.
+
+    Raises:
+        CallError: whatever is wrong with the call.
+    """
+    if not models or not data:
+        raise SettingsError("an evaluation needs at least one model and one data set (--data)")
+    refuse_twice("model", models)
+    if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
+        raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
+    shared = conditions[0]
+    placement = Placement(shared.dtype, resolve_device(shared.device))
+    references = [_references(data, settings) for settings in conditions]
+    refuse_twice("data set", [reference.name for reference in references[0]])
+    described = [backend.describe(model, trust_remote_code=shared.trust_remote_code) for model in models]
+    for settings in conditions:
+        for model in described:
+            _check_layers(settings, model)
+            _check_texts_of(settings, model)
+    baselines = [_baseline(model, shared, backend) for model in described]
+    outlines = [outline_of(model) for model in described]
+    jobs = []
+    for of_one, settings in zip(references, conditions, strict=True):
+        texts = tuple(_texts(reference, settings) for reference in of_one)
+        subjects = tuple(
+            Subject(model, place, dropout_of(outline), baseline, _initializer(model, outline, settings), backend)
+            for place, (model, outline, baseline) in enumerate(zip(described, outlines, baselines, strict=True))
+        )
+        jobs.append(Job(subjects, texts, settings, placement))
+    return jobs
+
+
+def _check_layers(settings: Settings, model: ModelDescription) -> None:
+    """Refuses layers that the model does not have, and metrics of adjacent layers where none are."""
+    layers = layers_of(model.config, settings.layers)
+    compared = names_reading(settings.metric_names, "adjacent layers")
+    if compared and not neighbours(model, layers):
+        raise SettingsError(
+            f"{compared[0]} compares each layer with the one before it, and of {', '.join(layers)} no two are "
+            "adjacent: give --layers all, or two adjacent ones such as 2,3"
+        )
+
+
+def _check_texts_of(settings: Settings, model: ModelDescription) -> None:
+    """Refuses what a model, or its tokenizer, cannot do with texts."""
+    if settings.chat:
+        check_chat_template(model.tokenizer, model.reference.text)
+    if settings.window is None:
+        return
+    if settings.window > (model.positions or settings.window):
+        raise SettingsError(
+            f"window is {settings.window} tokens, and {model.reference.text} has {model.positions} positions: give a "
+            "shorter one"
+        )
+    special_tokens_of_windows(model.tokenizer, settings.window, special_tokens=settings.special_tokens)
+
+
+def _references(data: Sequence[str], settings: Settings) -> list[DataReference]:
+    if settings.drop_tokens is not None:
+        parse_drop_rule(settings.drop_tokens)
+    return [
+        parse_data_reference(one, settings.field, settings.template, settings.split, chat=settings.chat) for one in data
+    ]
+
+
+def _texts(reference: DataReference, settings: Settings) -> TextSet:
+    texts = load_texts(
+        reference, limit=settings.limit, sample_seed=settings.sample_seed, on_bad_row=settings.on_bad_row
+    )
+    return changed_texts(texts, settings.prefix, settings.perturbation)
+
+
+def _baseline(model: ModelDescription, settings: Settings, backend: Backend) -> ModelDescription | None:
+    """The checkpoint that stands in for a model's twin."""
+    given = settings.untrained_from
+    if given is None:
+        return None
+    text = model.reference.text.partition("@")[0] + given if given.startswith("@") else given
+    baseline = backend.describe(text, trust_remote_code=settings.trust_remote_code)
+    check_same_shape(model, baseline)
+    return baseline
+
+
+def _initializer(model: ModelDescription, outline: PreTrainedModel, settings: Settings) -> Initializer | None:
+    """How a model's untrained twin is drawn; None where none is."""
+    if settings.protocol not in ("default", "paper") or not settings.untrained_seeds:
+        return None
+    return choose_initializer(model, outline, settings.config_from, settings.initializer_range)
