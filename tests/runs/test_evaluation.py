@@ -249,6 +249,17 @@ def test_the_same_call_again_computes_nothing(
     assert len(json.loads((tmp_path / "run" / "manifest.json").read_text())["sessions"]) == 2
 
 
+def test_lists_and_numbers_are_the_same_settings_as_texts(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    lists = {"layers": [0, 2], "metrics": ["loss", "stable_rank"], "drop_tokens": 1, "untrained_seeds": None}
+    texts = {"layers": "0,2", "metrics": "loss,stable_rank", "drop_tokens": "1", "untrained_seeds": 0}
+    first = evaluate(tiny_folder, data, tmp_path / "run", **lists)
+    manifest = json.loads((first.path / "manifest.json").read_text())
+    again = evaluate(tiny_folder, data, tmp_path / "run", **texts)  # another identity would be refused
+    assert_frame_equal(first.measurements(), again.measurements())
+    assert manifest["identity"] == again.manifest()["identity"]
+    assert {row["layer"] for row in again.summary_rows()} == {"0", "2"}
+
+
 def test_other_settings_or_changed_weights_are_refused(tmp_path: Path, data: str) -> None:
     folder = save_tiny(tmp_path / "model")
     evaluate(folder, data, tmp_path / "run", untrained_seeds=0, limit=4)
