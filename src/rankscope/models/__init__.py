@@ -1,6 +1,6 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
-from rankscope.models.checkpoints import Checkpoints, checkpoints_in, step_in_state, why_unfinished
+from rankscope.models.checkpoints import Checkpoints, TrainingStep, checkpoints_in, training_step, why_unfinished
 from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
     KnownModel,
@@ -48,6 +48,7 @@ __all__ = [
     "Placement",
     "Reading",
     "Response",
+    "TrainingStep",
     "UnansweredPrompt",
     "chat_template_digest",
     "check_padding",
@@ -81,7 +82,7 @@ __all__ = [
     "refuse_changed",
     "resolve_device",
     "resolve_layers",
-    "step_in_state",
+    "training_step",
     "untrained_twin",
     "weight_files",
     "why_unfinished",
