@@ -1,7 +1,6 @@
 """Runs: the plan, the loop, the store, resuming, `evaluate`, `align`, `compare`."""
 
 from rankscope.runs.alignment import align
-from rankscope.runs.atomic import write_whole
 from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
 from rankscope.runs.evaluation import evaluate, evaluate_each
@@ -36,5 +35,4 @@ __all__ = [
     "key_of",
     "prepare",
     "respond",
-    "write_whole",
 ]

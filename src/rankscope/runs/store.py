@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from filelock import BaseFileLock, FileLock, Timeout
 
+from rankscope.atomic import write_frame, write_text
 from rankscope.errors import RunFolderError
-from rankscope.names import valid_text
-from rankscope.runs.atomic import write_frame, write_whole
 from rankscope.runs.identity import difference_in_words
 from rankscope.settings import METRIC_NAMES
 
@@ -139,8 +138,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes `manifest.json` or `summary.json`; a NaN in it is a programming error and raises."""
-        text = valid_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
-        write_whole(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
+        write_text(self.path / name, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
     def _parts(self, unit: str) -> Path:
         return self.measurements / "parts" / unit

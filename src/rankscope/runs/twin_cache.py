@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
+from rankscope.atomic import write_frame
 from rankscope.errors import SettingsError, StorageError
-from rankscope.runs.atomic import write_frame
 from rankscope.runs.store import SCHEMA
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
