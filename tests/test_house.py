@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "runs": {"metrics", "texts", "statistics", "tables", "models"},
     "integrations": {"metrics", "models", "texts"},
     "studies": {"metrics", "texts", "statistics", "models", "runs", "integrations"},
-    "reports": {"metrics", "statistics", "tables", "runs", "studies"},
+    "reports": {"metrics", "models", "statistics", "tables", "runs", "studies"},
     "cli": set(FLOORS),
 }
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import RankscopeError
+from rankscope.atomic import write_text
+from rankscope.errors import RankscopeError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,12 +83,9 @@ class DigestCache:
         return self.folder / f"{name}.json"
 
     def _keep(self, entry: Path, content: dict[str, Any]) -> None:
-        beside = entry.with_name(f"{entry.name}.{os.getpid()}.{time.monotonic_ns()}.unfinished")
         # Without a cache that can be written the file is read again next time, which changes no result.
-        with contextlib.suppress(OSError):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(content), encoding="utf-8")
-            beside.replace(entry)
+        with contextlib.suppress(OSError, StorageError):
+            write_text(entry, json.dumps(content))
             self._make_room(entry.parent)
 
     @staticmethod

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from rankscope.errors import SettingsError, UnknownNameError
-from rankscope.names import valid_text
+from rankscope.setting_values import at_least, canonical, one_of, utf8
 
 Protocol = Literal["default", "paper", "permuted", "revision"]
 OnBadRow = Literal["stop", "skip"]
@@ -43,6 +43,10 @@ METRIC_NAMES: tuple[str, ...] = (*DEFAULT_METRICS, "rotated_matrix_nuclear_norm"
 @dataclass(frozen=True)
 class Settings:
     """What an evaluation does, apart from which models and texts.
+
+    Values are Python's: layers and metrics may be lists, layers and drop_tokens numbers, names of files paths, and
+    untrained_seeds None for no twin. They are kept in the form that the command line and a manifest have:
+    `layers=[0, 3]` becomes "0,3".
 
     Attributes:
         limit: The first N usable texts in the data set's order; with sample-seed a random N of them.
@@ -109,20 +113,16 @@ class Settings:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        _at_least("limit", self.limit, 1)
-        _at_least("untrained_seeds", self.untrained_seeds, 0)
-        _at_least("max_length", self.max_length, 2)
-        _at_least("batch_tokens", self.batch_tokens, 1)
-        _at_least("window", self.window, 2)
-        _one_of("protocol", self.protocol, get_args(Protocol))
-        _one_of("dtype", self.dtype, ("float32", "bfloat16", "float16"))
-        if self.perturbation is not None:
-            _one_of("perturbation", self.perturbation, get_args(Perturbation))
+        _make_canonical(self)
+        at_least("limit", self.limit, 1)
+        at_least("untrained_seeds", self.untrained_seeds, 0)
+        at_least("max_length", self.max_length, 2)
+        at_least("batch_tokens", self.batch_tokens, 1)
+        at_least("window", self.window, 2)
         if (self.protocol == "revision") != (self.untrained_from is not None):
             raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) go together: give both or none")
         if self.protocol == "revision" and self.untrained_seeds > 1:
             raise SettingsError("a checkpoint has no seeds: with protocol 'revision' leave untrained_seeds at 1")
-        _one_of("on_bad_row", self.on_bad_row, get_args(OnBadRow))
         self._check_texts()
         self._check_initializer()
         if self.field is not None and self.template is not None:
@@ -132,7 +132,7 @@ class Settings:
         if self.protocol == "paper" and self.batch_tokens is not None:
             raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
         for name in ("field", "template", "prefix"):
-            _text(name, getattr(self, name))
+            utf8(name, getattr(self, name))
         for name in self.metric_names:
             if name not in METRIC_NAMES:
                 raise UnknownNameError("metric", name, METRIC_NAMES)
@@ -217,6 +217,8 @@ CONTROL_NAMES = ("rotated-90", "rotated-180", "rotated-270", "mirrored", "blank"
 class AlignmentSettings:
     """What a measurement of images and texts does, apart from which models and data.
 
+    Values are Python's, as in `Settings`: control may be a list.
+
     Attributes:
         limit: The first N pairs in the data set's order.
         control: Comma-separated: rotated-90, rotated-180, rotated-270 (clockwise), mirrored, blank, noise, or shuffled
@@ -250,14 +252,14 @@ class AlignmentSettings:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        _at_least("limit", self.limit, 1)
-        _at_least("max_length", self.max_length, 2)
-        _at_least("integration_items", self.integration_items, 0)
-        _one_of("dtype", self.dtype, get_args(DataType))
+        _make_canonical(self)
+        at_least("limit", self.limit, 1)
+        at_least("max_length", self.max_length, 2)
+        at_least("integration_items", self.integration_items, 0)
         for name in ("image_field", "instruction_field", "response_field", "prompt"):
-            _text(name, getattr(self, name))
+            utf8(name, getattr(self, name))
         for name in self.controls:
-            _one_of("control", name, CONTROL_NAMES)
+            one_of("control", name, CONTROL_NAMES)
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -275,7 +277,7 @@ def changed(settings: _AnySettings, changes: Mapping[str, object]) -> _AnySettin
 
     Raises:
         UnknownNameError: a name that is no setting, with close matches.
-        SettingsError: a value out of range.
+        SettingsError: a value of another type or out of range.
     """
     names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:
@@ -284,16 +286,11 @@ def changed(settings: _AnySettings, changes: Mapping[str, object]) -> _AnySettin
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 
-def _at_least(name: str, value: int | None, least: int) -> None:
-    if value is not None and (not isinstance(value, int) or value < least):
-        raise SettingsError(f"{name} is a whole number of at least {least}, got {value!r}")
+def kinds_of(settings: type[Settings | AlignmentSettings]) -> dict[str, Any]:
+    """The type of each setting, by name."""
+    return get_type_hints(settings)
 
 
-def _text(name: str, value: str | None) -> None:
-    if value is not None and valid_text(value) != value:
-        raise SettingsError(f"{name} is text, and {valid_text(value)!r} is not UTF-8: set PYTHONUTF8=1, or retype it")
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UnknownNameError(name, value, choices)
+def _make_canonical(settings: Settings | AlignmentSettings) -> None:
+    for name, kind in kinds_of(type(settings)).items():
+        object.__setattr__(settings, name, canonical(name, getattr(settings, name), kind))  # frozen to all others

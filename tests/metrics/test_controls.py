@@ -20,6 +20,7 @@ def test_dropping_tokens_by_place() -> None:
     hidden = torch.randn(6, 4)
     assert torch.equal(drop_tokens(hidden, "first"), hidden[1:])
     assert torch.equal(drop_tokens(hidden, "3"), hidden[3:])
+    assert torch.equal(drop_tokens(hidden, 3), hidden[3:])
 
 
 def test_dropping_massive_tokens_brings_the_rank_back() -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from rankscope.models import describe_model, parse_model_reference
-from rankscope.models.checkpoints import checkpoints_in, step_in_state, tokenizer_above, why_unfinished
+from rankscope.models.checkpoints import (
+    TrainingStep,
+    checkpoints_in,
+    step_in_state,
+    tokenizer_above,
+    training_step,
+    why_unfinished,
+)
+from rankscope.models.pico import pico_checkpoints, pico_family
+from rankscope.models.pico_vlm import pico_vlm_family
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 
@@ -89,3 +98,86 @@ def test_the_tokenizer_of_the_folder_above(tmp_path: Path) -> None:
     assert not parse_model_reference(str(tmp_path / "run" / "checkpoint-5")).has_tokenizer_above
     assert not parse_model_reference("pico").has_tokenizer_above
     assert json.loads((other / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("reference", "training", "step"),
+    [
+        ("EleutherAI/pythia-70m@step1000", "EleutherAI/pythia-70m", 1000),
+        ("allenai/OLMo@stage1-step1000-tokens2B", "allenai/OLMo", 1000),
+        ("owner/model@143000", "owner/model", 143000),
+        ("owner/model@step-128", "owner/model", 128),
+        ("owner/model@step3000", "owner/model", 3000),
+        ("owner/model@checkpoint-3-step-500", "owner/model", 500),
+        ("owner/model@2024-01-31-step7", "owner/model", 7),
+        ("model@iter_0020", "model", 20),
+        ("out/checkpoint-500", "out", 500),
+        ("out/checkpoint-500/", "out", 500),
+        ("out@checkpoint-500", "out", 500),
+        ("checkpoint-500", ".", 500),
+        ("/data/me@home/checkpoint-500", "/data/me@home", 500),
+        ("/data/out/global_step_70", "/data/out", 70),
+        ("global_step500", ".", 500),
+        ("step_1000", ".", 1000),
+        ("out/epoch=1-step=500", "out", 500),
+        ("out/checkpoint_step_500", "out", 500),
+        ("out/model-step1000.gguf", "out", 1000),
+        ("owner/llama-step1000", "owner/llama", 1000),
+        ("pico", "pico", 2048),
+        ("pico@step-128", "pico", 128),
+        ("pico@overfit", "pico", 2560),
+        ("pico-0.4m@overfit", "pico-0.4m", 2560),
+        ("pico-vlm@step-8", "pico-vlm", 8),
+    ],
+)
+def test_the_training_and_the_step_of_a_checkpoint(reference: str, training: str, step: int) -> None:
+    assert training_step(reference) == TrainingStep(training, step)
+
+
+@pytest.mark.parametrize("family", [pico_family(), pico_checkpoints(), pico_vlm_family()])
+def test_every_pico_model_has_the_step_of_its_record(family: tuple) -> None:
+    for model in family:
+        assert training_step(model.name) == TrainingStep(model.name.partition("@")[0], model.step)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "owner/m@2024-01-31",
+        "owner/m@20240131",
+        "owner/m@checkpoint-2024_01_31",
+        "owner/m@step-20240131",
+        "owner/m@v2",
+        "owner/m@v1.0",
+        "owner/m@main",
+        "owner/m@refs/pr/1",
+        "owner/m@5f3e8c2b1a0d9e7f6c5b4a3928170615243f4e5d",
+        "owner/m@" + "0123456789" * 4,
+        "owner/m@tokens2B",
+        "owner/m@step-10k",
+        "owner/m@step-1.5",
+        "owner/m@footstep5",
+        "owner/opt-125m",
+        "EleutherAI/pythia-70m",
+        "pythia-70m",
+        "out/500",
+        "picot",
+        "@",
+        "",
+        "\0@x",
+    ],
+)
+def test_references_without_a_step(reference: str) -> None:
+    assert training_step(reference) is None
+
+
+def test_the_trainers_state_says_more_than_the_name(tmp_path: Path) -> None:
+    for name, step in (("checkpoint-3", 300), ("best", 700), ("checkpoint-9", None)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trainer_state.json").write_text("" if step is None else json.dumps({"global_step": step}))
+    for mark in "@/":
+        assert training_step(f"{tmp_path}{mark}checkpoint-3") == TrainingStep(str(tmp_path), 300)
+        assert training_step(f"{tmp_path}{mark}checkpoint-9") == TrainingStep(str(tmp_path), 9)
+    assert training_step(f"{tmp_path}@best") == TrainingStep(str(tmp_path), 700)
+    (tmp_path / "trainer_state.json").write_text('{"global_step": 900}')  # the model at the end
+    assert training_step(str(tmp_path)) == TrainingStep(str(tmp_path), 900)

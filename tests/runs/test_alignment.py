@@ -14,6 +14,7 @@ from PIL import Image
 import rankscope
 from oracle import oracle_entropy
 from rankscope.errors import LayerError, RunFolderError, SettingsError
+from rankscope.measuring.pairs import partners
 from rankscope.metrics import modality_integration_rate
 from rankscope.models import Placement
 from rankscope.models.vision_language import (
@@ -25,7 +26,6 @@ from rankscope.models.vision_language import (
     with_text,
 )
 from rankscope.runs import Lines, Run, align, compare
-from rankscope.measuring.pairs import partners
 from tiny import SENTENCES
 from tiny_minigpt import save_tiny_minigpt
 from tiny_vision import photograph, save_tiny_vision

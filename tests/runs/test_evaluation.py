@@ -20,9 +20,9 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 import rankscope as rs
 from oracle import oracle_entropy, oracle_spectrum
 from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsError, UnknownNameError
-from rankscope.runs.progress import Silent
 from rankscope.measuring import Row
 from rankscope.runs.folder import RunFolder
+from rankscope.runs.progress import Silent
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
 from tiny_gguf import save_gguf
 
@@ -250,6 +250,17 @@ def test_the_same_call_again_computes_nothing(
     )
     assert evaluate(tiny_folder, data, tmp_path / "run").summary().equals(first)
     assert len(json.loads((tmp_path / "run" / "manifest.json").read_text())["sessions"]) == 2
+
+
+def test_lists_and_numbers_are_the_same_settings_as_texts(tmp_path: Path, data: str, tiny_folder: Path) -> None:
+    lists = {"layers": [0, 2], "metrics": ["loss", "stable_rank"], "drop_tokens": 1, "untrained_seeds": None}
+    texts = {"layers": "0,2", "metrics": "loss,stable_rank", "drop_tokens": "1", "untrained_seeds": 0}
+    first = evaluate(tiny_folder, data, tmp_path / "run", **lists)
+    manifest = json.loads((first.path / "manifest.json").read_text())
+    again = evaluate(tiny_folder, data, tmp_path / "run", **texts)  # another identity would be refused
+    assert_frame_equal(first.measurements(), again.measurements())
+    assert manifest["identity"] == again.manifest()["identity"]
+    assert {row["layer"] for row in again.summary_rows()} == {"0", "2"}
 
 
 def test_other_settings_or_changed_weights_are_refused(tmp_path: Path, data: str) -> None:

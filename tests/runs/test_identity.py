@@ -15,8 +15,8 @@ import rankscope as rs
 from rankscope.errors import RunFolderError
 from rankscope.models import describe_model, parse_model_reference
 from rankscope.runs import Progress, Silent
-from rankscope.runs.identity import UnitKey, model_entry, refuse_another_unit
 from rankscope.runs.folder import RunFolder
+from rankscope.runs.identity import UnitKey, model_entry, refuse_another_unit
 from tiny import SENTENCES, save_tiny
 
 SETTINGS = {"field": "text", "untrained_seeds": 1, "batch_tokens": 60, "device": "cpu"}

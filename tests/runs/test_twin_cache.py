@@ -11,8 +11,8 @@ from polars.testing import assert_frame_equal
 
 import rankscope as rs
 from rankscope.errors import SettingsError, StorageError
-from rankscope.runs.progress import Silent
 from rankscope.measuring import TEXT_COLUMNS
+from rankscope.runs.progress import Silent
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
 

@@ -7,18 +7,17 @@ import polars as pl
 import pytest
 
 from rankscope.errors import SettingsError
+from rankscope.models import training_step
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import conduct
-from rankscope.studies.training import checkpoints_of, step_of
+from rankscope.studies.training import checkpoints_of
 from tiny import SENTENCES, save_tiny
 
 
 def test_pico_stands_for_its_checkpoints() -> None:
     assert checkpoints_of("pico")[0] == "pico@step-0"
-    assert [step_of(name) for name in checkpoints_of("pico")] == [0, 128, 256, 512, 1024, 2048, 2560]
+    assert [training_step(name).step for name in checkpoints_of("pico")] == [0, 128, 256, 512, 1024, 2048, 2560]
     assert checkpoints_of("EleutherAI/pythia-70m@step1000") == ("EleutherAI/pythia-70m@step1000",)
-    assert step_of("EleutherAI/pythia-70m@step1000") == 1000
-    assert step_of("EleutherAI/pythia-70m") is None
 
 
 def test_a_trainers_folder_stands_for_its_checkpoints_in_order(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rankscope.errors import SettingsError
 from rankscope.settings import Perturbation
 from rankscope.texts import Text, TextSet, changed_texts, reorder_tokens
 from rankscope.texts.perturbations import reorder_words
@@ -52,3 +53,32 @@ def test_reversed_is_reversed_and_a_shuffle_is_the_texts_own() -> None:
 def test_a_prefix_stays_in_front(prefix: str | None, perturbation: Perturbation | None, expected: str) -> None:
     texts = TextSet("data", "source", (Text("0", "a b"),))
     assert changed_texts(texts, prefix, perturbation).texts == (Text("0", expected),)
+
+
+CHINESE = "有效秩衡量表示的维数。矩阵熵是谱的熵。"
+
+
+@pytest.mark.parametrize("perturbation", OF_WORDS)
+def test_an_order_of_words_is_refused_where_nothing_sets_them_apart(perturbation: Perturbation) -> None:
+    texts = TextSet("news", "source", (Text("a", "one two"), Text("b", CHINESE), Text("c", CHINESE)))
+    instead = perturbation.replace("words", "tokens")
+    with pytest.raises(
+        SettingsError, match=rf"2 of 3 texts of news .*the first: b\): .*tokens instead, with {instead}$"
+    ):
+        changed_texts(texts, None, perturbation)
+    for other in (None, *OF_TOKENS):
+        assert changed_texts(texts, "Read:", other).texts[1].text == f"Read: {CHINESE}"
+        assert changed_texts(texts, "Read:", other).remarks == ()
+
+
+def test_one_text_in_a_hundred_is_said_and_two_are_refused() -> None:
+    hundred = [Text(str(number), f"one two {number}") for number in range(100)]
+    one = changed_texts(TextSet("web", "source", (*hundred[1:], Text("zh", CHINESE))), None, "words-reversed")
+    assert one.texts[-1].text == CHINESE
+    assert one.texts[0].text == "1 two one"
+    (remark,) = one.remarks
+    assert remark.startswith("web: words keep their order")
+    assert remark.endswith("in 1 of 100 texts: zh")
+    two = TextSet("web", "source", (*hundred[2:], Text("zh", CHINESE), Text("ja", CHINESE)))
+    with pytest.raises(SettingsError, match="2 of 100 texts"):
+        changed_texts(two, None, "words-reversed")

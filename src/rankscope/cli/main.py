@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tomllib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Toml
+from cyclopts.config import Dict
 
 import rankscope
 from rankscope.cli.align import align
@@ -22,10 +21,11 @@ from rankscope.cli.doctor import doctor
 from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
 from rankscope.cli.report import report
+from rankscope.cli.settings_file import read_settings_file
 from rankscope.cli.study import study
 from rankscope.cli.terminal import streams_for_any_text
-from rankscope.cli.whole_numbers import refuse_fractions_in_call, refuse_fractions_in_file
-from rankscope.errors import RankscopeError, SettingsError
+from rankscope.cli.whole_numbers import refuse_fractions_in_call
+from rankscope.errors import RankscopeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,8 @@ def _run(arguments: list[str]) -> int:
             debug: Show the traceback of an error.
         """
         if config is not None:
-            _check_settings_file(config)
-            app.config = (Toml(config, use_commands_as_keys=False),)
+            content = read_settings_file(config)
+            app.config = (Dict(content, use_commands_as_keys=False, source=str(config)),)
         refuse_fractions_in_call(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
 
@@ -96,18 +96,6 @@ def _run(arguments: list[str]) -> int:
             raise
         return _report(error)
     return 0
-
-
-def _check_settings_file(file: Path) -> None:
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"no such settings file: {file}") from None
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{file} is not TOML: {error}") from error
-    except OSError as error:
-        raise SettingsError(f"{str(file)[:200]} cannot be read: {error.strerror or error}") from error
-    refuse_fractions_in_file(content)
 
 
 def _report(error: BaseException) -> int:

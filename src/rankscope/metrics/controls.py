@@ -19,7 +19,7 @@ MASSIVE = 10.0
 _DIRECTIONS = 256
 
 
-def parse_drop_rule(rule: str) -> str | int:
+def parse_drop_rule(rule: str | int) -> str | int:
     """`first`, `massive`, or a number of leading tokens.
 
     Raises:
@@ -29,12 +29,12 @@ def parse_drop_rule(rule: str) -> str | int:
         return rule
     if rule == "first":
         return 1
-    if rule.isdecimal() and int(rule) > 0:
+    if not isinstance(rule, bool) and str(rule).isdecimal() and int(rule) > 0:
         return int(rule)
     raise SettingsError(f"the tokens to drop are 'first', 'massive' or a number of leading tokens, got {rule!r}")
 
 
-def drop_tokens(hidden: ArrayLike, rule: str) -> Float[Tensor, "kept hidden"]:
+def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidden"]:
     """Hidden states without the tokens that act as attention sinks.
 
     Args:

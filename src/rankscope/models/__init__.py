@@ -1,7 +1,7 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
 from rankscope.models.backend import Backend, LoadedNetwork
-from rankscope.models.checkpoints import Checkpoints, checkpoints_in, step_in_state, why_unfinished
+from rankscope.models.checkpoints import Checkpoints, TrainingStep, checkpoints_in, training_step, why_unfinished
 from rankscope.models.dropout import dropout_of
 from rankscope.models.families import (
     KnownModel,
@@ -53,6 +53,7 @@ __all__ = [
     "Placement",
     "Reading",
     "Response",
+    "TrainingStep",
     "TransformersBackend",
     "TransformersNetwork",
     "UnansweredPrompt",
@@ -89,7 +90,7 @@ __all__ = [
     "refuse_changed",
     "resolve_device",
     "resolve_layers",
-    "step_in_state",
+    "training_step",
     "untrained_twin",
     "weight_files",
     "why_unfinished",

@@ -9,8 +9,21 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from rankscope.models.pico import pico_checkpoints, pico_family
+from rankscope.models.pico_vlm import pico_vlm_family
+
 STATE = "trainer_state.json"
-_STEP = re.compile(r"(\d+)")
+_FIRST_NUMBER = re.compile(r"(\d+)")
+_NUMBERED = re.compile(
+    r"(?<![a-z])(?P<word>steps?|iterations?|iters?|checkpoint|ckpt)[-_=]?(?P<step>\d{1,12})(?![a-z0-9]|\.\d)",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"\d{1,12}")
+_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
+# What stands before the number of a step and is no name: `checkpoint_step_500`, `stage1-step1000`, `epoch=1-step=500`.
+_LABELS = re.compile(
+    r"(?<![a-z])(?:(?:global|checkpoint|ckpt|epoch|stage|phase|model)[-_=.]?\d*[-_=.]?)+$", re.IGNORECASE
+)
 _SETTINGS = ("config.json", "adapter_config.json")
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "adapter_model.safetensors", "adapter_model.bin", "*.gguf")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -33,10 +46,63 @@ class Checkpoints:
     unfinished: dict[str, str]
 
 
+@dataclass(frozen=True)
+class TrainingStep:
+    """Where a checkpoint stands in a training.
+
+    Attributes:
+        training: what all its checkpoints have in common: the reference without the checkpoint's own name.
+        step: of the training.
+    """
+
+    training: str
+    step: int
+
+
+def training_step(reference: str) -> TrainingStep | None:
+    """Which step of which training a model reference is; None where neither it nor a file says so.
+
+    The step of a pico model is that of its record, of a folder with a Trainer's state the one in there, and else the
+    number that the checkpoint's name (after the last `@` or `/`) has after step, iter, iteration, checkpoint or ckpt:
+    `owner/model@step1000`, `model@stage1-step1000-tokens2B`, `out/checkpoint-500`, `global_step500`. After `@` a number
+    alone is a step too: `model@1000`. Dates, versions (`@v2`), commits, sizes (`pythia-70m`) and numbers with a unit
+    (`step-10k`) are none.
+    """
+    reference = reference.rstrip("/")
+    cut = max(reference.rfind("@"), reference.rfind("/"))
+    location, mark, name = reference[: max(cut, 0)], reference[max(cut, 0) : cut + 1], reference[cut + 1 :]
+    before, named = _step_in_name(name)
+    if named is None and mark == "@" and _BARE.fullmatch(name) and not _DATE.fullmatch(name):
+        named = int(name)
+    recorded = _step_of_pico(reference)
+    if recorded is None:
+        recorded = step_in_state(Path(location) / name if mark == "@" else Path(reference))
+    step = named if recorded is None else recorded
+    training = location if mark == "@" else f"{location}{mark}{before}".rstrip("/") or "."
+    return None if step is None else TrainingStep(training, step)
+
+
+def _step_in_name(name: str) -> tuple[str, int | None]:
+    """What stands before the step in a checkpoint's name, and the step; all of it and None where there is no step."""
+    dateless = _DATE.sub(lambda date: "x" * len(date[0]), name)
+    # A step says more than a checkpoint's number, and the last one more than those before.
+    found = max(_NUMBERED.finditer(dateless), key=lambda one: (one["word"][0] in "sS", one.start()), default=None)
+    if found is None:
+        return name, None
+    return _LABELS.sub("", name[: found.start()]).rstrip("-_=."), int(found["step"])
+
+
+def _step_of_pico(reference: str) -> int | None:
+    if not reference.startswith("pico"):
+        return None
+    steps = {model.name: model.step for model in (*pico_family(), *pico_checkpoints())}
+    return steps.get(reference, {model.name: model.step for model in pico_vlm_family()}.get(reference))
+
+
 def checkpoints_in(folder: Path) -> Checkpoints:
     """The folders `checkpoint-N` of a folder."""
     names = [path.name for path in folder.glob("checkpoint-*") if path.is_dir()] if folder.is_dir() else []
-    names.sort(key=lambda name: (int(found[1]) if (found := _STEP.search(name)) else 0, name))
+    names.sort(key=lambda name: (int(found[1]) if (found := _FIRST_NUMBER.search(name)) else 0, name))
     reasons = {name: why_unfinished(folder / name) for name in names}
     return Checkpoints(
         tuple(name for name, reason in reasons.items() if reason is None),

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from rankscope.errors import MissingExtraError, StorageError, UnknownNameError
+from rankscope.atomic import write_bytes
+from rankscope.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,11 +126,7 @@ def save_figure(chart: alt.TopLevelMixin, place: str | Path, formats: Sequence[F
     for name in formats:
         file = Path(f"{place}.{name}")
         content = _rendered(specification, name)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        except OSError as error:
-            raise StorageError(f"could not write {file}: {error.strerror or error}") from error
+        write_bytes(file, content if isinstance(content, bytes) else content.encode())
         written.append(file)
     return written
 

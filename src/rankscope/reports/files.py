@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankscope.errors import StorageError
-from rankscope.names import valid_text
+from rankscope.atomic import write_text
 from rankscope.reports.figures import Format, save_figure
 from rankscope.reports.html_page import render_page
 from rankscope.tables import to_csv, to_latex, to_markdown
@@ -57,9 +56,5 @@ def save_figures(report: Report, folder: str | Path, formats: Sequence[Format] =
 
 
 def _write(file: Path, text: str) -> Path:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(valid_text(text), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"could not write {file}: {error.strerror or error}") from error
+    write_text(file, text)
     return file

@@ -11,6 +11,7 @@ from typing import TypeVar
 import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
+from rankscope.models import training_step
 from rankscope.reports.charts import (
     Figure,
     alignment_ranks,
@@ -22,7 +23,7 @@ from rankscope.reports.charts import (
     rank_through_training,
     spectra,
 )
-from rankscope.reports.checkpoints import step_of, trainings
+from rankscope.reports.checkpoints import trainings
 from rankscope.reports.compared import models_compared
 from rankscope.reports.provenance import Provenance, provenance
 from rankscope.reports.rows import LabelledRow, common_layer, deepest_layer, labelled_rows, told_apart
@@ -178,7 +179,7 @@ def _trainings(dataset: str, rows: Sequence[LabelledRow], different: Differing) 
             part.figures.append(rank_through_training(summary))
         if summary["loss"].null_count() < summary.height:
             part.figures.append(loss_through_training(summary))
-        others = [one.label for one in here if step_of(one.reference) is None]
+        others = [one.label for one in here if training_step(one.reference) is None]
         if others:
             part.remarks.append(f"Not on the axis, for want of a step in the reference: {', '.join(others)}.")
         yield part

@@ -9,10 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankscope.names import valid_text
+from rankscope.atomic import write_text
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
-from rankscope.runs import write_whole
 from rankscope.studies import printed_tables
 from rankscope.studies.sentences import named
 from rankscope.tables import Column, Table, short_name, short_names, to_latex, to_markdown
@@ -130,7 +129,7 @@ def write_study(conducted: Conducted) -> tuple[Path, ...]:
         files["published.csv"] = printed_tables(conducted.study.published).write_csv()
     files["study.json"] = json.dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     for name, text in files.items():
-        write_whole(folder / name, lambda place, text=text: place.write_text(valid_text(text), encoding="utf-8"))  # type: ignore[misc]
+        write_text(folder / name, text)
     chart = study_figure(conducted)
     figures = [] if chart is None else save_figure(chart, folder / "figure", ("svg", "html"))
     return (*(folder / name for name in files), *figures)

@@ -1,7 +1,6 @@
 """Runs: folders, locks, resuming; `evaluate`, `align`, `respond`, `compare`."""
 
 from rankscope.runs.alignment import align
-from rankscope.runs.atomic import write_whole
 from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
 from rankscope.runs.evaluation import evaluate, evaluate_each
@@ -37,5 +36,4 @@ __all__ = [
     "key_of",
     "prepare",
     "respond",
-    "write_whole",
 ]

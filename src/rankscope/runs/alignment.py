@@ -39,7 +39,7 @@ def align(
     models: str | Sequence[str],
     data: str | Sequence[str],
     *,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
     output: str | Path | None = None,
     settings: AlignmentSettings | None = None,
     progress: Progress | None = None,
@@ -50,7 +50,7 @@ def align(
     Args:
         models: a hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,EVA,CHECKPOINT`; one or several.
         data: a file of pairs, a folder of images, a hub id, or `drawn-scenes`; one or several.
-        controls: what images are replaced with, such as `["rotated-90", "shuffled"]`; as `control`, joined by commas.
+        controls: what images are replaced with, such as `["rotated-90", "shuffled"]`; the same as `control`.
         output: the run's folder; left out, one under `runs/`. A folder of the same run is completed.
         settings: all settings at once.
         progress: told of progress; silent if left out.
@@ -61,7 +61,7 @@ def align(
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
     progress = progress or Silent()
-    chosen = changed(settings or AlignmentSettings(), changes | ({"control": ",".join(controls)} if controls else {}))
+    chosen = changed(settings or AlignmentSettings(), changes | ({"control": controls} if controls else {}))
     models, data = [models] if isinstance(models, str) else models, [data] if isinstance(data, str) else data
     if not models or not data:
         raise SettingsError("an alignment needs at least one model and one data set (--data)")

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from rankscope.atomic import write_frame, write_text
 from rankscope.errors import RunFolderError, first_line
 from rankscope.measuring import PAIR_COLUMNS, TEXT_COLUMNS
-from rankscope.names import valid_text
-from rankscope.runs.atomic import write_frame, write_whole
 from rankscope.runs.identity import difference_in_words
 from rankscope.runs.locks import Locks
 from rankscope.runs.manifest import MANIFEST, kind_of_run, new_manifest, read_manifest
@@ -120,8 +119,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes a file of JSON; a NaN in it is a programming error and raises."""
-        text = valid_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
-        write_whole(self.path / name, lambda place: place.write_text(text, encoding="utf-8"))
+        write_text(self.path / name, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
     def _parts(self, unit: str) -> Path:
         return self.measurements / "parts" / unit

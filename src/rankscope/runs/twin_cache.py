@@ -17,9 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
+from rankscope.atomic import write_frame
 from rankscope.errors import SettingsError, StorageError
 from rankscope.measuring import TEXT_COLUMNS
-from rankscope.runs.atomic import write_frame
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"

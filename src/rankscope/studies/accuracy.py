@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
+from rankscope.atomic import write_text
 from rankscope.errors import SettingsError
 from rankscope.file_digests import default_digest_cache
 from rankscope.integrations import Accuracy, TaskReference, accuracies, harness_version, parse_task_reference
@@ -23,7 +24,6 @@ from rankscope.models import (
     parse_model_reference,
     resolve_device,
 )
-from rankscope.runs import write_whole
 from rankscope.studies.measuring import folder_name
 from rankscope.studies.study import Request
 
@@ -112,7 +112,7 @@ def _kept(file: Path, identity: dict[str, Any]) -> Accuracy | None:
 
 def _keep(file: Path, identity: dict[str, Any], accuracy: Accuracy) -> None:
     text = json.dumps({"identity": identity, "accuracy": asdict(accuracy)}, indent=2) + "\n"
-    write_whole(file, lambda place: place.write_text(text, encoding="utf-8"))
+    write_text(file, text)
 
 
 def _row(model: str, accuracy: Accuracy) -> dict[str, object]:

@@ -46,7 +46,6 @@ def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
     asked, options = request.settings, request.options
     settings = AlignmentSettings(
         limit=asked.limit,
-        control=",".join(controls),
         images=None if options.images is None else str(options.images),
         prompt=options.prompt or "",
         split=asked.split,
@@ -56,7 +55,9 @@ def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
         trust_remote_code=asked.trust_remote_code,
     )
     folder = request.folder / "runs" / "alignment"
-    run = align(request.models, request.data, output=folder, settings=settings, progress=request.progress)
+    run = align(
+        request.models, request.data, controls=controls, output=folder, settings=settings, progress=request.progress
+    )
     table = pl.DataFrame(run.summary_rows(), infer_schema_length=None)
     return table.with_columns(condition=pl.col("control"))
 

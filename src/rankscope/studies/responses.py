@@ -13,9 +13,10 @@ from typing import Any
 
 import polars as pl
 
+from rankscope.atomic import write_text
 from rankscope.errors import DataError, SettingsError
 from rankscope.models import GenerationSettings
-from rankscope.runs import evaluate, respond, write_whole
+from rankscope.runs import evaluate, respond
 from rankscope.settings import changed
 from rankscope.statistics import Note
 from rankscope.studies.associations import correlated
@@ -108,7 +109,7 @@ def _common(responses: Mapping[str, TextSet], limit: int | None) -> dict[str, Te
 
 def _write(file: Path, texts: TextSet) -> Path:
     lines = [json.dumps({"id": text.id, "response": text.text}) + "\n" for text in texts.texts]
-    write_whole(file, lambda beside: beside.write_text("".join(lines), encoding="utf-8"))
+    write_text(file, "".join(lines))
     return file
 
 

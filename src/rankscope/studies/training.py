@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import polars as pl
 
 from rankscope.errors import SettingsError
-from rankscope.models import checkpoints_in, pico_checkpoints, step_in_state, why_unfinished
+from rankscope.models import checkpoints_in, pico_checkpoints, training_step, why_unfinished
 from rankscope.runs import Run
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.measuring import Condition, common_texts, measure, paired_on
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
 
-_STEP = re.compile(r"(\d+)")
 BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no worse"
 
 
@@ -34,7 +32,7 @@ def conduct(request: Request) -> Findings:
             "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
             + (f" (left out {'; '.join(left_out)})" if left_out else "")
         )
-    steps = {model: step_of(model) for model in models}
+    steps = {model: None if (found := training_step(model)) is None else found.step for model in models}
     known = {model: step for model, step in steps.items() if step is not None}
     if len(known) == len(models):
         models.sort(key=known.__getitem__)
@@ -65,19 +63,6 @@ def checkpoints_of(model: str) -> tuple[str, ...]:
 def unfinished_of(model: str) -> list[str]:
     """The checkpoints that `checkpoints_of` leaves out of a folder, each with the reason."""
     return [f"{name} ({reason})" for name, reason in checkpoints_in(Path(model)).unfinished.items()]
-
-
-def step_of(model: str) -> int | None:
-    """The training step of a checkpoint: what pico's record or the Trainer's state says, else the number after @."""
-    for checkpoint in pico_checkpoints():
-        if checkpoint.name == model:
-            return checkpoint.step
-    location, _, revision = model.rpartition("@") if "@" in model else (model, "", "")
-    step = step_in_state(Path(location) / revision)
-    if step is not None:
-        return step
-    found = _STEP.search(revision)
-    return int(found[1]) if found else None
 
 
 def _with_stages(table: pl.DataFrame, run: Run) -> pl.DataFrame:

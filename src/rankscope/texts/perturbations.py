@@ -11,17 +11,25 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from rankscope.errors import SettingsError
 from rankscope.settings import Perturbation
 from rankscope.texts.text import Text, TextSet
+from rankscope.texts.word_spacing import lacks_word_spacing
 
 _Item = TypeVar("_Item")
+_FEW = 0.01
 _WORDS_AND_SPACES = re.compile(r"(\s+)")
 
 
 def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation | None) -> TextSet:
     """The texts with their words reordered, then with the prefix and a space before them.
 
-    An order of tokens is left to `reorder_tokens`, once there are tokens.
+    An order of tokens is left to `reorder_tokens`, once there are tokens. Texts without white space between words
+    would keep their order: where they are more than one in a hundred they are refused, and fewer are named in the
+    remarks of the texts.
+
+    Raises:
+        SettingsError: an order of words for texts without white space between words.
     """
     before = f"{prefix} " if prefix else ""
     of_words = perturbation if perturbation is not None and perturbation.startswith("words-") else None
@@ -30,7 +38,22 @@ def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation
         words = reorder_words(text.text, of_words, text.id) if of_words else text.text
         return replace(text, text=before + words)
 
-    return replace(texts, texts=tuple(change(text) for text in texts.texts)) if before or of_words else texts
+    if not before and not of_words:
+        return texts
+    kept = _without_word_spacing(texts, of_words) if of_words else ()
+    return replace(texts, texts=tuple(change(text) for text in texts.texts), kept_order=kept)
+
+
+def _without_word_spacing(texts: TextSet, perturbation: Perturbation) -> tuple[str, ...]:
+    """The ids of the few texts whose words have no white space between them."""
+    found = tuple(text.id for text in texts.texts if lacks_word_spacing(text.text))
+    if len(found) > _FEW * len(texts.texts):
+        raise SettingsError(
+            f"perturbation {perturbation!r} moves what white space sets apart, and {len(found):,} of "
+            f"{len(texts.texts):,} texts of {texts.name} have none between words, as in Chinese, Japanese or Thai (the "
+            f"first: {found[0]}): reorder tokens instead, with {perturbation.replace('words', 'tokens')}"
+        )
+    return found
 
 
 def reorder_words(text: str, perturbation: Perturbation, name: str) -> str:

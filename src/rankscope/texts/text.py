@@ -60,6 +60,7 @@ class TextSet:
         texts: usable ones, in order.
         skipped: empty ones, and bad rows, that were met on the way.
         left_out: files of the data's folder that are not among its data.
+        kept_order: ids of texts whose words could not be reordered, for want of white space between them.
     """
 
     name: str
@@ -67,13 +68,19 @@ class TextSet:
     texts: tuple[Text, ...]
     skipped: tuple[SkippedText, ...] = ()
     left_out: tuple[str, ...] = ()
+    kept_order: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What people should know of how the texts were chosen: files left out, rows that could not be read."""
+        """What people should know of the texts: files left out, rows that could not be read, words that stayed."""
         found = []
         if self.left_out:
             found.append(f"{self.name}: left out, not data: {name_some(self.left_out)}")
+        if self.kept_order:
+            found.append(
+                f"{self.name}: words keep their order, for want of white space between them, in "
+                f"{len(self.kept_order):,} of {len(self.texts):,} texts: {name_some(self.kept_order)}"
+            )
         bad = [one for one in self.skipped if one.reason != EMPTY]
         if bad:
             found.append(f"{self.name}: {len(bad):,} bad rows skipped, the first at {bad[0].id}: {bad[0].reason}")

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+import pytest
+
+import rankscope
+from rankscope.atomic import write_bytes, write_frame, write_text
+from rankscope.errors import StorageError
+
+
+class Frame:
+    """Stands for a frame, and writes as a test wants it to."""
+
+    def __init__(self, write_parquet: Callable[[BinaryIO], object]) -> None:
+        self.write_parquet = write_parquet
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "new" / "a.bin", b"\0\xff")
+    write_text(tmp_path / "new" / "a.txt", "eRank → 3\n\ud800")
+    frame = pl.DataFrame({"a": [1, 2]})
+    write_frame(tmp_path / "new" / "a.parquet", frame)
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"\0\xff"
+    assert (tmp_path / "new" / "a.txt").read_bytes().decode() == "eRank → 3\n\N{REPLACEMENT CHARACTER}"
+    assert pl.read_parquet(tmp_path / "new" / "a.parquet").equals(frame)
+    assert len(list((tmp_path / "new").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(5, "Input/output error"), StorageError),
+        (pl.exceptions.ComputeError("half"), StorageError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (ValueError("a defect"), ValueError),
+    ],
+)
+@pytest.mark.parametrize("before", [b"old", None])
+def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: BaseException, raised: type[BaseException], before: bytes | None
+) -> None:
+    place = tmp_path / "a.parquet"
+    if before is not None:
+        place.write_bytes(before)
+
+    def half(file: BinaryIO) -> None:
+        file.write(b"half")
+        file.flush()
+        raise error
+
+    with pytest.raises(raised):
+        write_frame(place, Frame(half))  # type: ignore[arg-type]
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+def test_a_kill_half_way_leaves_the_old_file(tmp_path: Path) -> None:
+    place = tmp_path / "a.parquet"
+    place.write_bytes(b"old")
+    code = """
+import os, signal, sys
+from pathlib import Path
+from rankscope.atomic import write_frame
+class Frame:
+    def write_parquet(self, file):
+        file.write(b"half"); file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+write_frame(Path(sys.argv[1]), Frame())
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(place)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert place.read_bytes() == b"old"
+    (left,) = (file for file in tmp_path.iterdir() if file != place)
+    assert left.name.endswith(".unfinished")  # by which run folders and caches sweep
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    place = tmp_path / "a.parquet"
+
+    def while_another_writes(file: BinaryIO) -> None:
+        file.write(b"first, ")
+        file.flush()
+        write_bytes(place, b"second")  # the same process; others differ all the more
+        assert place.read_bytes() == b"second"
+        file.write(b"whole")
+
+    write_frame(place, Frame(while_another_writes))  # type: ignore[arg-type]
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"first, whole"]
+
+
+def test_links_permissions_and_long_names_stay(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+    mask = os.umask(0o022)
+    try:
+        write_text(tmp_path / ("é" * 127), "long")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / ("é" * 127)).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    write_text(Path("/dev/null"), "nothing")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(StorageError, match=r"could not write /dev/full: No space left on device\. .* make room"):
+        write_text(Path("/dev/full"), "something")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place, reason in ((tmp_path, "Is a directory"), (tmp_path / "file" / "a", "Not a directory|File exists")):
+        with pytest.raises(StorageError, match=rf"could not write {place}: ({reason})$"):
+            write_text(place, "text")
+
+
+def test_texts_are_written_without_polars(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from rankscope.atomic import write_text; "
+    code += "write_text(Path(sys.argv[1]), 'text'); sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=False).returncode == 0
+    assert (tmp_path / "a").read_text() == "text"
+
+
+WRITE_OTHERWISE = {
+    "atomic.py": "the writer",
+    "integrations/harness.py": "files of a temporary folder, for the harness",
+    "models/gguf/parts.py": "a temporary file, for transformers",
+    "runs/responses.py": "lines that are appended, of which a cut one is left out",
+    "studies/timing.py": "a switch of the kernel",
+}
+
+
+def test_every_file_is_written_by_it() -> None:
+    source = Path(rankscope.__file__).parent
+    writes = re.compile(r"\.(write_text|write_bytes|write_parquet|sink_\w+)\(|open\([^)\n]*[\"'][rb]*[wxa]")
+    found = {str(file.relative_to(source)) for file in source.rglob("*.py") if writes.search(file.read_text())}
+    assert found == set(WRITE_OTHERWISE)
