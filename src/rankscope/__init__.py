@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rankscope.errors import RankscopeError
+    from rankscope.measuring import measure_texts
     from rankscope.metrics import (
         Spectrum,
         aggregate_effective_rank,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 _CONTENTS = {
     "rankscope.errors": ("RankscopeError",),
     "rankscope.settings": ("AlignmentSettings", "Settings"),
+    "rankscope.measuring": ("measure_texts",),
     "rankscope.metrics": (
         "Spectrum",
         "aggregate_effective_rank",
@@ -92,6 +94,7 @@ __all__ = [
     "matrix_entropy",
     "matrix_nuclear_norm",
     "measure",
+    "measure_texts",
     "modality_integration_rate",
     "noise_value",
     "normalized_matrix_entropy",

@@ -2,6 +2,8 @@
 
 from rankscope.measuring.columns import PAIR_COLUMNS, TEXT_COLUMNS, Row, Schema
 from rankscope.measuring.integration import PASSES, measure_integration
+from rankscope.measuring.layers import Layers, choose_layers
+from rankscope.measuring.memory import measure_texts
 from rankscope.measuring.pairs import PairTask, measure_pairs
 from rankscope.measuring.plan import Layout, Plan, plan_batches, special_tokens_of_windows
 from rankscope.measuring.texts import TextTask, measure_batches
@@ -10,15 +12,18 @@ __all__ = [
     "PAIR_COLUMNS",
     "PASSES",
     "TEXT_COLUMNS",
+    "Layers",
     "Layout",
     "PairTask",
     "Plan",
     "Row",
     "Schema",
     "TextTask",
+    "choose_layers",
     "measure_batches",
     "measure_integration",
     "measure_pairs",
+    "measure_texts",
     "plan_batches",
     "special_tokens_of_windows",
 ]

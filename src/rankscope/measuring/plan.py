@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-    from rankscope.settings import OnBadRow, Perturbation
+    from rankscope.settings import OnBadRow, Perturbation, Settings
     from rankscope.texts import Text, TextSet
 
 FEWEST_TOKENS = 2
@@ -116,6 +116,19 @@ class Layout:
     special_tokens: bool = True
     skip_overlong: bool = False
     on_bad_row: OnBadRow = "stop"
+
+    @classmethod
+    def of(cls, settings: Settings, positions: int | None, batch: int | None) -> Layout:
+        """What settings ask for of a network that reads so many tokens at most."""
+        return cls(
+            min(settings.max_length, positions or settings.max_length),
+            settings.window,
+            batch,
+            settings.perturbation,
+            settings.special_tokens,
+            settings.skip_overlong,
+            settings.on_bad_row,
+        )
 
 
 def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, layout: Layout) -> Plan:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
+from rankscope.measuring.layers import Layers
 from rankscope.measuring.reducers import AcrossLayers, EachText
 from rankscope.metrics import Representation, names_reading
 from rankscope.models import Batch
@@ -36,8 +37,7 @@ class TextTask:
         dataset: the data set's name in rows.
         role: `trained` or `untrained`.
         seed: the twin's, None for the trained model.
-        layers: names as `resolve_layers` gives them, in order of depth.
-        before: for each layer whose neighbour is measured too, that neighbour; see `layers_before`.
+        layers: that are measured, and which of them are compared.
         metrics: names.
         reseed: draw dropout from a seed of its own for each text, so that results do not depend on
             what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
@@ -48,8 +48,7 @@ class TextTask:
     dataset: str
     role: str = "trained"
     seed: int | None = None
-    layers: tuple[str, ...] = ("last",)
-    before: Mapping[str, str] = field(default_factory=dict)
+    layers: Layers = field(default_factory=Layers)
     metrics: tuple[str, ...] = ("matrix_entropy", "effective_rank")
     reseed: bool = False
     drop_tokens: str | None = None
@@ -78,7 +77,7 @@ def measure_batches(
         if number not in done:
             yield number, _measure_batch(task, batch, network)
     if plan.unusable and len(plan.batches) not in done:
-        yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers]
+        yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers.names]
 
 
 def _measure_batch(task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork) -> list[Row]:
@@ -98,7 +97,7 @@ def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, networ
     by_place = {text.index: text for text in texts}
     reducers = (
         EachText(names_reading(task.metrics, "one layer"), TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
-        AcrossLayers(names_reading(task.metrics, "adjacent layers"), task.before),
+        AcrossLayers(names_reading(task.metrics, "adjacent layers"), task.layers.before),
     )
 
     def reduce(layer: str, states: list[Tensor]) -> None:
@@ -110,7 +109,7 @@ def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, networ
             reducer.see(layer, seen)
 
     try:
-        losses = network.run(batch, task.layers, reduce, loss="loss" in task.metrics)
+        losses = network.run(batch, task.layers.names, reduce, loss="loss" in task.metrics)
     except torch.OutOfMemoryError as error:
         raise RankscopeError(
             f"out of memory on a batch of {len(texts)} x {len(texts[0].tokens)} tokens: lower --batch-tokens or "

@@ -28,6 +28,7 @@ from rankscope.models.outline import outline_of
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, resolve_device
+from rankscope.models.positions import positions_of
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.token_ids import check_token_ids
 from rankscope.models.transformers_backend import TRANSFORMERS, TransformersBackend, TransformersNetwork
@@ -87,6 +88,7 @@ __all__ = [
     "pico_sizes",
     "pico_vlm_family",
     "plain_config",
+    "positions_of",
     "refuse_changed",
     "resolve_device",
     "resolve_layers",

@@ -89,11 +89,17 @@ def layers_of(config: PretrainedConfig, layers: str) -> tuple[str, ...]:
     return ("last",) if layers.strip() == "last" else resolve_layers(layers, count_blocks(config))
 
 
-def layers_before(layers: Sequence[str], blocks: int) -> dict[str, str]:
+def layers_before(config: PretrainedConfig, layers: Sequence[str]) -> dict[str, str]:
     """For each layer whose neighbour in depth is among them, that neighbour: k - 1 for k, and L - 1 for `last`.
 
-    `last` is block L seen through the final norm, so the layer before it is the output of block L - 1.
+    `last` is block L of L seen through the final norm, so the layer before it is the output of block L - 1.
+
+    Raises:
+        ModelError: as `count_blocks`, which `last` alone does not need.
     """
+    if tuple(layers) == ("last",):
+        return {}
+    blocks = count_blocks(config)
     before = {layer: str((blocks if layer == "last" else int(layer)) - 1) for layer in layers}
     return {layer: earlier for layer, earlier in before.items() if earlier in layers}
 

@@ -161,7 +161,7 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
         name=part.name,
         key=part.key,
         record=record,
-        store=UnitFile(folder, part.name, part.task.layers),
+        store=UnitFile(folder, part.name, part.task.layers.names),
         label=part.label,
         sizes=part.plan.sizes,
         counted="tokens",
@@ -176,7 +176,7 @@ def _remark(part: Part) -> str | None:
     """How many texts are measured by their first tokens alone."""
     if not part.plan.cut or part.task.seed is not None:
         return None
-    longest = part.job.max_length(part.subject.model)
+    longest = part.job.layout(part.subject.model).longest
     return f"{part.label}: {part.plan.cut:,} texts are cut to {longest:,} tokens"
 
 

@@ -8,8 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
-from rankscope.measuring import Layout, Plan, TextTask, plan_batches
-from rankscope.models import count_blocks, layers_before, layers_of
+from rankscope.measuring import Layout, Plan, TextTask, choose_layers, plan_batches
 from rankscope.runs.identity import UnitKey
 from rankscope.runs.twin_cache import key_of
 
@@ -66,23 +65,13 @@ class Job:
         models = (subject.model.reference.label for subject in self.subjects)
         return "_".join(slug(name) for name in (*models, *(texts.name for texts in self.text_sets)))[:120]
 
-    def max_length(self, model: ModelDescription) -> int:
-        """The longest text of a model in tokens: the setting, or the positions that the model has."""
-        return min(self.settings.max_length, model.positions or self.settings.max_length)
+    def layout(self, model: ModelDescription) -> Layout:
+        """How texts become batches of one model."""
+        return Layout.of(self.settings, model.positions, self.batch_tokens)
 
     def plan(self, model: ModelDescription, texts: TextSet) -> Plan:
         """The batches of one model on one set of texts."""
-        settings = self.settings
-        layout = Layout(
-            self.max_length(model),
-            settings.window,
-            self.batch_tokens,
-            settings.perturbation,
-            settings.special_tokens,
-            settings.skip_overlong,
-            settings.on_bad_row,
-        )
-        return plan_batches(texts, model.tokenizer, layout)
+        return plan_batches(texts, model.tokenizer, self.layout(model))
 
     def parts(self, subject: Subject) -> Iterator[Part]:
         """What is measured of one model: for each role and seed, each data set. Without a known initialiser, no twins.
@@ -90,7 +79,7 @@ class Job:
         A data set is planned once for all of a model's networks.
         """
         model, settings = subject.model, self.settings
-        layers = layers_of(model.config, settings.layers)
+        layers = choose_layers(model.config, settings)
         plans = [self.plan(model, texts) for texts in self.text_sets]
         for seed in (None, *range(settings.untrained_seeds if subject.has_twins else 0)):
             role = "trained" if seed is None else "untrained"
@@ -102,7 +91,6 @@ class Job:
                     role=role,
                     seed=seed,
                     layers=layers,
-                    before=neighbours(model, layers),
                     metrics=settings.metric_names,
                     reseed=settings.protocol == "paper",
                     drop_tokens=settings.drop_tokens,
@@ -161,7 +149,7 @@ class Part:
                 "protocol": settings.protocol,
                 "seed": self.task.seed,
                 "texts": self.plan.fingerprint,
-                "layers": self.task.layers,
+                "layers": self.task.layers.names,
                 "metrics": self.task.metrics,
                 "drop_tokens": self.task.drop_tokens,
                 "dtype": placement.dtype,
@@ -169,11 +157,6 @@ class Part:
                 "versions": [metadata.version(name) for name in ("rankscope", "torch", "transformers")],
             }
         )
-
-
-def neighbours(model: ModelDescription, layers: Sequence[str]) -> dict[str, str]:
-    """For each layer whose neighbour in depth is measured too, that neighbour."""
-    return {} if layers == ("last",) else layers_before(layers, count_blocks(model.config))
 
 
 def refuse_twice(what: str, names: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rankscope.errors import SettingsError
-from rankscope.measuring import special_tokens_of_windows
-from rankscope.metrics import names_reading, parse_drop_rule
+from rankscope.measuring import choose_layers, special_tokens_of_windows
+from rankscope.metrics import parse_drop_rule
 from rankscope.models import (
     TRANSFORMERS,
     Backend,
@@ -14,11 +14,10 @@ from rankscope.models import (
     check_same_shape,
     choose_initializer,
     dropout_of,
-    layers_of,
     outline_of,
     resolve_device,
 )
-from rankscope.runs.job import Job, neighbours, refuse_twice
+from rankscope.runs.job import Job, refuse_twice
 from rankscope.runs.subject import Subject
 from rankscope.texts import changed_texts, check_chat_template, load_texts, parse_data_reference
 
@@ -72,7 +71,7 @@ def prepare_each(
     described = [backend.describe(model, trust_remote_code=shared.trust_remote_code) for model in models]
     for settings in conditions:
         for model in described:
-            _check_layers(settings, model)
+            choose_layers(model.config, settings)
             _check_texts_of(settings, model)
     baselines = [_baseline(model, shared, backend) for model in described]
     outlines = [outline_of(model) for model in described]
@@ -85,17 +84,6 @@ def prepare_each(
         )
         jobs.append(Job(subjects, texts, settings, placement))
     return jobs
-
-
-def _check_layers(settings: Settings, model: ModelDescription) -> None:
-    """Refuses layers that the model does not have, and metrics of adjacent layers where none are."""
-    layers = layers_of(model.config, settings.layers)
-    compared = names_reading(settings.metric_names, "adjacent layers")
-    if compared and not neighbours(model, layers):
-        raise SettingsError(
-            f"{compared[0]} compares each layer with the one before it, and of {', '.join(layers)} no two are "
-            "adjacent: give --layers all, or two adjacent ones such as 2,3"
-        )
 
 
 def _check_texts_of(settings: Settings, model: ModelDescription) -> None:

@@ -157,7 +157,8 @@ class _Answers:
                 rows[str(row["id"])] = row
             except (ValueError, KeyError, TypeError) as error:
                 raise RunFolderError(
-                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line and repeat the command"
+                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line, then repeat the "
+                    "command"
                 ) from error
         return rows
 

@@ -1,0 +1,47 @@
+"""Which layers of a model are measured, and which of them are compared with the layer before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rankscope.errors import SettingsError
+from rankscope.metrics import names_reading
+from rankscope.models import layers_before, layers_of
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from rankscope.settings import Settings
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of one network that are measured.
+
+    Attributes:
+        names: in order of depth.
+        before: for each layer whose neighbour is measured too, that neighbour.
+    """
+
+    names: tuple[str, ...] = ("last",)
+    before: Mapping[str, str] = field(default_factory=dict)
+
+
+def choose_layers(config: PretrainedConfig, settings: Settings) -> Layers:
+    """The layers that settings ask for.
+
+    Raises:
+        UnknownNameError: a layer that the model does not have.
+        SettingsError: a metric of adjacent layers, where no two are adjacent.
+    """
+    names = layers_of(config, settings.layers)
+    compared = names_reading(settings.metric_names, "adjacent layers")
+    before = layers_before(config, names) if compared else {}
+    if compared and not before:
+        raise SettingsError(
+            f"{compared[0]} compares each layer with the one before it, and of {', '.join(names)} no two are adjacent: "
+            "give --layers all, or two adjacent ones such as 2,3"
+        )
+    return Layers(names, before)
