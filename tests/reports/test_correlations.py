@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from rankscope.reports.correlations import correlations_table
+from rankscope.statistics import correlation
 
 
 def rows(number: int) -> list[dict]:
@@ -32,12 +33,21 @@ def test_each_metric_with_size_and_loss() -> None:
 
 
 def test_what_is_not_defined_is_absent() -> None:
-    constant = [row for row in correlations_table(rows(6)).rows if row["metric"] == "MNN"]
-    assert constant
-    assert all("spearman" not in row for row in constant)
+    assert not [row for row in correlations_table(rows(6)).rows if row["metric"] == "MNN"]  # the same for all
     few = correlations_table(rows(4)).rows[0]
     assert few["spearman"] is not None
     assert few["spearman_low"] is None
     assert correlations_table(rows(2)).rows == ()
     same_size = correlations_table([row | {"hidden_size": 64} for row in rows(6)]).rows
     assert {row["beside"] for row in same_size} == {"loss"}
+
+
+def test_hidden_size_is_held_fixed_from_six_models_on_and_as_its_logarithm() -> None:
+    models = rows(6)
+    by_name = {row["beside"]: row for row in correlations_table(models).rows if row["metric"] == "eRank"}
+    rank, loss, size = (np.array([row[key] for row in models]) for key in ("effective_rank", "loss", "hidden_size"))
+    assert by_name["hidden size"]["pearson"] == pytest.approx(stats.pearsonr(rank, np.log(size)).statistic)
+    partial = by_name["loss, hidden size held fixed"]["pearson"]
+    assert partial == pytest.approx(correlation(rank, loss, controls=np.log(size)).value)
+    assert partial != pytest.approx(correlation(rank, loss, controls=size).value, abs=0.01)
+    assert {row["beside"] for row in correlations_table(rows(5)).rows} == {"hidden size", "loss"}

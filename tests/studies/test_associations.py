@@ -10,8 +10,14 @@ TABLE = pl.DataFrame(
     {
         "accuracy": [0.2, 0.3, 0.5, 0.4, 0.7, None],
         "loss": [5.0, 4.0, 3.5, 3.6, 3.55, 1.0],
-        "width": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
         "same": [1.0] * 6,
+    }
+)
+MANY = pl.DataFrame(
+    {
+        "accuracy": [0.2, 0.3, 0.5, 0.4, 0.7, 0.6],
+        "loss": [5.0, 4.0, 3.5, 3.6, 3.55, 1.0],
+        "hidden_size": [64, 96, 128, 512, 1024, 640],
     }
 )
 
@@ -26,8 +32,8 @@ def test_each_method_over_the_rows_that_have_both() -> None:
 
 
 def test_what_the_controls_explain_is_left_out() -> None:
-    table = TABLE.with_columns(width=pl.col("loss"))
-    assert correlations(table, ("loss",), "accuracy", ("width",)).is_empty()
+    assert correlations(MANY, ("loss",), "accuracy", ("hidden_size",)).height == 3
+    assert correlations(MANY.with_columns(width=pl.col("loss")), ("loss",), "accuracy", ("width",)).is_empty()
 
 
 def test_few_models_say_so() -> None:
@@ -44,10 +50,17 @@ def test_few_models_say_so() -> None:
 
 
 def test_what_is_held_fixed_is_said() -> None:
-    rows = [correlations(TABLE, ("loss",), "accuracy", controls) for controls in ((), ("width",))]
-    plain, partial = correlation_sentences(pl.concat(rows), 5)
+    models = MANY.with_columns(dataset=pl.lit("a"), layer=pl.lit("last"), model=pl.col("loss").cast(pl.String))
+    found, (plain, partial) = correlated(models, "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
     assert "held fixed" not in plain
-    assert "with width held fixed over 5 models: loss" in partial
+    assert "Spearman's correlation with accuracy with hidden size held fixed over 6 models: loss" in partial
+    held = correlation(*(MANY[name].to_numpy() for name in ("loss", "accuracy")), controls=MANY["hidden_size"].log())
+    (row,) = found.filter(pl.col("given") == "log_hidden_size", pl.col("method") == "pearson").rows(named=True)
+    assert row["value"] == held.value
+    _, (_, partial) = correlated(models.head(5), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
+    assert partial.endswith("no correlation to speak of with hidden size held fixed: at least 6 are needed.")
+    _, said = correlated(models.head(2), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
+    assert said == ["a: With 2 models there is no correlation to speak of: at least 3 are needed."]
 
 
 def test_data_sets_and_layers_are_correlated_apart() -> None:

@@ -125,41 +125,48 @@ def accuracies(
         RankscopeError: an answer alone is longer than the model's positions.
     """
     try:
-        from lm_eval import __version__, evaluate
-        from lm_eval.models.huggingface import HFLM
+        import lm_eval.models.huggingface  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("harness", "lm-evaluation-harness") from error
     for name, value in (("limit", limit), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise SettingsError(f"{name} is a whole number of at least 1, got {value}")
     references = [parse_task_reference(task) if isinstance(task, str) else task for task in tasks]
-    found = []
     training = network.training
     try:
-        for reference in references:
-            with tempfile.TemporaryDirectory(prefix="rankscope-") as folder, _quiet():
-                task = _open_task(reference, Path(folder))
-                # The harness gives a tokenizer without padding token one: it gets its own copy.
-                model = HFLM(pretrained=network, tokenizer=copy.deepcopy(tokenizer), batch_size=batch_size)
-                truncated = _count_truncated(task, model, limit)
-                results = evaluate(model, {"tasks": {reference.name: task}}, limit=limit, log_samples=False)
-            numbers = results["results"][reference.name]
-            spread = numbers["acc_stderr,none"]
-            found.append(
-                Accuracy(
-                    task=reference.name,
-                    accuracy=numbers["acc,none"],
-                    standard_error=None if spread == "N/A" else spread,
-                    accuracy_normalized=numbers.get("acc_norm,none"),
-                    items=results["n-samples"][reference.name]["effective"],
-                    truncated=truncated,
-                    task_version=str(task.VERSION),
-                    harness=__version__,
-                )
-            )
+        # The harness gives a tokenizer without padding token one: it gets its own copy.
+        return [_accuracy(reference, network, copy.deepcopy(tokenizer), limit, batch_size) for reference in references]
     finally:
         network.train(training)
-    return found
+
+
+def _accuracy(
+    reference: TaskReference,
+    network: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    limit: int | None,
+    batch_size: int,
+) -> Accuracy:
+    from lm_eval import __version__, evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    with tempfile.TemporaryDirectory(prefix="rankscope-") as folder, _quiet():
+        task = _open_task(reference, Path(folder))
+        model = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=batch_size)
+        truncated = _count_truncated(task, model, limit)
+        results = evaluate(model, {"tasks": {reference.name: task}}, limit=limit, log_samples=False)
+    numbers = results["results"][reference.name]
+    spread = numbers["acc_stderr,none"]
+    return Accuracy(
+        task=reference.name,
+        accuracy=numbers["acc,none"],
+        standard_error=None if spread == "N/A" else spread,
+        accuracy_normalized=numbers.get("acc_norm,none"),
+        items=results["n-samples"][reference.name]["effective"],
+        truncated=truncated,
+        task_version=str(task.VERSION),
+        harness=__version__,
+    )
 
 
 def _open_task(reference: TaskReference, folder: Path) -> Task:

@@ -9,7 +9,7 @@ import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
 from rankscope.reports.charts import rank_against, relative_differences
-from rankscope.reports.correlations import FEWEST_MODELS, correlations_table
+from rankscope.reports.correlations import correlations_table
 from rankscope.reports.rows import LabelledRow, common_layer, told_apart
 from rankscope.reports.section import Section
 from rankscope.runs import Effect, compare
@@ -45,8 +45,9 @@ def models_compared(
             known = summary.drop_nulls([beside, metric])
             if known[beside].n_unique() > 1:
                 part.figures.append(rank_against(summary, beside, metric))
-        if len(here) >= FEWEST_MODELS and told_apart(here):
-            part.tables["correlations"] = correlations_table([one.row for one in here])
+        correlations = correlations_table([one.row for one in here])
+        if correlations.rows and told_apart(here):
+            part.tables["correlations"] = correlations
     comparison = _comparison(here, str(layer), part)
     if comparison is not None and (found := [one for one in comparison.differences if one.dataset == dataset]):
         part.tables["differences"] = differences_table([asdict(one) for one in _with_labels(found, here)])

@@ -4,43 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rankscope.reports.charts.models import TITLES
-from rankscope.statistics import Method, defined_correlation
+from rankscope.statistics import Method, associations, fewest_models
 from rankscope.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankscope.statistics import Summary
-    from rankscope.statistics.bootstrap import Numbers
 
-FEWEST_MODELS = 3
 _METHODS: tuple[Method, ...] = ("spearman", "pearson")
 _METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm")
+_CAPTION = (
+    "correlations over models, hidden size as its logarithm; below five models there is no interval, "
+    f"and below {fewest_models(1)} nothing is held fixed"
+)
 
 
 def correlations_table(rows: Sequence[Summary]) -> Table:
     """Spearman and Pearson of each metric with hidden size and loss, and with loss for hidden size held fixed.
 
     Args:
-        rows: of one data set and one layer, a model each. A correlation that is not defined, of a metric that is
-            the same for all models, shows as absent.
+        rows: of one data set and one layer, a model each. What `associations` finds nothing of has no row.
     """
     found: list[dict[str, object]] = []
     for metric in _METRICS:
-        for beside, held in (("hidden_size", None), ("loss", None), ("loss", "hidden_size")):
-            used = [row for row in rows if all(row.get(key) is not None for key in (metric, beside, held or metric))]
-            if len(used) < FEWEST_MODELS + (held is not None) or len({row[held or beside] for row in used}) < 2:
+        for beside, held in (("hidden_size", ()), ("loss", ()), ("loss", ("hidden_size",))):
+            several = associations(rows, metric, beside, held, _METHODS)
+            if not several:
                 continue
-            x, y = _column(used, metric), _column(used, beside)
-            controls = None if held is None else _column(used, held)[:, None]
-            name = TITLES[beside] + (f", {TITLES[held]} held fixed" if held else "")
-            row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": len(used)}
-            for method in _METHODS:
-                if one := defined_correlation(x, y, method, controls=controls):
-                    row |= {method: one.value, f"{method}_low": one.low, f"{method}_high": one.high}
+            name = TITLES[beside] + "".join(f", {TITLES[one]} held fixed" for one in held)
+            row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": several[0].models}
+            for one in several:
+                row |= {one.method: one.value, f"{one.method}_low": one.low, f"{one.method}_high": one.high}
             found.append(row)
     columns = (
         Column("metric", "metric", align="left"),
@@ -51,8 +47,4 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
         Column("pearson", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
         Column("models", "models"),
     )
-    return Table(columns, tuple(found), "correlations over models; below five models there is no interval")
-
-
-def _column(rows: Sequence[Summary], key: str) -> Numbers:
-    return np.array([row[key] for row in rows], dtype=np.float64)
+    return Table(columns, tuple(found), _CAPTION)

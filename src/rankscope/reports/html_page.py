@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rankscope
+from rankscope import __version__
 from rankscope.reports.figures import import_extra, inline_json, script_bundle, theme
 from rankscope.tables import to_html
 
@@ -47,7 +47,7 @@ def render_page(report: Report) -> str:
         bundle=safe(bundle),
         script=safe(script),
         long=_LONG,
-        version=rankscope.__version__,
+        version=__version__,
     )
     return page
 

@@ -2,21 +2,16 @@
 
 from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize, with_initializers
 from rankscope.statistics.alignment import BASE, summarize_alignment
+from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_models
 from rankscope.statistics.bootstrap import bootstrap_interval
-from rankscope.statistics.correlation import (
-    FEWEST_MODELS,
-    METHODS,
-    Correlation,
-    Method,
-    correlation,
-    defined_correlation,
-)
+from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, paired_difference
 
 __all__ = [
     "BASE",
-    "FEWEST_MODELS",
+    "FEWEST_FOR_INTERVAL",
+    "LOGARITHMIC",
     "METHODS",
     "Correlation",
     "Facts",
@@ -25,10 +20,11 @@ __all__ = [
     "PairedDifference",
     "ReadingFacts",
     "Summary",
+    "associations",
     "bootstrap_interval",
     "complete_texts",
     "correlation",
-    "defined_correlation",
+    "fewest_models",
     "notes_on",
     "over_noise",
     "paired_difference",

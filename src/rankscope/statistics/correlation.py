@@ -19,7 +19,7 @@ from rankscope.statistics.bootstrap import CONFIDENCE, Numbers
 
 Method = Literal["pearson", "spearman", "kendall"]
 METHODS: tuple[Method, ...] = ("pearson", "spearman", "kendall")
-FEWEST_MODELS = 5
+FEWEST_FOR_INTERVAL = 5
 """Below this no interval is given: every correlation of so few points is compatible with most values."""
 
 
@@ -30,7 +30,8 @@ class Correlation:
     Attributes:
         method: pearson, spearman or kendall.
         value: between -1 and 1.
-        low: of its interval; None below five models, and at exactly 1 or -1, where the method gives no width.
+        low: of its interval; None below five models beyond the controls, and at exactly 1 or -1, where the method
+            gives no width.
         high: of its interval; None as low.
         models: how many.
         controls: how many variables were held fixed.
@@ -92,16 +93,6 @@ def correlation(
     return Correlation(method, value, low, high, number, fixed)
 
 
-def defined_correlation(
-    x: Numbers, y: Numbers, method: Method = "pearson", *, controls: Numbers | None = None
-) -> Correlation | None:
-    """As `correlation`; None where a metric is the same for all models, given the controls."""
-    try:
-        return correlation(x, y, method, controls=controls)
-    except ConstantMetricError:
-        return None
-
-
 def _pearson(one: Numbers, other: Numbers) -> float:
     return float(stats.pearsonr(one, other).statistic)
 
@@ -130,7 +121,7 @@ def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
 
 
 def _interval(value: float, method: Method, models: int, confidence: float) -> tuple[float | None, float | None]:
-    if models < FEWEST_MODELS or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
+    if models < FEWEST_FOR_INTERVAL or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
         return None, None
     errors = {
         "pearson": math.sqrt(1 / (models - 3)),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from rankscope.statistics import correlation
+from rankscope.statistics import associations
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
-
-_FEWEST_TO_RANK = 3
 
 
 def conduct(request: Request) -> Findings:
@@ -45,12 +42,10 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         return found
     known = table.drop_nulls(["diff_erank", "diff_erank_b"])
     for (dataset,), layer, pairs in by_group_and_layer(known, "dataset"):
-        one, other = pairs["diff_erank"].to_numpy(), pairs["diff_erank_b"].to_numpy()
-        if len(one) >= _FEWEST_TO_RANK and np.ptp(one) > 0 and np.ptp(other) > 0:
-            tau = correlation(one, other, "kendall")
-            found.append(
-                f"On {dataset}{at(layer)} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}."
-            )
+        found += [
+            f"On {dataset}{at(layer)} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}."
+            for tau in associations(pairs.rows(named=True), "diff_erank", "diff_erank_b", methods=("kendall",))
+        ]
     return found
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import polars as pl
-
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
@@ -36,8 +34,7 @@ def conduct(request: Request) -> Findings:
     table = with_accuracy(measured.table, accuracy, per_dataset=False)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     target = "accuracy" if "accuracy" in table.columns else "loss"
-    widths = table.with_columns(log_hidden_size=pl.col("hidden_size").cast(pl.Float64).log())
-    found, said = correlated(widths, "dataset", _METRICS, target, ((), ("log_hidden_size",)))
+    found, said = correlated(table, "dataset", _METRICS, target, ((), ("hidden_size",)))
     return Findings(table, (*over_sizes(table), *said), measured.notes, {"correlations": found})
 
 

@@ -1,0 +1,71 @@
+"""Which correlations over models are worth printing: the one rule of reports and studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rankscope.errors import ConstantMetricError
+from rankscope.statistics.bootstrap import Numbers
+from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
+
+FEWEST_MODELS = 3
+LOGARITHMIC = frozenset({"hidden_size"})
+"""Columns that enter as their logarithm: models are made larger by factors, not by steps."""
+
+
+def fewest_models(held: int) -> int:
+    """How many models a correlation takes with so many variables held fixed: 3 without any, else 5 more than those.
+
+    A plain correlation describes points that a reader can see, so three are enough to say how they lie; that nothing
+    follows from fewer than five shows in its absent interval. A partial correlation describes residuals of a fit,
+    which nobody sees and which the fit itself makes move together: with n models and k variables held fixed, n - 2 - k
+    degrees of freedom are left, of four models and one variable a single one. It is printed with its interval or
+    not at all.
+    """
+    return FEWEST_FOR_INTERVAL + held if held else FEWEST_MODELS
+
+
+def associations(
+    rows: Sequence[Mapping[str, object]],
+    metric: str,
+    beside: str,
+    held: Sequence[str] = (),
+    methods: Sequence[Method] = METHODS,
+) -> list[Correlation]:
+    """Correlations over models between two columns, others held fixed; hidden size enters as its logarithm.
+
+    Args:
+        rows: a model each; those that lack one of the columns are left out.
+        metric: one column.
+        beside: another.
+        held: columns to hold fixed.
+        methods: of correlation.
+
+    Returns:
+        One for each method; none where there are fewer models than `fewest_models`, or where a column is the same for
+        all of them: it correlates with nothing, and to hold it fixed changes nothing. A method is left out where what
+        is held fixed explains one of the two wholly.
+    """
+    names = (metric, beside, *held)
+    used = [row for row in rows if all(row.get(name) is not None for name in names)]
+    if len(used) < fewest_models(len(held)):
+        return []
+    one, other, *fixed = (_entering(used, name) for name in names)
+    if any(np.ptp(column) == 0 for column in (one, other, *fixed)):
+        return []
+    controls = np.column_stack(fixed) if fixed else None
+    return [found for method in methods if (found := _defined(one, other, method, controls)) is not None]
+
+
+def _entering(rows: Sequence[Mapping[str, object]], name: str) -> Numbers:
+    column = np.array([row[name] for row in rows], dtype=np.float64)
+    return np.log(column) if name in LOGARITHMIC else column
+
+
+def _defined(one: Numbers, other: Numbers, method: Method, controls: Numbers | None) -> Correlation | None:
+    try:
+        return correlation(one, other, method, controls=controls)
+    except ConstantMetricError:
+        return None
