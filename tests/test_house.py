@@ -17,11 +17,11 @@ MAY_IMPORT = {
     "metrics": set(),
     "texts": set(),
     "statistics": {"metrics"},
-    "tables": {"statistics"},
+    "tables": {"metrics", "statistics"},
     "models": {"metrics"},
     "runs": {"metrics", "texts", "statistics", "tables", "models"},
     "integrations": {"metrics", "models", "texts"},
-    "studies": {"metrics", "texts", "statistics", "models", "runs", "integrations"},
+    "studies": {"metrics", "texts", "statistics", "tables", "models", "runs", "integrations"},
     "reports": {"metrics", "statistics", "tables", "runs", "studies"},
     "cli": set(FLOORS),
 }

@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum, spectrum
-from rankscope.settings import METRIC_NAMES
+from rankscope.metrics import measure, measure_with_spectrum, metric_names, spectrum
 
 
 def test_equals_each_metric_alone() -> None:
     torch.manual_seed(0)
     hidden = torch.randn(20, 12)
     numbers = measure(hidden)
-    assert set(numbers) == set(METRICS)
+    assert set(numbers) == set(metric_names(default_only=True)) - {"loss"}
     for name, number in numbers.items():
         assert float(number) == pytest.approx(float(getattr(metrics, name)(hidden)), rel=1e-12)
 
@@ -32,7 +31,3 @@ def test_the_spectrum_comes_along_from_the_same_decomposition(monkeypatch: pytes
     assert torch.equal(one.eigenvalues, alone)
     assert numbers["stable_rank"] == pytest.approx(1 / float(alone[0]))
     assert measure_with_spectrum(hidden, ["matrix_nuclear_norm"])[1] is None
-
-
-def test_settings_know_the_same_names() -> None:
-    assert set(METRIC_NAMES) == {*METRICS, *OPTIONAL_METRICS, "loss"}

@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 
 from rankscope.errors import RunFolderError, StorageError
-from rankscope.runs.store import SCHEMA, Row, RunFolder, open_run_folder, read_manifest, read_measurements
+from rankscope.runs.store import Row, RunFolder, evaluation_schema, open_run_folder, read_manifest, read_measurements
 
 IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "last", "metrics": ["a", "b"]}}
 
 
 def row(index: int, layer: str = "last") -> Row:
-    return dict.fromkeys(SCHEMA) | {"text_index": index, "layer": layer, "status": "ok", "matrix_entropy": index / 3}
+    known = {"text_index": index, "layer": layer, "status": "ok", "matrix_entropy": index / 3}
+    return dict.fromkeys(evaluation_schema()) | known
 
 
 def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
         folder.finish_unit("unit", ("2", "10", "last"))
         assert folder.is_finished("unit")
     joined = read_measurements(tmp_path / "run")
-    assert joined.columns == list(SCHEMA)
+    assert joined.columns == list(evaluation_schema())
     assert joined.select("text_index", "layer").rows() == [
         (0, "2"), (0, "10"), (0, "last"), (1, "2"), (1, "10"), (1, "last"), (2, "last"),
     ]  # fmt: skip
@@ -114,9 +115,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """A limit on file sizes stands in for a full disk: the same error from the same call."""
     code = (
-        "import pathlib, resource; from rankscope.runs.store import open_run_folder, SCHEMA\n"
+        "import pathlib, resource; from rankscope.runs.store import open_run_folder, evaluation_schema\n"
         f"with open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r}) as (folder, _):\n"
-        "    row = dict.fromkeys(SCHEMA) | {'text_index': 0, 'layer': 'last'}\n"
+        "    row = dict.fromkeys(evaluation_schema()) | {'text_index': 0, 'layer': 'last'}\n"
         "    folder.write_batch('unit', 0, [row])\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "    folder.write_batch('unit', 1, [row])\n"

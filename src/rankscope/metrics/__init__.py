@@ -13,7 +13,7 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum
+from rankscope.metrics.measure import measure, measure_with_spectrum
 from rankscope.metrics.modality_integration import (
     TokenMoments,
     frechet_distance,
@@ -23,13 +23,13 @@ from rankscope.metrics.modality_integration import (
     without_outliers,
 )
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
-from rankscope.metrics.nulls import noise_spectrum, noise_value
+from rankscope.metrics.nulls import noise_spectrum
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
+from rankscope.metrics.table import Metric, metric_named, metric_names, noise_value
 
 __all__ = [
-    "METRICS",
-    "OPTIONAL_METRICS",
     "ArrayLike",
+    "Metric",
     "Spectrum",
     "TokenMoments",
     "aggregate_effective_rank",
@@ -44,6 +44,8 @@ __all__ = [
     "matrix_nuclear_norm",
     "measure",
     "measure_with_spectrum",
+    "metric_named",
+    "metric_names",
     "modality_integration_rate",
     "noise_spectrum",
     "noise_value",

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rankscope.reports.charts.models import TITLES
 from rankscope.statistics import Method, defined_correlation
-from rankscope.tables import Column, Table
+from rankscope.tables import INTERVAL, Table, column, term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,20 +35,20 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
                 continue
             x, y = _column(used, metric), _column(used, beside)
             controls = None if held is None else _column(used, held)[:, None]
-            name = TITLES[beside] + (f", {TITLES[held]} held fixed" if held else "")
-            row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": len(used)}
+            name = term(beside).label + (f", {term(held).label} held fixed" if held else "")
+            row: dict[str, object] = {"metric": term(metric).label, "beside": name, "models": len(used)}
             for method in _METHODS:
                 if one := defined_correlation(x, y, method, controls=controls):
                     row |= {method: one.value, f"{method}_low": one.low, f"{method}_high": one.high}
             found.append(row)
     columns = (
-        Column("metric", "metric", align="left"),
-        Column("beside", "with", align="left"),
-        Column("spearman", "Spearman", digits=2, aligned=True, sign=True),
-        Column("spearman", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
-        Column("pearson", "Pearson", digits=2, aligned=True, sign=True),
-        Column("pearson", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
-        Column("models", "models"),
+        column("metric"),
+        column("beside"),
+        column("spearman", aligned=True),
+        column("spearman", heading=INTERVAL, interval=True, aligned=True),
+        column("pearson", aligned=True),
+        column("pearson", heading=INTERVAL, interval=True, aligned=True),
+        column("models"),
     )
     return Table(columns, tuple(found), "correlations over models; below five models there is no interval")
 

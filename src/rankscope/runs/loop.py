@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError
-from rankscope.metrics import METRICS, OPTIONAL_METRICS, drop_tokens, measure_with_spectrum
+from rankscope.metrics import drop_tokens, measure_with_spectrum
+from rankscope.metrics.table import ONE_LAYER, metrics_that_read
 from rankscope.models import Batch, Reading, check_padding, check_token_ids, forward
 from rankscope.runs.store import READINGS
 
@@ -131,7 +132,7 @@ def _measure_part(unit: Unit, texts: list[PlannedText], batch: Batch, network: N
 
 
 def _numbers(unit: Unit, text: PlannedText, layer: str, hidden: Tensor, computed_in: torch.dtype) -> Row:
-    names = [name for name in (*METRICS, *OPTIONAL_METRICS) if name in unit.metrics]
+    names = [metric.name for metric in metrics_that_read(*ONE_LAYER) if metric.name in unit.metrics]
     try:
         if unit.drop_tokens is not None:
             hidden = drop_tokens(hidden, unit.drop_tokens)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,34 +23,40 @@ import polars as pl
 from filelock import BaseFileLock, FileLock, Timeout
 
 from rankscope.errors import RunFolderError
+from rankscope.metrics import metric_names
 from rankscope.names import valid_text
 from rankscope.runs.atomic import write_frame, write_whole
 from rankscope.runs.identity import difference_in_words
-from rankscope.settings import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 Row = dict[str, str | int | float | list[float] | None]
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
-SCHEMA: Schema = {
-    "model": pl.String,
-    "dataset": pl.String,
-    "text_index": pl.Int64,
-    "text_id": pl.String,
-    "layer": pl.String,
-    "role": pl.String,
-    "seed": pl.Int64,
-    "n_tokens": pl.Int64,
-    "cut": pl.Boolean,
-    "hidden_size": pl.Int64,
-    "status": pl.String,
-    "reason": pl.String,
-    **dict.fromkeys(METRIC_NAMES, pl.Float64),
-    "eigenvalues": pl.List(pl.Float32),
-}
-"""The columns of measurements, in order. `cut`: the text goes on after its tokens. Eigenvalues: of a few texts only."""
+
+def evaluation_schema() -> Schema:
+    """The columns of measurements, in order.
+
+    `cut`: the text goes on after its tokens. Eigenvalues: of a few texts only.
+    """
+    return {
+        "model": pl.String,
+        "dataset": pl.String,
+        "text_index": pl.Int64,
+        "text_id": pl.String,
+        "layer": pl.String,
+        "role": pl.String,
+        "seed": pl.Int64,
+        "n_tokens": pl.Int64,
+        "cut": pl.Boolean,
+        "hidden_size": pl.Int64,
+        "status": pl.String,
+        "reason": pl.String,
+        **dict.fromkeys(metric_names(), pl.Float64),
+        "eigenvalues": pl.List(pl.Float32),
+    }
+
 
 REPRESENTATIONS = tuple(str(place) for place in range(1, 6))
 """Of an image and a text: 1 after the encoder, 2 after the connector, 3 the image, 4 the text, 5 both."""
@@ -71,7 +78,7 @@ ALIGNMENT_SCHEMA: Schema = {
 }
 """The columns of measurements of images and texts, in order."""
 
-_SCHEMAS = {"evaluation": SCHEMA, "alignment": ALIGNMENT_SCHEMA}
+_SCHEMAS: dict[str, Callable[[], Schema]] = {"evaluation": evaluation_schema, "alignment": lambda: ALIGNMENT_SCHEMA}
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -97,7 +104,7 @@ class RunFolder:
     @property
     def schema(self) -> Schema:
         """The columns of its measurements."""
-        return _SCHEMAS[self.kind]
+        return _SCHEMAS[self.kind]()
 
     @property
     def measurements(self) -> Path:
@@ -206,7 +213,7 @@ def read_measurements(path: Path) -> pl.DataFrame:
     parts = sorted(
         part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
     )
-    return _joined([*finished, *parts], _SCHEMAS[kind])
+    return _joined([*finished, *parts], _SCHEMAS[kind]())
 
 
 def kind_of_run(identity: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ import polars as pl
 
 from rankscope.errors import SettingsError, StorageError
 from rankscope.runs.atomic import write_frame
-from rankscope.runs.store import SCHEMA
+from rankscope.runs.store import evaluation_schema
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
@@ -49,7 +49,7 @@ class TwinCache:
             return None  # not there, taken away by another process meanwhile, or damaged: it is measured
         with suppress(OSError):  # a cache that can only be read keeps no times
             os.utime(file)
-        return measurements if measurements.columns == list(SCHEMA) else None
+        return measurements if measurements.columns == list(evaluation_schema()) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
         """Keeps measurements, then makes room.

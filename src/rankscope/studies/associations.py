@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from rankscope.statistics import FEWEST_MODELS, METHODS, Correlation, Method, defined_correlation
-from rankscope.studies.sentences import at, by_group_and_layer, named
+from rankscope.studies.sentences import at, by_group_and_layer
+from rankscope.tables import said
 
 _FEWEST = 3
 
@@ -56,14 +57,14 @@ def correlation_sentences(found: pl.DataFrame, models: int) -> Iterator[str]:
         )
     for (given, number), rows in spearman.group_by("given", "models", maintain_order=True):
         parts = [
-            f"{named(row['metric'])} {row['value']:+.2f}"
+            f"{said(row['metric'])} {row['value']:+.2f}"
             + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
             for row in rows.rows(named=True)
         ]
         few = int(str(number)) - rows["controls"].to_list()[0] < FEWEST_MODELS
-        held, beyond = (f" with {named(str(given))} held fixed", " beyond what is held fixed") if given else ("", "")
+        held, beyond = (f" with {said(str(given))} held fixed", " beyond what is held fixed") if given else ("", "")
         yield (
-            f"Spearman's correlation with {named(rows['target'].to_list()[0])}{held} over {number} models: "
+            f"Spearman's correlation with {said(rows['target'].to_list()[0])}{held} over {number} models: "
             f"{', '.join(parts)}."
             + (f" Fewer than five models{beyond}: no interval can be given, and nothing concluded." if few else "")
         )
