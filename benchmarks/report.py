@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from rankscope.measuring import text_columns
+from rankscope.metrics import metric_names
 from rankscope.reports import build_report, save_figures, save_page, save_tables
-from rankscope.measuring import TEXT_COLUMNS
 from rankscope.runs.folder import SUMMARY, open_run_folder
-from rankscope.settings import DEFAULT_METRICS
 from rankscope.statistics import summarize
 
 MODELS, LAYERS, TEXTS, HIDDEN_SIZE = 5, 31, 500, 576
@@ -62,7 +62,7 @@ def measurements(model: str, role: str, seed: int | None, rng: np.random.Generat
     spectrum = np.exp(-np.arange(300) / 40)
     index = np.repeat(np.arange(TEXTS), LAYERS)
     eigenvalues = [(spectrum / spectrum.sum()).tolist() if text < 8 else None for text in index]
-    metrics = {name: rng.uniform(0.1, 1, rows) for name in DEFAULT_METRICS}
+    metrics = {name: rng.uniform(0.1, 1, rows) for name in metric_names(default_only=True)}
     columns = {
         "model": [model] * rows,
         "dataset": ["made-up"] * rows,
@@ -81,7 +81,7 @@ def measurements(model: str, role: str, seed: int | None, rng: np.random.Generat
         "rotated_matrix_nuclear_norm": [None] * rows,
         "eigenvalues": eigenvalues,
     }
-    return pl.DataFrame(columns, schema=SCHEMA)
+    return pl.DataFrame(columns, schema=text_columns())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 
 import rankscope as rs
-from rankscope.measuring import TEXT_COLUMNS
 
 
 def alignment_run(folder: Path) -> rs.Run:
@@ -60,5 +59,5 @@ def without_eigenvalues(run: rs.Run, folder: Path) -> rs.Run:
     """A copy of a run as it was written before eigenvalues were kept."""
     shutil.copytree(run.path, folder)
     for file in (folder / "measurements").glob("*.parquet"):
-        pl.read_parquet(file).select([name for name in TEXT_COLUMNS if name != "eigenvalues"]).write_parquet(file)
+        pl.read_parquet(file).drop("eigenvalues").write_parquet(file)
     return rs.Run(folder)

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from rankscope.errors import SettingsError, UnknownNameError
-from rankscope.settings import DEFAULT_METRICS, AlignmentSettings, Settings, changed
+from rankscope.metrics import metric_names
+from rankscope.settings import AlignmentSettings, Settings, changed
 
 
 def test_all_metrics_unless_some_are_named() -> None:
-    assert Settings().metric_names == DEFAULT_METRICS
+    assert Settings().metric_names == metric_names(default_only=True)
     assert Settings(metrics="loss , stable_rank,loss").metric_names == ("loss", "stable_rank")
     assert Settings(metrics="effective_rank").metric_names == ("matrix_entropy", "effective_rank")
 

@@ -24,21 +24,6 @@ Perturbation = Literal[
     "tokens-shuffled-reversed",
 ]
 
-DEFAULT_METRICS: tuple[str, ...] = (
-    "matrix_entropy",
-    "effective_rank",
-    "normalized_matrix_entropy",
-    "nuclear_norm",
-    "stable_rank",
-    "participation_ratio",
-    "matrix_nuclear_norm",
-    "loss",
-)
-"""What is measured unless metrics are named; `loss` brings perplexity with it."""
-
-METRIC_NAMES: tuple[str, ...] = (*DEFAULT_METRICS, "rotated_matrix_nuclear_norm")
-"""Every number that can be asked for."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -68,7 +53,8 @@ class Settings:
             (GGUF): a folder with config.json, a config.json, or a hub id, of the same architecture.
         initializer_range: Draw untrained twins with this initializer_range instead, such as 0.02: an assumption, and
             marked as one.
-        metrics: Comma-separated names (rankscope list metrics); all but the rotated norm if left out.
+        metrics: Comma-separated names (rankscope list metrics); all but those that need to be
+            named if left out.
         prefix: Put this before every text, for example an instruction; a space joins them.
         perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
             and the same with tokens. Special tokens and the white space between words stay where they are.
@@ -133,9 +119,8 @@ class Settings:
             raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
         for name in ("field", "template", "prefix"):
             utf8(name, getattr(self, name))
-        for name in self.metric_names:
-            if name not in METRIC_NAMES:
-                raise UnknownNameError("metric", name, METRIC_NAMES)
+        if self.metrics is not None:
+            _ = self.metric_names  # refuses unknown ones
 
     def _check_texts(self) -> None:
         if self.skip_overlong and self.window is not None:
@@ -163,10 +148,11 @@ class Settings:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics asked for. Matrix entropy comes with effective rank, whose mean is made of it."""
+        from rankscope.metrics.table import metric_names, with_what_they_need  # not above: it imports torch
+
         if self.metrics is None:
-            return DEFAULT_METRICS
-        names = [name.strip() for name in self.metrics.split(",")]
-        return tuple(dict.fromkeys(["matrix_entropy", *names] if "effective_rank" in names else names))
+            return metric_names(default_only=True)
+        return with_what_they_need(name.strip() for name in self.metrics.split(","))
 
     @property
     def identity(self) -> dict[str, object]:

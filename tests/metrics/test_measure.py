@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import METRICS, OPTIONAL_METRICS, measure, measure_with_spectrum, spectrum
-from rankscope.settings import METRIC_NAMES
+from rankscope.metrics import Representation, measure, measure_representation, metric_names, spectrum
 
 
 def test_equals_each_metric_alone() -> None:
     torch.manual_seed(0)
     hidden = torch.randn(20, 12)
     numbers = measure(hidden)
-    assert set(numbers) == set(METRICS)
+    assert set(numbers) == set(metric_names(default_only=True)) - {"loss"}
     for name, number in numbers.items():
         assert float(number) == pytest.approx(float(getattr(metrics, name)(hidden)), rel=1e-12)
 
@@ -27,12 +26,11 @@ def test_the_spectrum_comes_along_from_the_same_decomposition(monkeypatch: pytes
     alone = spectrum(hidden).eigenvalues
     decompose, calls = torch.linalg.eigvalsh, []
     monkeypatch.setattr(torch.linalg, "eigvalsh", lambda gram: calls.append(1) or decompose(gram))
-    numbers, one = measure_with_spectrum(hidden)
+    one = Representation(hidden)
+    numbers = measure_representation(one, metric_names())
+    assert torch.equal(one.spectrum.eigenvalues, alone)
     assert calls == [1]
-    assert torch.equal(one.eigenvalues, alone)
     assert numbers["stable_rank"] == pytest.approx(1 / float(alone[0]))
-    assert measure_with_spectrum(hidden, ["matrix_nuclear_norm"])[1] is None
-
-
-def test_settings_know_the_same_names() -> None:
-    assert set(METRIC_NAMES) == {*METRICS, *OPTIONAL_METRICS, "loss"}
+    another = Representation(hidden)
+    measure_representation(another, ["matrix_nuclear_norm"])
+    assert not another.has_spectrum

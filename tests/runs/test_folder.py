@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from rankscope.errors import RunFolderError, StorageError
-from rankscope.measuring import TEXT_COLUMNS, Row
+from rankscope.measuring import Row, text_columns
 from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
 from rankscope.runs.locks import Locks
 from rankscope.runs.manifest import read_manifest
@@ -20,12 +20,8 @@ IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "
 
 
 def row(index: int, layer: str = "last") -> Row:
-    return dict.fromkeys(TEXT_COLUMNS) | {
-        "text_index": index,
-        "layer": layer,
-        "status": "ok",
-        "matrix_entropy": index / 3,
-    }
+    known = {"text_index": index, "layer": layer, "status": "ok", "matrix_entropy": index / 3}
+    return dict.fromkeys(text_columns()) | known
 
 
 def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
@@ -38,7 +34,7 @@ def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
     folder.finish_unit("unit", ("2", "10", "last"))
     assert folder.is_finished("unit")
     joined = read_measurements(tmp_path / "run")
-    assert joined.columns == list(TEXT_COLUMNS)
+    assert joined.columns == list(text_columns())
     assert joined.select("text_index", "layer").rows() == [
         (0, "2"), (0, "10"), (0, "last"), (1, "2"), (1, "10"), (1, "last"), (2, "last"),
     ]  # fmt: skip
@@ -108,10 +104,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """A limit on file sizes stands in for a full disk: the same error from the same call."""
     code = (
-        "import pathlib, resource; from rankscope.measuring import TEXT_COLUMNS\n"
+        "import pathlib, resource; from rankscope.measuring import text_columns\n"
         "from rankscope.runs.folder import open_run_folder\n"
         f"folder = open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r})\n"
-        "row = dict.fromkeys(TEXT_COLUMNS) | {'text_index': 0, 'layer': 'last'}\n"
+        "row = dict.fromkeys(text_columns()) | {'text_index': 0, 'layer': 'last'}\n"
         "folder.write_batch('unit', 0, [row])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "folder.write_batch('unit', 1, [row])\n"

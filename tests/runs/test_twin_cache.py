@@ -11,14 +11,14 @@ from polars.testing import assert_frame_equal
 
 import rankscope as rs
 from rankscope.errors import SettingsError, StorageError
-from rankscope.measuring import TEXT_COLUMNS
+from rankscope.measuring import text_columns
 from rankscope.runs.progress import Silent
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
 
 
 def frame(rows: int = 1) -> pl.DataFrame:
-    return pl.DataFrame({name: [None] * rows for name in TEXT_COLUMNS}, schema=TEXT_COLUMNS)
+    return pl.DataFrame({name: [None] * rows for name in text_columns()}, schema=text_columns())
 
 
 def test_what_was_put_is_got(tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     code = (
-        "import pathlib, polars as pl; from rankscope.measuring import TEXT_COLUMNS; "
+        "import pathlib, polars as pl; from rankscope.measuring import text_columns; "
         "from rankscope.runs.twin_cache import TwinCache\n"
         f"cache = TwinCache(pathlib.Path({str(tmp_path)!r}), limit=20_000)\n"
-        "frame = pl.DataFrame({name: [None] for name in TEXT_COLUMNS}, schema=TEXT_COLUMNS)\n"
+        "frame = pl.DataFrame({name: [None] for name in text_columns()}, schema=text_columns())\n"
         "for n in range(150):\n"
         "    cache.put(str(n % 20), frame)\n"
         "    found = cache.get(str((n * 7) % 20))\n"

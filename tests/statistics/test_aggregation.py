@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from rankscope.metrics import aggregate_effective_rank, diff_erank, noise_value
+from rankscope.metrics import aggregate_effective_rank, diff_erank, metric_names, noise_value
 from rankscope.statistics import summarize, with_initializers
 
 
@@ -15,9 +15,7 @@ def measurement(role: str, seed: int | None, index: int, **values: object) -> di
     row = {
         "model": "m", "dataset": "d", "layer": "last", "role": role, "seed": seed, "text_index": index,
         "n_tokens": 10 + index, "hidden_size": 4, "status": "ok",
-        "matrix_entropy": None, "effective_rank": None, "normalized_matrix_entropy": None, "nuclear_norm": None,
-        "stable_rank": None, "participation_ratio": None, "matrix_nuclear_norm": None,
-        "rotated_matrix_nuclear_norm": None, "loss": None,
+        **dict.fromkeys(metric_names()),
     }  # fmt: skip
     return row | values
 

@@ -30,11 +30,14 @@ def listing(what: Literal["metrics", "datasets", "models", "studies"], /) -> Non
 
 def _metrics() -> list[tuple[str, str]]:
     from rankscope import metrics
-    from rankscope.settings import METRIC_NAMES
+    from rankscope.metrics import table
 
-    functions = {name: getattr(metrics, name, None) for name in METRIC_NAMES}
-    functions["loss"] = metrics.token_cross_entropy
-    return [(name, (function.__doc__ or "").splitlines()[0]) for name, function in functions.items() if function]
+    found = []
+    for metric in table.METRICS:
+        function = getattr(metrics, metric.name, metric.function)
+        only_named = "" if metric.default else " Measured only when it is named."
+        found.append((metric.name, (function.__doc__ or "").strip().partition("\n")[0] + only_named))
+    return found
 
 
 def _datasets() -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Measuring: texts and networks in, numbered batches of rows out. No folders, no progress."""
 
-from rankscope.measuring.columns import PAIR_COLUMNS, TEXT_COLUMNS, Row, Schema
+from rankscope.measuring.columns import Row, Schema, pair_columns, text_columns
 from rankscope.measuring.integration import PASSES, measure_integration
 from rankscope.measuring.layers import Layers, choose_layers
 from rankscope.measuring.memory import measure_texts
@@ -9,9 +9,7 @@ from rankscope.measuring.plan import Layout, Plan, plan_batches, special_tokens_
 from rankscope.measuring.texts import TextTask, measure_batches
 
 __all__ = [
-    "PAIR_COLUMNS",
     "PASSES",
-    "TEXT_COLUMNS",
     "Layers",
     "Layout",
     "PairTask",
@@ -24,6 +22,8 @@ __all__ = [
     "measure_integration",
     "measure_pairs",
     "measure_texts",
+    "pair_columns",
     "plan_batches",
     "special_tokens_of_windows",
+    "text_columns",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rankscope.errors import SettingsError
-from rankscope.metrics import names_reading
+from rankscope.metrics.table import ADJACENT_LAYERS, metrics_that_read
 from rankscope.models import layers_before, layers_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def choose_layers(config: PretrainedConfig, settings: Settings) -> Layers:
         SettingsError: a metric of adjacent layers, where no two are adjacent.
     """
     names = layers_of(config, settings.layers)
-    compared = names_reading(settings.metric_names, "adjacent layers")
+    compared = [metric.name for metric in metrics_that_read(*ADJACENT_LAYERS) if metric.name in settings.metric_names]
     before = layers_before(config, names) if compared else {}
     if compared and not before:
         raise SettingsError(

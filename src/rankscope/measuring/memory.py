@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rankscope.errors import SettingsError
-from rankscope.measuring.columns import TEXT_COLUMNS
+from rankscope.measuring.columns import text_columns
 from rankscope.measuring.layers import choose_layers
 from rankscope.measuring.plan import Layout, plan_batches
 from rankscope.measuring.texts import TextTask, measure_batches
@@ -65,7 +65,7 @@ def measure_texts(
     network = TransformersNetwork.of(model).fitted_to(name, plan.token_ids)
     rows = [row for _, batch in measure_batches(task, plan, network) for row in batch]
     depth = pl.col("layer").replace_strict(layers.names, range(len(layers.names)), return_dtype=pl.Int64)
-    return pl.DataFrame(rows, schema=TEXT_COLUMNS).sort("text_index", depth)
+    return pl.DataFrame(rows, schema=text_columns()).sort("text_index", depth)
 
 
 def _refuse_what_is_not_read(settings: Settings) -> None:

@@ -75,8 +75,8 @@ class AcrossLayers:
     """Metrics of a layer and the one before it, whose states are kept until the later one has come.
 
     Attributes:
-        metrics: names of those that are wanted; none, and nothing is kept.
-        before: for each layer whose neighbour is measured too, that neighbour.
+        metrics: names of those that are wanted.
+        before: for each layer whose neighbour is measured too, that neighbour; empty, and nothing is kept.
     """
 
     metrics: Collection[str]
@@ -87,8 +87,6 @@ class AcrossLayers:
 
     def see(self, layer: str, texts: Mapping[int, Representation]) -> None:
         """Compares each text with the layer before; one without a spectrum at either layer has no number."""
-        if not self.metrics:
-            return
         earlier = self._kept.get(self.before.get(layer, ""), {})
         for place, one in texts.items():
             if place in earlier:

@@ -13,7 +13,7 @@ import torch
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
 from rankscope.measuring.layers import Layers
 from rankscope.measuring.reducers import AcrossLayers, EachText
-from rankscope.metrics import Representation, names_reading
+from rankscope.metrics import Representation
 from rankscope.models import Batch
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, networ
     """The rows of texts that run in one forward pass."""
     by_place = {text.index: text for text in texts}
     reducers = (
-        EachText(names_reading(task.metrics, "one layer"), TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
-        AcrossLayers(names_reading(task.metrics, "adjacent layers"), task.layers.before),
+        EachText(task.metrics, TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
+        AcrossLayers(task.metrics, task.layers.before),
     )
 
     def reduce(layer: str, states: list[Tensor]) -> None:

@@ -13,15 +13,7 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import (
-    METRICS,
-    OPTIONAL_METRICS,
-    measure,
-    measure_adjacent,
-    measure_representation,
-    measure_with_spectrum,
-    names_reading,
-)
+from rankscope.metrics.measure import measure, measure_adjacent, measure_representation
 from rankscope.metrics.modality_integration import (
     TokenMoments,
     frechet_distance,
@@ -31,14 +23,14 @@ from rankscope.metrics.modality_integration import (
     without_outliers,
 )
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
-from rankscope.metrics.nulls import noise_spectrum, noise_value
+from rankscope.metrics.nulls import noise_spectrum
 from rankscope.metrics.representation import Representation
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
+from rankscope.metrics.table import Metric, metric_named, metric_names, noise_value
 
 __all__ = [
-    "METRICS",
-    "OPTIONAL_METRICS",
     "ArrayLike",
+    "Metric",
     "Representation",
     "Spectrum",
     "TokenMoments",
@@ -55,9 +47,9 @@ __all__ = [
     "measure",
     "measure_adjacent",
     "measure_representation",
-    "measure_with_spectrum",
+    "metric_named",
+    "metric_names",
     "modality_integration_rate",
-    "names_reading",
     "noise_spectrum",
     "noise_value",
     "normalized_matrix_entropy",

@@ -10,92 +10,61 @@ from torch import Tensor
 
 from rankscope.errors import UnknownNameError
 from rankscope.metrics.arrays import ArrayLike
-from rankscope.metrics.controls import rotated_matrix_nuclear_norm_of_unit_rows
-from rankscope.metrics.entropy import (
-    effective_rank,
-    matrix_entropy,
-    normalized_matrix_entropy,
-    participation_ratio,
-    stable_rank,
-)
-from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
 from rankscope.metrics.representation import Representation
-from rankscope.metrics.spectrum import Spectrum, spectrum_of_unit_rows, unit_rows
+from rankscope.metrics.table import ADJACENT_LAYERS, ONE_LAYER, metrics_that_read
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_OF_SPECTRUM = {
-    "matrix_entropy": matrix_entropy,
-    "effective_rank": effective_rank,
-    "normalized_matrix_entropy": normalized_matrix_entropy,
-    "nuclear_norm": nuclear_norm,
-    "stable_rank": stable_rank,
-    "participation_ratio": participation_ratio,
-}
-_OF_UNIT_ROWS = {
-    "matrix_nuclear_norm": matrix_nuclear_norm_of_unit_rows,
-    "rotated_matrix_nuclear_norm": rotated_matrix_nuclear_norm_of_unit_rows,
-}
-
-METRICS: tuple[str, ...] = (*_OF_SPECTRUM, "matrix_nuclear_norm")
-"""The metrics of a representation that are measured unless others are named."""
-
-OPTIONAL_METRICS: tuple[str, ...] = ("rotated_matrix_nuclear_norm",)
-"""Those that are measured only when they are named."""
-
 
 def measure(
-    hidden: ArrayLike, metrics: Collection[str] = METRICS, *, computed_in: torch.dtype | None = None
+    hidden: ArrayLike, metrics: Collection[str] | None = None, *, computed_in: torch.dtype | None = None
 ) -> dict[str, Float[Tensor, ""]]:
     """The named metrics of one text, from one pass over its rows and at most one decomposition.
 
     Args:
         hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
-        metrics: names, or one name.
+        metrics: names, or one name; those that are measured by default if left out.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
         RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape.
-        UnknownNameError: no such metric.
+        UnknownNameError: no such metric of hidden states.
     """
-    return measure_with_spectrum(hidden, metrics, computed_in=computed_in)[0]
-
-
-def measure_with_spectrum(
-    hidden: ArrayLike, metrics: Collection[str] = METRICS, *, computed_in: torch.dtype | None = None
-) -> tuple[dict[str, Float[Tensor, ""]], Spectrum | None]:
-    """As `measure`, with the spectrum that the metrics came from; None where none of them needs one."""
-    names = (metrics,) if isinstance(metrics, str) else metrics
+    known = metrics_that_read(*ONE_LAYER)
+    names = [one.name for one in known if one.default] if metrics is None else metrics
+    names = (names,) if isinstance(names, str) else names
     for name in names:
-        if name not in _OF_SPECTRUM and name not in _OF_UNIT_ROWS:
-            raise UnknownNameError("metric of hidden states", name, (*METRICS, *OPTIONAL_METRICS))
-    rows = unit_rows(hidden, computed_in=computed_in)
-    numbers = {name: of_rows(rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in names}
-    wanted = {name: of_spectrum for name, of_spectrum in _OF_SPECTRUM.items() if name in names}
-    if not wanted:
-        return numbers, None
-    one = spectrum_of_unit_rows(rows)
-    return numbers | {name: of_spectrum(one) for name, of_spectrum in wanted.items()}, one
+        if name not in {one.name for one in known}:
+            raise UnknownNameError("metric of hidden states", name, [one.name for one in known])
+    return measure_representation(Representation(hidden, computed_in=computed_in), names)
 
 
 def measure_representation(one: Representation, metrics: Collection[str]) -> dict[str, Float[Tensor, ""]]:
-    """The named metrics of one text at one layer.
+    """Those of the named metrics that read one layer.
 
     Raises:
-        RepresentationError: as `measure`, also where no metric is named.
+        RepresentationError: as `measure`, whichever metrics are named.
     """
-    numbers = {name: of_rows(one.unit_rows) for name, of_rows in _OF_UNIT_ROWS.items() if name in metrics}
-    _ = one.unit_rows
-    return numbers | {name: f(one.spectrum) for name, f in _OF_SPECTRUM.items() if name in metrics}
+    _ = one.unit_rows  # refuses what has no spectrum
+    wanted = [metric for metric in metrics_that_read(*ONE_LAYER) if metric.name in metrics]
+    return {metric.name: metric.function(one.read_by(metric.reads)) for metric in wanted}
 
 
 def measure_adjacent(
     before: Representation, after: Representation, metrics: Collection[str]
 ) -> dict[str, Float[Tensor, ""]]:
-    """The named metrics of one text at two adjacent layers."""
-    return {}
+    """Those of the named metrics that read one text at two adjacent layers.
 
+    Args:
+        before: the earlier layer.
+        after: the later layer.
+        metrics: names.
 
-def names_reading(names, what):
-    return tuple(n for n in (*METRICS, *OPTIONAL_METRICS) if n in names) if what == "one layer" else ()
+    Raises:
+        RepresentationError: as `measure`, for either layer.
+    """
+    wanted = [metric for metric in metrics_that_read(*ADJACENT_LAYERS) if metric.name in metrics]
+    return {
+        metric.name: metric.function(before.read_by(metric.reads), after.read_by(metric.reads)) for metric in wanted
+    }

@@ -11,34 +11,15 @@ purity), Marchenko & Pastur 1967 (density), Johnstone 2001 (doi 10.1214/aos/1009
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.errors import SettingsError
 
 _MEAN_OF_TRACY_WIDOM = -1.2065335746  # of the distribution for real matrices
 _POINTS = 4096  # of the midpoint rule for the nuclear norm: its error is far below 1e-6
-
-
-def noise_value(metric: str, tokens: int, hidden_size: int) -> float:
-    """The value of a metric on isotropic noise of shape (tokens, hidden size), within a few per cent.
-
-    Args:
-        metric: a name of `METRICS`.
-        tokens: N, at least 3.
-        hidden_size: d, at least 2.
-
-    Raises:
-        UnknownNameError: no such metric.
-        SettingsError: a shape that noise has no spectrum for.
-    """
-    if metric not in _NULLS:
-        raise UnknownNameError("metric with a null", metric, _NULLS)
-    _check_shape(tokens, hidden_size)
-    return _NULLS[metric](tokens, hidden_size)
 
 
 def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
@@ -53,7 +34,7 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
     Raises:
         SettingsError: a shape that noise has no spectrum for.
     """
-    _check_shape(tokens, hidden_size)
+    check_shape(tokens, hidden_size)
     m, n = _sides(tokens, hidden_size)
     x, weight = _marchenko_pastur(m / n)  # x falls from its upper edge, so the cumulated weight is that above x
     above = (weight.cumsum(0) - weight / 2) / weight.sum()
@@ -64,7 +45,12 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
     return values / values.sum()
 
 
-def _check_shape(tokens: int, hidden_size: int) -> None:
+def check_shape(tokens: int, hidden_size: int) -> None:
+    """Refuses a shape that noise has no spectrum for.
+
+    Raises:
+        SettingsError: fewer than 3 tokens, or than 2 dimensions.
+    """
     if tokens < 3 or hidden_size < 2:
         raise SettingsError(f"noise needs at least 3 tokens of 2 dimensions, got {tokens} of {hidden_size}")
 
@@ -83,27 +69,29 @@ def _sides(tokens: int, hidden_size: int) -> tuple[int, int]:
     return min(tokens - 1, hidden_size), max(tokens - 1, hidden_size)
 
 
-def _matrix_entropy(tokens: int, hidden_size: int) -> float:
+def matrix_entropy(tokens: int, hidden_size: int) -> float:
     """Ln m - m / 2n, the mean entropy of a random reduced state for large m n."""
     m, n = _sides(tokens, hidden_size)
     return math.log(m) - m / (2 * n)
 
 
-def _effective_rank(tokens: int, hidden_size: int) -> float:
-    return math.exp(_matrix_entropy(tokens, hidden_size))
+def effective_rank(tokens: int, hidden_size: int) -> float:
+    """The exponential of the mean entropy."""
+    return math.exp(matrix_entropy(tokens, hidden_size))
 
 
-def _normalized_matrix_entropy(tokens: int, hidden_size: int) -> float:
-    return _matrix_entropy(tokens, hidden_size) / math.log(hidden_size)
+def normalized_matrix_entropy(tokens: int, hidden_size: int) -> float:
+    """The mean entropy over ln d."""
+    return matrix_entropy(tokens, hidden_size) / math.log(hidden_size)
 
 
-def _participation_ratio(tokens: int, hidden_size: int) -> float:
+def participation_ratio(tokens: int, hidden_size: int) -> float:
     """M n / (m + n): one over the mean purity."""
     m, n = _sides(tokens, hidden_size)
     return m * n / (m + n)
 
 
-def _stable_rank(tokens: int, hidden_size: int) -> float:
+def stable_rank(tokens: int, hidden_size: int) -> float:
     """Trace over the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
     m, n = _sides(tokens, hidden_size)
     roots = math.sqrt(n - 1) + math.sqrt(m)
@@ -111,14 +99,14 @@ def _stable_rank(tokens: int, hidden_size: int) -> float:
     return min(float(m), m * n / (roots**2 + _MEAN_OF_TRACY_WIDOM * sigma))
 
 
-def _nuclear_norm(tokens: int, hidden_size: int) -> float:
+def nuclear_norm(tokens: int, hidden_size: int) -> float:
     """sqrt(N / m) m E[sqrt x], x of mean 1 after Marchenko and Pastur with ratio c = m / n."""
     m, n = _sides(tokens, hidden_size)
     x, weight = _marchenko_pastur(m / n)
     return math.sqrt(tokens * m) * float((weight * x.sqrt()).sum())
 
 
-def _matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
+def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
     """sqrt(N / d) for N <= d, where all columns are alike, and sqrt(d / N) beyond.
 
     For N < d the D largest columns stand above the mean by the expected excess of a normal sample's upper part.
@@ -131,14 +119,3 @@ def _matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
         excess = math.exp(-(quantile**2) / 2) / math.sqrt(2 * math.pi) / kept
     column = math.sqrt(tokens / hidden_size) + excess * math.sqrt(1 / (2 * hidden_size))
     return min(tokens, hidden_size) * column / tokens
-
-
-_NULLS: dict[str, Callable[[int, int], float]] = {
-    "matrix_entropy": _matrix_entropy,
-    "effective_rank": _effective_rank,
-    "normalized_matrix_entropy": _normalized_matrix_entropy,
-    "nuclear_norm": _nuclear_norm,
-    "stable_rank": _stable_rank,
-    "participation_ratio": _participation_ratio,
-    "matrix_nuclear_norm": _matrix_nuclear_norm,
-}

@@ -10,6 +10,7 @@ from torch import Tensor
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.controls import drop_tokens
 from rankscope.metrics.spectrum import Spectrum, spectrum_of_unit_rows, unit_rows
+from rankscope.metrics.table import Reads
 
 
 class Representation:
@@ -50,6 +51,16 @@ class Representation:
             RepresentationError: as `metrics.unit_rows`.
         """
         return spectrum_of_unit_rows(self.unit_rows)
+
+    def read_by(self, reads: Reads) -> Tensor | Spectrum:
+        """What a metric is given of this layer.
+
+        Raises:
+            RepresentationError: as `spectrum`.
+        """
+        if reads in ("spectrum", "adjacent spectra"):
+            return self.spectrum
+        return self.unit_rows if reads == "unit rows" else self.states
 
     @property
     def has_spectrum(self) -> bool:

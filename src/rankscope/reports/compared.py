@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
-from rankscope.reports.charts import rank_against, relative_differences
+from rankscope.reports.charts import has_shares, rank_against, relative_differences
 from rankscope.reports.correlations import correlations_table
 from rankscope.reports.rows import LabelledRow, common_layer, told_apart
 from rankscope.reports.section import Section
@@ -52,7 +52,7 @@ def models_compared(
     if comparison is not None and (found := [one for one in comparison.differences if one.dataset == dataset]):
         part.tables["differences"] = differences_table([asdict(one) for one in _with_labels(found, here)])
         drawn = _with_settings(_with_labels(found, here))
-        if any(one.metric != "diff_erank" and one.reference_value for one in drawn):
+        if any(map(has_shares, drawn)):
             part.figures.append(relative_differences(drawn))
         if found[0].setting is not None:
             part.heading = f"{found[0].setting} compared on {dataset}"

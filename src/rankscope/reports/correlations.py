@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rankscope.reports.charts.models import TITLES
 from rankscope.statistics import Method, associations, fewest_models
-from rankscope.tables import Column, Table
+from rankscope.tables import INTERVAL, Table, column, term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,18 +32,18 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
             several = associations(rows, metric, beside, held, _METHODS)
             if not several:
                 continue
-            name = TITLES[beside] + "".join(f", {TITLES[one]} held fixed" for one in held)
-            row: dict[str, object] = {"metric": TITLES[metric], "beside": name, "models": several[0].models}
+            name = term(beside).label + "".join(f", {term(one).label} held fixed" for one in held)
+            row: dict[str, object] = {"metric": term(metric).label, "beside": name, "models": several[0].models}
             for one in several:
                 row |= {one.method: one.value, f"{one.method}_low": one.low, f"{one.method}_high": one.high}
             found.append(row)
     columns = (
-        Column("metric", "metric", align="left"),
-        Column("beside", "with", align="left"),
-        Column("spearman", "Spearman", digits=2, aligned=True, sign=True),
-        Column("spearman", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
-        Column("pearson", "Pearson", digits=2, aligned=True, sign=True),
-        Column("pearson", "95 % interval", digits=2, aligned=True, sign=True, interval=True),
-        Column("models", "models"),
+        column("metric"),
+        column("beside"),
+        column("spearman", aligned=True),
+        column("spearman", heading=INTERVAL, interval=True, aligned=True),
+        column("pearson", aligned=True),
+        column("pearson", heading=INTERVAL, interval=True, aligned=True),
+        column("models"),
     )
     return Table(columns, tuple(found), _CAPTION)

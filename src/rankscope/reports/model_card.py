@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rankscope.reports.provenance import non_default_settings
 from rankscope.runs import Effect, effect_of
-from rankscope.tables import is_of_images, short_name, summary_table, to_markdown
+from rankscope.tables import is_of_images, short_name, summary_table, term, titled, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,13 +14,7 @@ if TYPE_CHECKING:
     from rankscope.runs import Run
     from rankscope.statistics import Summary
 
-_METRICS = {
-    "effective_rank": "eRank",
-    "diff_erank": "Diff-eRank",
-    "normalized_matrix_entropy": "H/ln d",
-    "matrix_nuclear_norm": "Matrix Nuclear-Norm",
-    "loss": "loss (nats per token)",
-}
+_METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm", "loss")
 _TWINS = {
     "default": "the same configuration with random weights",
     "paper": "the same configuration with random weights, in train mode",
@@ -53,17 +47,23 @@ def _card(model: str, rows: Sequence[Summary], settings: Mapping[str, object]) -
             dataset_type=str(row["dataset"]),
             dataset_name=str(row["dataset"]),
             metric_type=key,
-            metric_name=f"{name}, layer {row['layer']}, {row['texts']} texts{under}",
+            metric_name=f"{_called(key)}, layer {row['layer']}, {row['texts']} texts{under}",
             metric_value=round(float(row[key]), 4),  # type: ignore[arg-type]
         )
         for row in deepest or rows
-        for key, name in _METRICS.items()
+        for key in _METRICS
         if row.get(key) is not None
     ]
     name = short_name(model).rpartition("/")[2]
     data = ModelCardData(model_name=name, eval_results=results, tags=["rankscope"])
     paragraph = _paragraph(deepest or rows, settings, under)
     return f"---\n{data.to_yaml().strip()}\n---\n\n## Geometry of hidden states\n\n{paragraph}"
+
+
+def _called(metric: str) -> str:
+    """By its full name where it has one, and with its unit unless it counts dimensions."""
+    one = term(metric)
+    return one.label if one.unit == "dimensions" else titled(metric, spelled_out=True)
 
 
 def _is_named(setting: str) -> bool:

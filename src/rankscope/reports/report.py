@@ -35,6 +35,7 @@ from rankscope.tables import (
     alignment_table,
     control_table,
     is_of_images,
+    metrics_table,
     short_name,
     summary_table,
     trajectory_table,
@@ -111,6 +112,7 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
     several = summary.group_by("model").len()["len"].max() != 1
     if several:
         part.tables["layers"] = summary_table([one.row for one in rows])
+    part.tables["metrics"] = metrics_table([one.row for one in rows])
     if summary["effective_rank"].null_count() == summary.height:
         part.remarks.append("No effective rank was measured here, so there are no charts of it.")
         yield part

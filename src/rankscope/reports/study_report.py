@@ -13,60 +13,12 @@ from rankscope.atomic import write_text
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
 from rankscope.studies import printed_tables
-from rankscope.studies.sentences import named
-from rankscope.tables import Column, Table, short_name, short_names, to_latex, to_markdown
+from rankscope.tables import Column, Table, column, short_name, short_names, to_latex, to_markdown
 
 if TYPE_CHECKING:
     import polars as pl
 
     from rankscope.studies import Conducted
-
-_LEFT = (
-    "model",
-    "dataset",
-    "family",
-    "condition",
-    "stage",
-    "called",
-    "judge",
-    "responder",
-    "metric",
-    "target",
-    "given",
-    "method",
-)
-_SHOWN = {
-    "dataset": Column("dataset", "data", align="left"),
-    "called": Column("called", "named", align="left"),
-    "judge": Column("judge", "judged by", align="left", show=short_name),
-    "seed": Column("seed", "seed"),
-    "tokens_per_text": Column("tokens_per_text", "tokens a text", digits=1),
-    "effective_rank": Column("effective_rank", "eRank", digits=2),
-    "effective_rank_untrained": Column("effective_rank_untrained", "eRank untrained", digits=2),
-    "effective_rank_b": Column("effective_rank_b", "eRank (b)", digits=2),
-    "effective_rank_noise": Column("effective_rank_noise", "of noise", digits=2),
-    "diff_erank": Column("diff_erank", "Diff-eRank", digits=2),
-    "diff_erank_b": Column("diff_erank_b", "Diff-eRank (b)", digits=2),
-    "b_over_a": Column("b_over_a", "(b) / (a)", digits=3),
-    "matrix_entropy": Column("matrix_entropy", "H", digits=3),
-    "normalized_matrix_entropy": Column("normalized_matrix_entropy", "H/ln d", digits=4),
-    "normalized_matrix_entropy_noise": Column("normalized_matrix_entropy_noise", "of noise", digits=4),
-    "matrix_nuclear_norm": Column("matrix_nuclear_norm", "MNN", digits=4),
-    "matrix_nuclear_norm_noise": Column("matrix_nuclear_norm_noise", "of noise", digits=4),
-    "over_noise": Column("over_noise", "MNN / noise", percent=True),
-    "matrix_entropy_difference": Column("matrix_entropy_difference", "H - base", digits=4, sign=True),
-    "matrix_nuclear_norm_difference": Column("matrix_nuclear_norm_difference", "MNN - base", digits=4, sign=True),
-    **{f"erank{place}": Column(f"erank{place}", f"eRank{place}", digits=2) for place in range(1, 6)},
-    "forward_seconds": Column("forward_seconds", "forward, s", digits=2),
-    "mnn_seconds": Column("mnn_seconds", "with MNN, s", digits=2),
-    "entropy_seconds": Column("entropy_seconds", "with entropy, s", digits=2),
-    "papers_seconds": Column("papers_seconds", "papers' way, s", digits=1),
-    "entropy_over_mnn": Column("entropy_over_mnn", "entropy / MNN", digits=3),
-    "papers_over_entropy": Column("papers_over_entropy", "papers' / entropy", digits=1),
-    "forward_memory": Column("forward_memory", "peak forward, GiB", digits=2),
-    "entropy_memory": Column("entropy_memory", "peak entropy, GiB", digits=2),
-    "papers_memory": Column("papers_memory", "peak papers', GiB", digits=2),
-}
 
 
 def study_table(conducted: Conducted) -> Table:
@@ -154,10 +106,10 @@ def study_content(conducted: Conducted) -> dict[str, object]:
 
 
 def _column(key: str, table: pl.DataFrame) -> Column:
-    shown = _SHOWN.get(key) or Column(key, named(key))
-    names = short_names(table[key]) if key in ("model", "responder") else {}
-    show = (lambda name: names[str(name)]) if names else shown.show
-    return replace(shown, show=show, align="left" if key in _LEFT else shown.align)
+    if key not in ("model", "responder"):
+        return column(key, show=short_name if key == "judge" else None)
+    names = short_names(table[key])
+    return column(key, show=lambda name: names[str(name)])
 
 
 def _listed(names: Sequence[str]) -> str:

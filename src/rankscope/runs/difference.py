@@ -10,23 +10,11 @@ import numpy as np
 import polars as pl
 
 from rankscope.errors import RunFolderError
-from rankscope.statistics import bootstrap_interval, complete_texts, paired_difference
+from rankscope.statistics import bootstrap_interval, complete_texts, paired_difference, summary_metrics
 from rankscope.statistics.bootstrap import Numbers
 
 if TYPE_CHECKING:
     from rankscope.runs.run import Run
-
-COMPARED = (
-    "effective_rank",
-    "diff_erank",
-    "normalized_matrix_entropy",
-    "matrix_nuclear_norm",
-    "nuclear_norm",
-    "stable_rank",
-    "participation_ratio",
-    "loss",
-)
-"""What is compared, where both runs have it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +71,22 @@ class MeasuredTable:
     rows: pl.DataFrame
 
 
+def compared() -> dict[str, str]:
+    """What is compared where both runs have it, each with the metric that is averaged over texts for it.
+
+    A metric that another one is the exponential of is compared as that one: they say the same of two models.
+    """
+    metrics = summary_metrics()
+    as_another = {metric.exponential_of for metric in metrics}
+    found: dict[str, str] = {}
+    for metric in metrics:
+        if metric.name not in as_another:
+            found[metric.name] = metric.exponential_of or metric.name
+        if metric.name == "effective_rank":
+            found["diff_erank"] = "matrix_entropy"
+    return found
+
+
 def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Difference]:
     """Each metric of one table minus that of another, paired over the texts that both have.
 
@@ -99,14 +103,13 @@ def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Diffe
         return None if values.null_count() else values.to_numpy().astype(np.float64)
 
     found = []
-    for metric in COMPARED:
+    for metric, averaged in compared().items():
         if metric == "diff_erank":
             frames = [one, *one_twins, two, *two_twins]
             columns = [column(frame, "matrix_entropy") for frame in frames]
             values = _of_diff_erank(columns, len(one_twins), len(two_twins))
         else:
-            name = "matrix_entropy" if metric == "effective_rank" else metric
-            values = _of_metric(column(one, name), column(two, name), exponential=metric == "effective_rank")
+            values = _of_metric(column(one, averaged), column(two, averaged), exponential=metric != averaged)
         if values is not None:
             reference_value, model_value, low, high, p_value = values
             found.append(

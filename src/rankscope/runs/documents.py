@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.errors import RunFolderError
-from rankscope.settings import METRIC_NAMES
+from rankscope.metrics import metric_names
 
 _NUMBER = (int, float, type(None))
 _TEXT_OR_NONE = (str, type(None))
@@ -37,9 +37,10 @@ _OF_PAIRS = {"control": str, **{f"erank{place}": _NUMBER for place in range(1, 6
 
 _KEYS = ("model", "dataset", "text_index", "text_id", "status")
 _NUMERIC = (
-    *METRIC_NAMES, "texts", "skipped", "tokens", "hidden_size", "perplexity", "untrained", "diff_erank", "reduced_loss",
-    "erank", "image_",
+    "texts", "skipped", "tokens", "hidden_size", "perplexity", "untrained", "diff_erank", "reduced_loss", "erank",
+    "image_",
 )  # fmt: skip
+"""What the names of numbers in a summary begin with, beside the metrics."""
 
 
 def check_manifest(manifest: Any, file: Path) -> None:
@@ -65,7 +66,7 @@ def check_summary(summary: Any, kind: str, file: Path) -> None:
     """
     _require(summary, {"rows": [_ROW | (_OF_PAIRS if kind == "alignment" else _OF_TEXTS)]}, file)
     for place, row in enumerate(summary["rows"]):
-        numbers = {name: _NUMBER for name in row if name.startswith(_NUMERIC)}
+        numbers = {name: _NUMBER for name in row if name.startswith((*metric_names(), *_NUMERIC))}
         _require(row, numbers, file, f"rows[{place}]")
     if "notes" in summary:
         _require(summary, {"notes": [_NOTE]}, file)

@@ -23,7 +23,7 @@ import polars as pl
 
 from rankscope.atomic import write_frame, write_text
 from rankscope.errors import RunFolderError, first_line
-from rankscope.measuring import PAIR_COLUMNS, TEXT_COLUMNS
+from rankscope.measuring import pair_columns, text_columns
 from rankscope.runs.identity import difference_in_words
 from rankscope.runs.locks import Locks
 from rankscope.runs.manifest import MANIFEST, kind_of_run, new_manifest, read_manifest
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rankscope.measuring import Row, Schema
 
-_COLUMNS = {"evaluation": TEXT_COLUMNS, "alignment": PAIR_COLUMNS}
+_COLUMNS = {"evaluation": text_columns, "alignment": pair_columns}
 
 SUMMARY = "summary.json"
 READINGS = "readings"
@@ -57,7 +57,7 @@ class RunFolder:
     @property
     def columns(self) -> Schema:
         """Of its measurements."""
-        return _COLUMNS[self.kind]
+        return _COLUMNS[self.kind]()
 
     @property
     def measurements(self) -> Path:
@@ -166,7 +166,7 @@ def read_measurements(path: Path) -> pl.DataFrame:
     parts = sorted(
         part for part in (path / "measurements" / "parts").glob("*/*.parquet") if part.parent.name not in units
     )
-    return _joined([*finished, *parts], _COLUMNS[kind])
+    return _joined([*finished, *parts], _COLUMNS[kind]())
 
 
 def _joined(files: list[Path], columns: Schema) -> pl.DataFrame:

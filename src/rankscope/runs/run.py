@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.errors import RunFolderError
-from rankscope.metrics import METRICS
+from rankscope.metrics.table import metrics_with_a_null
 from rankscope.runs.documents import check_manifest, check_measurements, check_summary
 from rankscope.runs.folder import READINGS, SUMMARY, read_measurements
 from rankscope.runs.identity import several_versions
@@ -67,7 +67,7 @@ class Run:
         if self.kind == "alignment":
             return rows
         rows = rows.drop("eigenvalues")
-        return rows.with_columns([over_noise(rows, metric) for metric in METRICS]) if ratios else rows
+        return rows.with_columns([over_noise(rows, metric) for metric in metrics_with_a_null()]) if ratios else rows
 
     def spectra(self) -> pl.DataFrame:
         """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.

@@ -19,7 +19,7 @@ import polars as pl
 
 from rankscope.atomic import write_frame
 from rankscope.errors import SettingsError, StorageError
-from rankscope.measuring import TEXT_COLUMNS
+from rankscope.measuring import text_columns
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
@@ -49,7 +49,7 @@ class TwinCache:
             return None  # not there, taken away by another process meanwhile, or damaged: it is measured
         with suppress(OSError):  # a cache that can only be read keeps no times
             os.utime(file)
-        return measurements if measurements.columns == list(TEXT_COLUMNS) else None
+        return measurements if measurements.columns == list(text_columns()) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
         """Keeps measurements, then makes room.

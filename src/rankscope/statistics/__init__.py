@@ -1,6 +1,13 @@
 """Statistics: tables in, tables out."""
 
-from rankscope.statistics.aggregation import Summary, complete_texts, over_noise, summarize, with_initializers
+from rankscope.statistics.aggregation import (
+    Summary,
+    complete_texts,
+    over_noise,
+    summarize,
+    summary_metrics,
+    with_initializers,
+)
 from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_models
 from rankscope.statistics.bootstrap import bootstrap_interval
@@ -30,5 +37,6 @@ __all__ = [
     "paired_difference",
     "summarize",
     "summarize_alignment",
+    "summary_metrics",
     "with_initializers",
 ]

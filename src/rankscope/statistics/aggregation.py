@@ -6,40 +6,28 @@ it is given the means themselves for the values, and the means of bootstrap samp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
 import polars as pl
 
-from rankscope.metrics import METRICS, noise_value
+from rankscope.metrics import Metric, noise_value
+from rankscope.metrics import table as metrics_table
 from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
 
 Summary = dict[str, str | int | float | None]
 
 FEWEST_TEXTS_FOR_AN_INTERVAL = 2
-_MEANS = (
+_FIRST = (
+    "effective_rank",
     "matrix_entropy",
     "normalized_matrix_entropy",
     "matrix_nuclear_norm",
     "rotated_matrix_nuclear_norm",
-    "nuclear_norm",
-    "stable_rank",
-    "participation_ratio",
-    "loss",
 )
-_ALWAYS = (
-    "effective_rank",
-    "effective_rank_b",
-    "matrix_entropy",
-    "normalized_matrix_entropy",
-    "matrix_nuclear_norm",
-    "nuclear_norm",
-    "stable_rank",
-    "participation_ratio",
-    "loss",
-    "perplexity",
-)
+"""What a summary begins with; all other metrics follow in the order of their table."""
+
 _WITH_TWINS = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
 
 
@@ -86,13 +74,39 @@ def _summarize_layer(rows: pl.DataFrame) -> Summary:
         "cut": _count_cut(trained),
         "tokens": int(trained["n_tokens"].sum()),
         "hidden_size": trained["hidden_size"].first(),  # type: ignore[dict-item]
-        **dict.fromkeys(_ALWAYS),
+        **dict.fromkeys(_always()),
     }
     if seeds:
         summary |= {"untrained_seeds": seeds, **dict.fromkeys(_WITH_TWINS)}
     if columns:
         summary |= _values_and_intervals(columns, seeds)
     return summary | _against_noise(trained, twins)
+
+
+def summary_metrics() -> list[Metric]:
+    """All metrics in the order of a summary."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(metrics_table.METRICS, key=lambda metric: places.get(metric.name, len(places)))
+
+
+def _averaged() -> list[str]:
+    """The metrics whose mean over texts is their value."""
+    return [metric.name for metric in summary_metrics() if metric.exponential_of is None]
+
+
+def _exponentials() -> dict[str, str]:
+    """The metrics whose value is the exponential of another one's mean, with that other."""
+    return {metric.name: metric.exponential_of for metric in summary_metrics() if metric.exponential_of is not None}
+
+
+def _always() -> Iterator[str]:
+    """The keys that every summary has, whatever was measured."""
+    for metric in summary_metrics():
+        if metric.default:
+            yield metric.name
+            if metric.exponential_of is not None:
+                yield f"{metric.name}_b"
+    yield "perplexity"
 
 
 def _count_cut(trained: pl.DataFrame) -> int | None:
@@ -115,22 +129,24 @@ def _columns(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numb
     """What is averaged over texts: for each a column (texts,); a twin's carry its place in the list."""
     columns: dict[str, Numbers] = {}
     for suffix, frame in [("", trained), *((f"/{place}", twin) for place, twin in enumerate(twins))]:
-        for name in _MEANS if not suffix else ("matrix_entropy", "loss"):
+        for name in _averaged() if not suffix else ("matrix_entropy", "loss"):
             if not frame[name].is_empty() and not frame[name].null_count():
                 columns[name + suffix] = frame[name].to_numpy().astype(np.float64)
-        if "matrix_entropy" + suffix in columns:
-            columns["effective_rank" + suffix] = np.exp(columns["matrix_entropy" + suffix])
+        for name, base in _exponentials().items():
+            if base + suffix in columns:
+                columns[name + suffix] = np.exp(columns[base + suffix])
     return columns
 
 
 def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
     """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
-    found = {name: means[name] for name in _MEANS if name in means}
+    found = {name: means[name] for name in _averaged() if name in means}
     if "loss" in means:
         with np.errstate(over="ignore"):
             found["perplexity"] = np.exp(means["loss"])
-    if "matrix_entropy" in means:
-        found |= {"effective_rank": np.exp(means["matrix_entropy"]), "effective_rank_b": means["effective_rank"]}
+    for name, base in _exponentials().items():
+        if base in means:
+            found |= {name: np.exp(means[base]), f"{name}_b": means[name]}
     if seeds and "matrix_entropy/0" in means:
         of_a = np.mean([np.exp(means[f"matrix_entropy/{place}"]) for place in range(seeds)], axis=0)
         of_b = np.mean([means[f"effective_rank/{place}"] for place in range(seeds)], axis=0)
@@ -173,7 +189,7 @@ def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: 
 def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> Summary:
     """Mean over texts of each metric's ratio to isotropic noise of the same shape."""
     found: Summary = {}
-    for metric in METRICS:
+    for metric in metrics_table.metrics_with_a_null():
         ratios = over_noise(trained, metric)
         if not ratios.is_empty() and not ratios.null_count():
             found[f"{metric}_over_noise"] = float(ratios.mean())  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ from dataclasses import asdict
 import polars as pl
 
 from rankscope.statistics import FEWEST_FOR_INTERVAL, LOGARITHMIC, associations, fewest_models
-from rankscope.studies.sentences import at, by_group_and_layer, named
+from rankscope.studies.sentences import at, by_group_and_layer
+from rankscope.tables import said
 
 
 def correlations(table: pl.DataFrame, metrics: Sequence[str], target: str, held: Sequence[str] = ()) -> pl.DataFrame:
@@ -50,7 +51,7 @@ def correlation_sentences(found: pl.DataFrame, models: int, held: Sequence[str] 
         models: how many there are.
         held: what is held fixed.
     """
-    fixed = f" with {' and '.join(map(named, held))} held fixed" if held else ""
+    fixed = f" with {' and '.join(map(said, held))} held fixed" if held else ""
     spearman = found.filter(pl.col("method") == "spearman")
     fewest = fewest_models(len(held))
     if spearman.is_empty():
@@ -61,13 +62,13 @@ def correlation_sentences(found: pl.DataFrame, models: int, held: Sequence[str] 
         )
     for (number,), rows in spearman.group_by("models", maintain_order=True):
         parts = [
-            f"{named(row['metric'])} {row['value']:+.2f}"
+            f"{said(row['metric'])} {row['value']:+.2f}"
             + (f" ({row['low']:+.2f} to {row['high']:+.2f})" if row["low"] is not None else "")
             for row in rows.rows(named=True)
         ]
         few = not held and int(str(number)) < FEWEST_FOR_INTERVAL
         yield (
-            f"Spearman's correlation with {named(rows['target'].to_list()[0])}{fixed} over {number} models: "
+            f"Spearman's correlation with {said(rows['target'].to_list()[0])}{fixed} over {number} models: "
             f"{', '.join(parts)}."
             + (" Fewer than five models: no interval can be given, and nothing concluded." if few else "")
         )

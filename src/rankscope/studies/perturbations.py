@@ -9,8 +9,8 @@ import polars as pl
 from rankscope.settings import Perturbation
 from rankscope.studies.measuring import Cells, Condition, measure, with_differences, with_published
 from rankscope.studies.published import printed
-from rankscope.studies.sentences import named
 from rankscope.studies.study import Figure, Findings, Request, Study
+from rankscope.tables import said
 
 _METRICS = ("matrix_entropy", "matrix_nuclear_norm", "loss")
 BASE = "base"
@@ -47,7 +47,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         parts = [_moved(row) for row in moved.rows(named=True)]
         if parts:
             found.append(
-                f"{model} on {dataset}, {named('matrix_entropy')} at {where} against the base: {'; '.join(parts)}."
+                f"{model} on {dataset}, {said('matrix_entropy')} at {where} against the base: {'; '.join(parts)}."
             )
     found.append(
         "An order of tokens permutes the rows of the embeddings, which leaves their spectrum as it is unless positions "

@@ -9,8 +9,9 @@ import polars as pl
 from rankscope.studies.measuring import Cells, with_published
 from rankscope.studies.multimodal import COLUMNS, RATIOS, UNREAD, aligned, data_name
 from rankscope.studies.published import alignment_printed
-from rankscope.studies.sentences import named, short
+from rankscope.studies.sentences import short
 from rankscope.studies.study import Figure, Findings, Request, Study
+from rankscope.tables import said
 
 ROTATIONS = ("rotated-90", "rotated-180", "rotated-270")
 
@@ -32,7 +33,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
     for row in table.filter(pl.col("condition") != "base").rows(named=True):
         parts = [
-            f"{named(key)} changes by {row[f'{key}_change']:+.4f} "
+            f"{said(key)} changes by {row[f'{key}_change']:+.4f} "
             f"({row[f'{key}_change_low']:+.4f} to {row[f'{key}_change_high']:+.4f})"
             for key in (*RATIOS, "loss")
             if row.get(f"{key}_change_low") is not None

@@ -14,8 +14,9 @@ import polars as pl
 from rankscope.statistics import summarize
 from rankscope.studies.measuring import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
-from rankscope.studies.sentences import at, named
+from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
+from rankscope.tables import said
 
 SHARES = (1, 2, 10)
 """Sizes: all texts, half of them, a tenth; 10,000, 5,000 and 1,000 in the paper."""
@@ -83,7 +84,7 @@ def _sentences(spread: pl.DataFrame) -> list[str]:
         metric = "diff_erank" if "diff_erank_sd" in row else "effective_rank"
         if row.get(f"{metric}_sd") is not None:
             found.append(
-                f"{row['model']} on {row['dataset']}{at(row['layer'])}, {row['size']:,} texts: {named(metric)} has a "
+                f"{row['model']} on {row['dataset']}{at(row['layer'])}, {row['size']:,} texts: {said(metric)} has a "
                 f"standard deviation of {row[f'{metric}_sd']:.3f} over {row['samples']} samples; the bootstrap of one "
                 f"sample says {row[f'{metric}_sd_by_bootstrap']:.3f}."
             )

@@ -8,29 +8,6 @@ import polars as pl
 
 from rankscope.models import parse_model_reference
 
-NAMES = {
-    "effective_rank": "eRank",
-    "effective_rank_untrained": "untrained eRank",
-    "diff_erank": "Diff-eRank",
-    "diff_erank_b": "Diff-eRank (b)",
-    "matrix_nuclear_norm": "MNN",
-    "normalized_matrix_entropy": "H/ln d",
-    "matrix_entropy": "H",
-    "nuclear_norm": "nuclear norm",
-    "reduced_loss": "reduced loss",
-    "loss": "loss",
-    "perplexity": "perplexity",
-    "accuracy": "accuracy",
-    "image_reduction_ratio": "reduction",
-    "image_text_alignment": "alignment",
-    "modality_integration_rate": "MIR",
-    "parameters": "parameters",
-    "hidden_size": "hidden size",
-    "log_hidden_size": "hidden size",
-    "tokens_per_text": "length",
-}
-"""What metrics are called in a sentence."""
-
 
 def by_layer(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """Rows layer by layer; all together where each model has one, though it need not be the same for all."""
@@ -82,8 +59,3 @@ def short(model: str) -> str:
     """A model reference's short name; of one that is put together from files, what stands before them."""
     name, put_together, _ = model.partition("=")
     return name if put_together else parse_model_reference(model).label
-
-
-def named(metric: str) -> str:
-    """A metric's name in a sentence."""
-    return NAMES.get(metric, metric.replace("_", " "))

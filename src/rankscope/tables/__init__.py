@@ -2,7 +2,14 @@
 
 from rankscope.tables.alignment import alignment_table, control_table
 from rankscope.tables.headline import headline_table, is_of_images
-from rankscope.tables.standard import differences_table, short_name, short_names, summary_table, trajectory_table
+from rankscope.tables.standard import (
+    differences_table,
+    metrics_table,
+    short_name,
+    short_names,
+    summary_table,
+    trajectory_table,
+)
 from rankscope.tables.table import (
     ABSENT,
     Column,
@@ -16,21 +23,29 @@ from rankscope.tables.table import (
     to_markdown,
     to_terminal,
 )
+from rankscope.tables.vocabulary import INTERVAL, Term, column, said, term, titled
 
 __all__ = [
     "ABSENT",
+    "INTERVAL",
     "Column",
     "Row",
     "Table",
+    "Term",
     "alignment_table",
+    "column",
     "control_table",
     "differences_table",
     "digits_of",
     "headline_table",
     "is_of_images",
+    "metrics_table",
+    "said",
     "short_name",
     "short_names",
     "summary_table",
+    "term",
+    "titled",
     "to_csv",
     "to_html",
     "to_latex",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rankscope.metrics import metric_names
+from rankscope.statistics import summary_metrics
 from rankscope.tables.table import Column, Row, Table
+from rankscope.tables.vocabulary import INTERVAL, column, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,30 +32,14 @@ def short_names(models: Iterable[object]) -> dict[str, str]:
     return {one: short_name(one) if count[short_name(one)] == 1 else one for one in references}
 
 
-_MODEL = Column("model", "model", align="left", show=short_name)
-
-
 def model_column(rows: Sequence[Row]) -> Column:
     """The models of rows by names that tell them apart."""
     names = short_names(row["model"] for row in rows)
-    return replace(_MODEL, show=lambda model: names[str(model)])
-
-
-_DATA = Column("dataset", "data", align="left")
-_LAYER = Column("layer", "layer")
-_ENTROPY = Column("normalized_matrix_entropy", "H/ln d", digits=4, aligned=True)
-_NORM = Column("matrix_nuclear_norm", "MNN", digits=4, aligned=True)
-_LOSS = Column("loss", "loss", digits=3, aligned=True)
-_RANK = Column("effective_rank", "eRank", digits=2, aligned=True)
-_RANKS = Column(
-    "effective_rank", "eRank untrained → trained", digits=2, aligned=True, before="effective_rank_untrained"
-)
-_INITIALIZER = Column("initializer", "twin's initializer", align="left")
-_DIFF_ERANK = Column("diff_erank", "Diff-eRank", digits=2, aligned=True)
+    return column("model", show=lambda model: names[str(model)])
 
 
 def summary_table(rows: Sequence[Summary]) -> Table:
-    """The headline table: both terms of Diff-eRank beside it, then H/ln d, MNN and loss.
+    """The headline table: both terms of Diff-eRank beside it, then H/ln d, MNN, loss and what was asked for by name.
 
     The interval is Diff-eRank's over texts, without twins the effective rank's; "of noise" is the trained
     effective rank over that of isotropic noise of the same shape. Where a twin's initialiser is assumed, a column
@@ -61,16 +47,37 @@ def summary_table(rows: Sequence[Summary]) -> Table:
     """
     twins = any("effective_rank_untrained" in row for row in rows)
     assumed = {row.get("initializer_source") for row in rows} - {None, "configuration", "unknown"}
-    columns = [model_column(rows), _DATA]
-    columns += [_LAYER] if {row["layer"] for row in rows} != {"last"} else []
-    columns += [Column("texts", "texts"), Column("tokens", "tokens")]
-    columns += [_RANKS, _DIFF_ERANK] if twins else [_RANK]
+    columns = [model_column(rows), column("dataset")]
+    columns += [column("layer")] if {row["layer"] for row in rows} != {"last"} else []
+    columns += [column("texts"), column("tokens")]
+    if twins:
+        both = f"{term('effective_rank_untrained').label} → trained"
+        columns.append(column("effective_rank", heading=both, before="effective_rank_untrained", aligned=True))
+        columns.append(column("diff_erank", aligned=True))
+    else:
+        columns.append(column("effective_rank", aligned=True))
     key = "diff_erank" if any(row.get("diff_erank") is not None for row in rows) else "effective_rank"
-    columns.append(Column(key, "95 % interval", digits=2, aligned=True, interval=True))
-    columns += [Column("effective_rank_over_noise", "of noise", percent=True), _ENTROPY, _NORM, _LOSS]
+    columns.append(column(key, heading=INTERVAL, interval=True, aligned=True))
+    columns.append(column("effective_rank_over_noise"))
+    columns += [column(name, aligned=True) for name in ("normalized_matrix_entropy", "matrix_nuclear_norm", "loss")]
+    default = metric_names(default_only=True)
+    columns += [column(name, aligned=True) for name in _measured(rows) if name not in default]
     if any(not str(source).startswith("--config-from") for source in assumed):
-        columns.append(_INITIALIZER)
+        columns.append(column("initializer"))
     return Table(tuple(columns), tuple(row | {"initializer": _initializer(row)} for row in rows))
+
+
+def metrics_table(rows: Sequence[Summary]) -> Table:
+    """All metrics that were measured, each with its interval."""
+    columns = [model_column(rows), column("dataset"), column("layer"), column("texts")]
+    for name in _measured(rows):
+        columns += [column(name), column(name, heading=INTERVAL, interval=True)]
+    return Table(tuple(columns), tuple(rows))
+
+
+def _measured(rows: Sequence[Summary]) -> list[str]:
+    """The metrics of which at least one row has a number, in the order of a summary."""
+    return [metric.name for metric in summary_metrics() if any(row.get(metric.name) is not None for row in rows)]
 
 
 def _initializer(row: Summary) -> str | None:
@@ -87,19 +94,19 @@ def differences_table(rows: Sequence[Row]) -> Table:
     From the first model; or, where a setting differs instead of the model, from the first run, with a column for it.
     """
     setting = rows[0].get("setting") if rows else None
-    told_by = () if setting is None else (Column("model_setting", str(setting), align="left"),)
+    told_by = () if setting is None else (column("model_setting", heading=str(setting), align="left"),)
     columns = (
         model_column(rows),
         *told_by,
-        _DATA,
-        _LAYER,
-        Column("metric", "metric", align="left"),
-        Column("reference_value", "reference", rounded_by="difference"),
-        Column("model_value", "model's" if setting is None else "changed", rounded_by="difference"),
-        Column("difference", "difference", sign=True),
-        Column("difference", "95 % interval", sign=True, interval=True),
-        Column("p_value", "p", significant=2),
-        Column("texts", "texts"),
+        column("dataset"),
+        column("layer"),
+        column("metric"),
+        column("reference_value", heading="reference", rounded_by="difference"),
+        column("model_value", heading="model's" if setting is None else "changed", rounded_by="difference"),
+        column("difference", sign=True),
+        column("difference", heading=INTERVAL, sign=True, interval=True),
+        column("p_value", heading="p", significant=2),
+        column("texts"),
     )
     caption = f"differences from {_base_of(rows[0])}" if rows else ""
     return Table(columns, tuple(_difference_row(row) for row in rows), caption)
@@ -116,15 +123,15 @@ def _difference_row(row: Row) -> Row:
     return {**row, "difference_low": row["low"], "difference_high": row["high"]}
 
 
+_OF_TRAINING = ("loss", "effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
+
+
 def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:
     """One model through its training: loss and effective rank at each checkpoint, with a bar for the rank."""
     columns = (
-        Column("model", "checkpoint", align="left", show=short_name),
-        Column("step", "step"),
-        _LOSS,
-        _RANK,
-        _ENTROPY,
-        _NORM,
-        Column("effective_rank", "", bar=True, align="left"),
+        column("model", heading="checkpoint", show=short_name),
+        column("step"),
+        *(column(name, aligned=True) for name in _OF_TRAINING),
+        column("effective_rank", heading="", bar=True, align="left"),
     )
     return Table(columns, tuple(row | {"step": step} for row, step in zip(rows, steps, strict=True)))

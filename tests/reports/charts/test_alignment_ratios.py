@@ -24,7 +24,7 @@ def test_a_panel_for_each_quantity_with_models_in_their_order() -> None:
     found = panels(rows)
     titles = [panel["layer"][1]["encoding"]["y"]["title"] for panel in found]
     assert titles == [
-        "loss, nats per token",
+        "loss (nats per token)",
         "image reduction ratio",
         "image-text alignment",
         "modality integration rate",

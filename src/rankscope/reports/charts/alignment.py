@@ -6,6 +6,7 @@ import polars as pl
 
 from rankscope.reports.charts.figure import ROWS, Figure, colour_of_models, counted, figure, inline
 from rankscope.reports.figures import import_altair
+from rankscope.tables import titled
 
 STAGES = {
     "erank1": "1 vision encoder",
@@ -45,7 +46,7 @@ def alignment_ranks(summary: pl.DataFrame) -> Figure:
         color=colour_of_models(names, legend=len(names) > 1),
     )
     bar = base.mark_rule(strokeWidth=4, opacity=0.4).encode(
-        x=alt.X("low:Q", title="effective rank (dimensions)"), x2="high:Q"
+        x=alt.X("low:Q", title=titled("effective_rank", spelled_out=True)), x2="high:Q"
     )
     dot = base.mark_point(size=70, opacity=1).encode(
         x="rank:Q", tooltip=["model:N", "stage:N", "rank:Q", "low:Q", "high:Q", "texts:Q"]

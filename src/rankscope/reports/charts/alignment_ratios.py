@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rankscope.reports.figures import import_altair, themed
-from rankscope.tables import short_name
+from rankscope.tables import short_name, titled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
     from rankscope.statistics import Summary
 
-_PANELS = {
-    "loss": "loss, nats per token",
-    "image_reduction_ratio": "image reduction ratio",
-    "image_text_alignment": "image-text alignment",
-    "modality_integration_rate": "modality integration rate",
-}
+_PANELS = ("loss", "image_reduction_ratio", "image_text_alignment", "modality_integration_rate")
 _WIDTH, _HEIGHT = 230, 170
 
 
@@ -31,7 +26,7 @@ def alignment_figure(rows: Sequence[Summary]) -> alt.VConcatChart:
     """
     alt = import_altair()
     shown = [row | {"model": short_name(row["model"])} for row in rows]
-    panels = [_panel(alt, key, title, shown) for key, title in _PANELS.items()]
+    panels = [_panel(alt, key, titled(key, spelled_out=True), shown) for key in _PANELS]
     lines = [alt.hconcat(*panels[:2], spacing=28), alt.hconcat(*panels[2:], spacing=28)]
     texts = max(int(row["texts"] or 0) for row in rows)
     title = {

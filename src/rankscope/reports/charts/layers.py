@@ -15,6 +15,7 @@ from rankscope.reports.charts.figure import (
     inline,
 )
 from rankscope.reports.figures import WIDTH, import_altair
+from rankscope.tables import titled
 
 
 def rank_by_layer(summary: pl.DataFrame) -> Figure:
@@ -36,7 +37,7 @@ def rank_by_layer(summary: pl.DataFrame) -> Figure:
     colour, dash = colour_of_models(rows["model"].to_list()), dash_of_roles(rows["role"].to_list())
     base = alt.Chart(data).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.16).encode(
-        y=alt.Y("low:Q", title="effective rank (dimensions)"), y2="high:Q", detail="role:N"
+        y=alt.Y("low:Q", title=titled("effective_rank", spelled_out=True)), y2="high:Q", detail="role:N"
     )
     tooltip = ["model:N", "role:N", "layer:O", "rank:Q", "low:Q", "high:Q", "texts:Q"]
     line = base.mark_line().encode(y="rank:Q", strokeDash=dash)
@@ -59,7 +60,7 @@ def rank_by_model(summary: pl.DataFrame) -> Figure:
     base = alt.Chart(inline(rows)).encode(y=y)
     join = base.mark_line(strokeWidth=1.2, color="#8c8c8c").encode(x="rank:Q", detail="model:N")
     bar = base.mark_rule(strokeWidth=5, opacity=0.35).encode(
-        x=alt.X("low:Q", title="effective rank (dimensions)"), x2="high:Q", color=colour_of_roles()
+        x=alt.X("low:Q", title=titled("effective_rank", spelled_out=True)), x2="high:Q", color=colour_of_roles()
     )
     point = base.mark_point(size=70, opacity=1).encode(
         x="rank:Q", color=colour_of_roles(), tooltip=["model:N", "role:N", "rank:Q", "low:Q", "high:Q", "texts:Q"]

@@ -6,27 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from rankscope.metrics import table
 from rankscope.reports.charts.figure import ROWS, Figure, colour_of_models, counted, figure, inline, spread
 from rankscope.reports.figures import import_altair
+from rankscope.tables import term, titled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankscope.runs import Difference
-
-TITLES = {
-    "effective_rank": "eRank",
-    "diff_erank": "Diff-eRank",
-    "normalized_matrix_entropy": "H/ln d",
-    "matrix_entropy": "matrix entropy",
-    "matrix_nuclear_norm": "MNN",
-    "nuclear_norm": "nuclear norm",
-    "stable_rank": "stable rank",
-    "participation_ratio": "participation ratio",
-    "loss": "loss",
-    "hidden_size": "hidden size",
-}
-"""Metrics as people call them."""
 
 _LABELLED = 12  # more names than these would cover each other
 _ALL_METRICS = 8  # with more models than these, effective rank and loss only
@@ -45,14 +33,14 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
     rows = summary.select(keep).drop_nulls([beside, metric])
     names = rows["model"].to_list()
     colour = colour_of_models(names, legend=len(names) > _LABELLED)
-    unit = "nats per token" if beside == "loss" else "dimensions, logarithmic"
     if beside == "loss":
         scale, axis = alt.Scale(zero=False, nice=False, padding=50), alt.Axis(tickCount=6)
     else:
         scale, axis = alt.Scale(type="log", nice=False, padding=50), alt.Axis(values=sorted(set(rows[beside])))
+    title_of_x = titled(beside, scale="" if beside == "loss" else "logarithmic")
     base = alt.Chart(inline(rows)).encode(
-        x=alt.X(f"{beside}:Q", title=f"{TITLES[beside]} ({unit})", scale=scale, axis=axis),
-        y=alt.Y(f"{metric}:Q", title=f"{TITLES[metric]} (dimensions)", scale=alt.Scale(zero=False, padding=16)),
+        x=alt.X(f"{beside}:Q", title=title_of_x, scale=scale, axis=axis),
+        y=alt.Y(f"{metric}:Q", title=titled(metric), scale=alt.Scale(zero=False, padding=16)),
         color=colour,
     )
     layers = [
@@ -65,7 +53,7 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
     if len(names) <= _LABELLED:
         layers.append(base.mark_text(align="left", dx=8, dy=-8).encode(text="model:N"))
     layer = ", ".join(summary["layer"].unique(maintain_order=True))
-    title = f"{TITLES[metric]} against {TITLES[beside]}"
+    title = f"{term(metric).label} against {term(beside).label}"
     caption = (
         f"At layer {layer}; n = {len(names)} models, {spread(summary['texts'])} texts each. "
         "Bars are 95 % bootstrap intervals over texts."
@@ -73,23 +61,29 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
     return figure(f"{metric}_against_{beside}", title, caption, alt.layer(*layers))
 
 
+def has_shares(difference: Difference) -> bool:
+    """Whether a difference can be told as a share of the reference's value."""
+    signed = {metric.name for metric in table.METRICS if metric.signed}
+    return difference.metric not in {"diff_erank", *signed} and bool(difference.reference_value)
+
+
 def relative_differences(differences: Sequence[Difference]) -> Figure:
     """Differences from the first model in per cent of its value, with intervals: metrics as rows, models as colours.
 
-    Diff-eRank is left out: a share of a difference, which may be zero, says nothing.
+    Diff-eRank and metrics that can be negative are left out: a share of what may be zero says nothing.
 
     Args:
         differences: of one data set and one layer.
     """
     alt = import_altair()
-    used = [one for one in differences if one.metric != "diff_erank" and one.reference_value]
+    used = [one for one in differences if has_shares(one)]
     if len({one.model for one in used}) > _ALL_METRICS:
         used = [one for one in used if one.metric in ("effective_rank", "loss")]
     rows = pl.DataFrame(
         [
             {
                 "model": one.model,
-                "metric": TITLES.get(one.metric, one.metric),
+                "metric": term(one.metric).label,
                 "difference": one.difference / abs(one.reference_value),
                 "low": one.low / abs(one.reference_value),
                 "high": one.high / abs(one.reference_value),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rankscope.reports.figures import import_altair, themed
-from rankscope.studies.sentences import by_layer, named
-from rankscope.tables import short_names
+from rankscope.studies.sentences import by_layer
+from rankscope.tables import said, short_names, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,22 +17,6 @@ if TYPE_CHECKING:
 
     from rankscope.studies import Conducted, Figure
 
-_UNITS = {
-    "effective_rank": "dimensions",
-    "effective_rank_untrained": "dimensions",
-    "diff_erank": "dimensions",
-    "diff_erank_b": "dimensions",
-    "matrix_entropy": "nats",
-    "loss": "nats per token",
-    "reduced_loss": "nats per token",
-    "tokens_per_text": "tokens",
-    "length": "tokens",
-    "size": "texts",
-    "forward_seconds": "s, log scale",
-    "mnn_seconds": "s, log scale",
-    "entropy_seconds": "s, log scale",
-    "papers_seconds": "s, log scale",
-}
 _WIDTH, _HEIGHT, _COLUMNS = 230, 190, 3
 
 
@@ -104,9 +88,10 @@ def _panel(alt: Any, figure: Figure, metric: str, table: pl.DataFrame) -> Any:
     data = alt.Data(values=table.select(columns).drop_nulls(metric).rows(named=True))
     base = alt.Chart(data)
     x = _x_axis(alt, figure)
-    color = alt.Color(f"{figure.series}:N", title=named(figure.series), sort=None)
+    color = alt.Color(f"{figure.series}:N", title=said(figure.series), sort=None)
     scale = alt.Scale(domain=_domain(table, [metric, *beside]), nice=True, type="log" if _is_log(metric) else "linear")
-    y, *others = (alt.Y(f"{name}:Q", title=_titled(metric), scale=scale) for name in (metric, *beside))
+    title = titled(metric, scale="log scale" if _is_log(metric) else "")
+    y, *others = (alt.Y(f"{name}:Q", title=title, scale=scale) for name in (metric, *beside))
     of = dict(zip(beside, others, strict=True))
     tooltip = [alt.Tooltip(f"{name}:{'N' if table[name].dtype == pl.String else 'Q'}") for name in columns]
     layers = []
@@ -126,7 +111,7 @@ def _panel(alt: Any, figure: Figure, metric: str, table: pl.DataFrame) -> Any:
 
 
 def _x_axis(alt: Any, figure: Figure) -> Any:
-    title = _titled(figure.x)
+    title = titled(figure.x)
     if figure.x == "condition":
         return alt.X("condition:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35))
     scale = alt.Scale(type="log", nice=False, padding=12) if figure.log_x else alt.Scale(zero=False, padding=12)
@@ -142,8 +127,3 @@ def _domain(table: pl.DataFrame, columns: list[str]) -> list[float]:
 
 def _is_log(metric: str) -> bool:
     return metric.endswith("_seconds")
-
-
-def _titled(metric: str) -> str:
-    unit = _UNITS.get(metric)
-    return f"{named(metric)} ({unit})" if unit else named(metric)

@@ -17,6 +17,7 @@ from rankscope.reports.charts.figure import (
     spread,
 )
 from rankscope.reports.figures import import_altair
+from rankscope.tables import titled
 
 _TEXTS_OF_A_MODEL = 300  # points of a scatter: more lie on top of each other
 
@@ -74,7 +75,7 @@ def rank_against_length(measurements: pl.DataFrame) -> Figure:
     y = alt.Y(
         "effective_rank:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
-        title="effective rank (dimensions)",
+        title=titled("effective_rank", spelled_out=True),
         axis=alt.Axis(tickCount=6),
     )
     dots = (

@@ -8,6 +8,7 @@ import polars as pl
 
 from rankscope.reports.charts.figure import Figure, by_role, colour_of_roles, figure, inline, spread
 from rankscope.reports.figures import PALETTE, import_altair
+from rankscope.tables import titled
 
 if TYPE_CHECKING:
     import altair as alt
@@ -22,7 +23,7 @@ def rank_through_training(summary: pl.DataFrame) -> Figure:
     alt = import_altair()
     rows = by_role(summary, "model", "step", "texts").sort("step")
     base = alt.Chart(inline(rows)).encode(x=_steps(summary), color=colour_of_roles())
-    y = alt.Y("low:Q", title="effective rank (dimensions)", scale=alt.Scale(zero=False))
+    y = alt.Y("low:Q", title=titled("effective_rank", spelled_out=True), scale=alt.Scale(zero=False))
     band = base.mark_area(opacity=0.18).encode(y=y, y2="high:Q")
     tooltip = ["model:N", "role:N", "step:Q", "rank:Q", "low:Q", "high:Q", "texts:Q"]
     chart = band + base.mark_line().encode(y="rank:Q") + base.mark_point().encode(y="rank:Q", tooltip=tooltip)
@@ -39,7 +40,7 @@ def loss_through_training(summary: pl.DataFrame) -> Figure:
     names = [name for name in ("loss_low", "loss_high") if name in summary.columns]
     rows = summary.select("model", "step", "loss", *names).drop_nulls("loss").sort("step")
     base = alt.Chart(inline(rows)).encode(x=_steps(summary))
-    y = alt.Y("loss:Q", title="loss (nats per token)", scale=alt.Scale(zero=False))
+    y = alt.Y("loss:Q", title=titled("loss"), scale=alt.Scale(zero=False))
     look = {"color": PALETTE[1]}
     chart = base.mark_line(**look).encode(y=y) + base.mark_point(**look).encode(
         y=y, tooltip=["model:N", "step:Q", *(f"{name}:Q" for name in ("loss", *names))]
@@ -47,9 +48,7 @@ def loss_through_training(summary: pl.DataFrame) -> Figure:
     if names:
         band = base.mark_area(opacity=0.18, **look)
         chart = (
-            band.encode(
-                y=alt.Y("loss_low:Q", title="loss (nats per token)", scale=alt.Scale(zero=False)), y2="loss_high:Q"
-            )
+            band.encode(y=alt.Y("loss_low:Q", title=titled("loss"), scale=alt.Scale(zero=False)), y2="loss_high:Q")
             + chart
         )
     return figure("loss_through_training", "Loss through training", _caption(summary), chart)

@@ -1,0 +1,169 @@
+"""The metrics, each declared once.
+
+Whatever knows metrics by name derives it from here: the columns of measurements, the names that settings accept, what
+is averaged, compared and read against noise, what tables and charts call it. The order is that of the columns.
+
+Readers call the functions below, which look at `METRICS` when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from rankscope.errors import UnknownNameError
+from rankscope.metrics import nulls
+from rankscope.metrics.controls import rotated_matrix_nuclear_norm_of_unit_rows
+from rankscope.metrics.entropy import (
+    effective_rank,
+    matrix_entropy,
+    normalized_matrix_entropy,
+    participation_ratio,
+    stable_rank,
+)
+from rankscope.metrics.likelihood import token_cross_entropy
+from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
+
+Reads = Literal["spectrum", "unit rows", "states", "adjacent layers", "adjacent spectra", "logits"]
+"""What a metric's function is given.
+
+The `Spectrum` of one text at one layer, its centred unit rows, or its states (tokens, d); the states, or the spectra,
+of two adjacent layers, the earlier first; or logits and token ids.
+"""
+
+ONE_LAYER: tuple[Reads, ...] = ("spectrum", "unit rows", "states")
+"""Reads hidden states of a single layer."""
+
+ADJACENT_LAYERS: tuple[Reads, ...] = ("adjacent layers", "adjacent spectra")
+"""Reads a layer and the one before it."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that each text has at each layer.
+
+    Attributes:
+        name: of its column; the public function of that name in `rankscope.metrics`, if there is one, documents it.
+        function: returns a tensor with one number.
+        reads: what the function is given.
+        unit: of the number; empty for none.
+        range: from the least to the largest value, in words.
+        label: what tables and charts call it.
+        digits: decimals where no interval decides them.
+        null: the value of isotropic noise, from tokens and hidden size; None where no closed form is known.
+        exponential_of: the metric whose mean over texts this one is the exponential of.
+        signed: it can be negative, so that a share of it says nothing.
+        default: measured unless others are named.
+    """
+
+    name: str
+    function: Callable[..., Tensor]
+    reads: Reads
+    unit: str
+    range: str
+    label: str
+    digits: int
+    null: Callable[[int, int], float] | None = None
+    exponential_of: str | None = None
+    signed: bool = False
+    default: bool = True
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "matrix_entropy", matrix_entropy, "spectrum",
+        unit="nats", range="0 to ln min(N - 1, d)", label="H", digits=3, null=nulls.matrix_entropy,
+    ),
+    Metric(
+        "effective_rank", effective_rank, "spectrum",
+        unit="dimensions", range="1 to min(N - 1, d)", label="eRank", digits=2, null=nulls.effective_rank,
+        exponential_of="matrix_entropy",
+    ),
+    Metric(
+        "normalized_matrix_entropy", normalized_matrix_entropy, "spectrum",
+        unit="", range="0 to 1", label="H/ln d", digits=4, null=nulls.normalized_matrix_entropy,
+    ),
+    Metric(
+        "nuclear_norm", nuclear_norm, "spectrum",
+        unit="", range="sqrt(N) to sqrt(N min(N - 1, d))", label="nuclear norm", digits=3, null=nulls.nuclear_norm,
+    ),
+    Metric(
+        "stable_rank", stable_rank, "spectrum",
+        unit="dimensions", range="1 to min(N - 1, d)", label="stable rank", digits=2, null=nulls.stable_rank,
+    ),
+    Metric(
+        "participation_ratio", participation_ratio, "spectrum",
+        unit="dimensions", range="1 to min(N - 1, d)", label="participation ratio", digits=2,
+        null=nulls.participation_ratio,
+    ),
+    Metric(
+        "matrix_nuclear_norm", matrix_nuclear_norm_of_unit_rows, "unit rows",
+        unit="", range="above 0", label="MNN", digits=4, null=nulls.matrix_nuclear_norm,
+    ),
+    Metric("loss", token_cross_entropy, "logits", unit="nats per token", range="at least 0", label="loss", digits=3),
+    Metric(
+        "rotated_matrix_nuclear_norm", rotated_matrix_nuclear_norm_of_unit_rows, "unit rows",
+        unit="", range="above 0", label="rotated MNN", digits=4, default=False,
+    ),
+)  # fmt: skip
+"""Every metric that an evaluation measures, in the order of its columns."""
+
+
+def metric_names(*, default_only: bool = False) -> tuple[str, ...]:
+    """The names of all metrics, or of those that are measured unless others are named."""
+    return tuple(metric.name for metric in METRICS if metric.default or not default_only)
+
+
+def metrics_that_read(*what: Reads) -> tuple[Metric, ...]:
+    """The metrics whose functions are given one of these."""
+    return tuple(metric for metric in METRICS if metric.reads in what)
+
+
+def metrics_with_a_null() -> tuple[str, ...]:
+    """The names of metrics whose value on isotropic noise is known."""
+    return tuple(metric.name for metric in METRICS if metric.null is not None)
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    for metric in METRICS:
+        if metric.name == name:
+            return metric
+    raise UnknownNameError("metric", name, metric_names())
+
+
+def with_what_they_need(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, each once, behind the metrics whose means they are made of.
+
+    Raises:
+        UnknownNameError: no such metric.
+    """
+    wanted = [metric_named(name) for name in names]
+    bases = [metric.exponential_of for metric in wanted if metric.exponential_of is not None]
+    return tuple(dict.fromkeys([*bases, *(metric.name for metric in wanted)]))
+
+
+def noise_value(metric: str, tokens: int, hidden_size: int) -> float:
+    """The value of a metric on isotropic noise of shape (tokens, hidden size), within a few per cent.
+
+    Args:
+        metric: the name of one that has a null.
+        tokens: N, at least 3.
+        hidden_size: d, at least 2.
+
+    Raises:
+        UnknownNameError: no such metric.
+        SettingsError: a shape that noise has no spectrum for.
+    """
+    null = next((one.null for one in METRICS if one.name == metric), None)
+    if null is None:
+        raise UnknownNameError("metric with a null", metric, metrics_with_a_null())
+    nulls.check_shape(tokens, hidden_size)
+    return null(tokens, hidden_size)

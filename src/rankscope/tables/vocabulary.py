@@ -1,0 +1,141 @@
+"""What every column is called wherever it is shown, in which unit, and with how many decimals.
+
+Metrics are described in `metrics/table.py`; here stands what follows from them and what is counted beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rankscope.metrics import metric_named, metric_names
+from rankscope.tables.table import Column
+
+INTERVAL = "95 % interval"
+"""What the column behind a number is called."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A column in words.
+
+    Attributes:
+        label: in tables, charts and metadata.
+        unit: empty for none.
+        digits: decimals where no interval decides them; None for three.
+        said: in a sentence or on an axis, where the label would not do.
+        spelled_out: for readers who meet it on its own.
+        percent: a share, shown in per cent.
+        sign: show the plus of positive numbers.
+        is_name: text, set to the left.
+    """
+
+    label: str
+    unit: str = ""
+    digits: int | None = None
+    said: str | None = None
+    spelled_out: str | None = None
+    percent: bool = False
+    sign: bool = False
+    is_name: bool = False
+
+
+_TERMS = {
+    **{key: Term(key, is_name=True) for key in ("model", "family", "condition", "stage", "responder", "metric")},
+    **{key: Term(key, is_name=True) for key in ("target", "given", "method")},
+    "dataset": Term("data", is_name=True),
+    "called": Term("named", is_name=True),
+    "judge": Term("judged by", is_name=True),
+    "control": Term("images", is_name=True),
+    "initializer": Term("twin's initializer", is_name=True),
+    "beside": Term("with", is_name=True),
+    "spearman": Term("Spearman", digits=2, sign=True),
+    "pearson": Term("Pearson", digits=2, sign=True),
+    "size": Term("size", "texts"),
+    "length": Term("length", "tokens"),
+    "tokens_per_text": Term("tokens a text", "tokens", 1, said="length"),
+    "hidden_size": Term("hidden size", "dimensions"),
+    "log_hidden_size": Term("hidden size"),
+    "diff_erank": Term("Diff-eRank", "dimensions", 2),
+    "effective_rank_untrained": Term("eRank untrained", "dimensions", 2, said="untrained eRank"),
+    "b_over_a": Term("(b) / (a)", digits=3),
+    "over_noise": Term("MNN / noise", percent=True),
+    "reduced_loss": Term("reduced loss", "nats per token", 3),
+    **{f"erank{place}": Term(f"eRank{place}", "dimensions", 2) for place in range(1, 6)},
+    "image_reduction_ratio": Term("reduction", digits=4, spelled_out="image reduction ratio"),
+    "image_text_alignment": Term("alignment", digits=4, spelled_out="image-text alignment"),
+    "modality_integration_rate": Term("MIR", digits=3, spelled_out="modality integration rate"),
+    "forward_seconds": Term("forward, s", "s", 2, said="forward"),
+    "mnn_seconds": Term("with MNN, s", "s", 2, said="with MNN"),
+    "entropy_seconds": Term("with entropy, s", "s", 2, said="with entropy"),
+    "papers_seconds": Term("papers' way, s", "s", 1, said="papers' way"),
+    "entropy_over_mnn": Term("entropy / MNN", digits=3),
+    "papers_over_entropy": Term("papers' / entropy", digits=1),
+    "forward_memory": Term("peak forward, GiB", "GiB", 2),
+    "entropy_memory": Term("peak entropy, GiB", "GiB", 2),
+    "papers_memory": Term("peak papers', GiB", "GiB", 2),
+}
+"""What is not a metric; a key that is not here either is its own label."""
+
+_SPELLED_OUT = {"effective_rank": "effective rank", "matrix_nuclear_norm": "Matrix Nuclear-Norm"}
+
+
+def term(key: str) -> Term:
+    """A column in words, also one that follows from another: its noise, its twin's, its change."""
+    if key in _TERMS:
+        return _TERMS[key]
+    if key in metric_names():
+        metric = metric_named(key)
+        return Term(metric.label, metric.unit, metric.digits, spelled_out=_SPELLED_OUT.get(key))
+    for ending, follow in _ENDINGS.items():
+        base = key.removesuffix(ending)
+        if base != key and (base in _TERMS or base in metric_names()):
+            return follow(term(base))
+    return Term(key.replace("_", " "))
+
+
+def _change(base: Term, label: str) -> Term:
+    return Term(label, base.unit, max(4, base.digits or 0), sign=True)
+
+
+_ENDINGS: dict[str, Callable[[Term], Term]] = {
+    "_over_noise": lambda _: Term("of noise", percent=True),
+    "_noise": lambda base: replace(base, label="of noise", said=None, spelled_out=None),
+    "_b": lambda base: replace(base, label=f"{base.label} (b)", said=None, spelled_out=None),
+    "_difference": lambda base: _change(base, f"{base.label} - base"),
+    "_change": lambda base: _change(base, f"change of {base.label}"),
+}
+
+
+def said(key: str) -> str:
+    """What a column is called in a sentence."""
+    one = term(key)
+    return one.said or one.label
+
+
+def titled(key: str, *, spelled_out: bool = False, scale: str = "") -> str:
+    """What an axis is called, with the unit behind it.
+
+    Args:
+        key: of the column.
+        spelled_out: for readers who meet it on its own.
+        scale: what else to say of the axis, such as `log scale`.
+    """
+    one = term(key)
+    name = (one.spelled_out if spelled_out else None) or said(key)
+    behind = ", ".join(part for part in (one.unit, scale) if part)
+    return f"{name} ({behind})" if behind else name
+
+
+def column(key: str, **changes: Any) -> Column:
+    """A column of a table.
+
+    Args:
+        key: of the rows.
+        **changes: fields of `Column` that are otherwise here.
+    """
+    one = term(key)
+    align = "left" if one.is_name else "right"
+    shown = Column(key, one.label, digits=one.digits, percent=one.percent, sign=one.sign, align=align)  # type: ignore[arg-type]
+    return replace(shown, **changes)
