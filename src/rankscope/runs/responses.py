@@ -7,13 +7,12 @@ why, and what belongs to an answer is null.
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import RunFolderError, SettingsError, StorageError, first_line
+from rankscope.errors import SettingsError
 from rankscope.models import (
     GenerationSettings,
     Placement,
@@ -27,6 +26,7 @@ from rankscope.models import (
     refuse_changed,
     resolve_device,
 )
+from rankscope.runs.answers import Answers
 from rankscope.runs.carry_out import Group, Unit, carry_out
 from rankscope.runs.folder import open_run_folder
 from rankscope.runs.identity import UnitKey, model_entry
@@ -92,20 +92,7 @@ def respond(
     folder = open_run_folder(Path(output), identity, progress.say)
     session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
     record = Record(folder, session)
-    store = _Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
-
-    def load() -> PreTrainedModel:
-        progress.say(f"{description.reference.label}: loading weights")
-        network = load_model(description, placement)
-        refuse_changed(description)
-        return network
-
-    def answer(network: PreTrainedModel, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
-        store.drop_half_a_line()
-        missing = {prompt.id: place for place, prompt in enumerate(prompts.texts) if place not in done}
-        asked = [prompts.texts[place] for place in missing.values()]
-        for one in generate(network, description.tokenizer, asked, settings):
-            yield missing[one.id], [_row(one, model)]
+    store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
 
     unit = Unit(
         name=_UNIT,
@@ -115,11 +102,11 @@ def respond(
         label=f"{description.reference.label} answers {prompts.name}",
         sizes=(1,) * len(prompts.texts),
         counted="prompts",
-        measure=answer,
+        measure=partial(_answer, description, prompts, settings, store),
     )
     if store.is_finished():
         progress.say("all prompts are answered")
-    carry_out([Group((unit,), load)], progress)
+    carry_out([Group((unit,), partial(_load, description, placement, progress))], progress)
     counts = _counts(store.rows())
     progress.say(_told(counts, settings))
     record.conclude(responses=counts)
@@ -129,74 +116,27 @@ def respond(
     return store.file
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """Answers kept line by line.
+def _load(description: ModelDescription, placement: Placement, progress: Progress) -> PreTrainedModel:
+    progress.say(f"{description.reference.label}: loading weights")
+    network = load_model(description, placement)
+    refuse_changed(description)
+    return network
 
-    Attributes:
-        file: of all answers.
-        ids: of the prompts, in order.
-    """
 
-    file: Path
-    ids: tuple[str, ...]
-
-    def rows(self) -> dict[str, Mapping[str, Any]]:
-        """The rows that are there, by id; what a kill left of a line is left out.
-
-        Raises:
-            RunFolderError: a line that is no answer.
-        """
-        if not self.file.exists():
-            return {}
-        *lines, _half = self.file.read_bytes().split(b"\n")
-        rows: dict[str, Mapping[str, Any]] = {}
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-                rows[str(row["id"])] = row
-            except (ValueError, KeyError, TypeError) as error:
-                raise RunFolderError(
-                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line, then repeat the "
-                    "command"
-                ) from error
-        return rows
-
-    def is_finished(self) -> bool:
-        """Whether each prompt has its line."""
-        return self.rows().keys() >= set(self.ids)
-
-    def batches(self) -> set[int]:
-        """The places of prompts that have a line."""
-        there = self.rows()
-        return {place for place, prompt in enumerate(self.ids) if prompt in there}
-
-    def drop_half_a_line(self) -> None:
-        """Cuts off what a kill left of a line, before another is written behind it."""
-        if self.file.exists():
-            with self.file.open("rb+") as content:
-                content.truncate(content.read().rfind(b"\n") + 1)
-
-    def keep(self, _number: int, rows: list[Row]) -> None:
-        """Writes a prompt's line through to the disk.
-
-        Raises:
-            StorageError: it could not be written.
-        """
-        try:
-            with self.file.open("ab") as lines:
-                for row in rows:
-                    lines.write(json.dumps(row).encode() + b"\n")
-                lines.flush()
-                os.fsync(lines.fileno())
-        except OSError as error:
-            raise StorageError(
-                f"could not write {self.file}: {error.strerror or error}. What was finished is kept: make room, then "
-                "give the same command again"
-            ) from error
-
-    def finish(self) -> None:
-        """The file is what it is."""
+def _answer(
+    description: ModelDescription,
+    prompts: TextSet,
+    settings: GenerationSettings,
+    store: Answers,
+    network: PreTrainedModel,
+    done: Collection[int],
+) -> Iterator[tuple[int, list[Row]]]:
+    """Each answer that is missing, by its prompt's place."""
+    store.drop_half_a_line()
+    missing = {prompt.id: place for place, prompt in enumerate(prompts.texts) if place not in done}
+    asked = [prompts.texts[place] for place in missing.values()]
+    for one in generate(network, description.tokenizer, asked, settings):
+        yield missing[one.id], [_row(one, description.reference.text)]
 
 
 def _identity(
