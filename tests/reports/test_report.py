@@ -33,12 +33,18 @@ def test_what_each_kind_of_run_is_shown_as(runs: dict[str, rs.Run], alignment: r
     assert [row["layer"] for row in sizes.tables()["summary"].rows] == ["last"] * 3
     assert len(sizes.tables()["layers"].rows) == len(runs["sizes"].summary_rows())
     assert {"rank_through_training", "loss_through_training"} <= set(training.figures())
-    assert [row["step"] for row in training.tables()["training"].rows] == [0, 128, 512]
-    assert "pico." in training.sections[-1].remarks[0]  # the one without a step
+    assert [row["step"] for row in training.tables()["training"].rows] == [0, 128, 512, 2048]
+    assert training.sections[-1].remarks == []
     assert list(build_report(alignment).figures()) == ["alignment_ranks"]
     drawn = str(build_report(alignment).figures()["alignment_ranks"].chart.to_dict())
     assert "pico-vlm (shuffled images)" in drawn
     assert "(base" not in drawn
+
+
+def test_a_model_without_a_step_is_named_beside_the_training(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    report = build_report(renamed(runs["training"], tmp_path / "released", {"pico": "owner/model@v2"}))
+    assert [row["step"] for row in report.tables()["training"].rows] == [0, 128, 512]
+    assert report.sections[-1].remarks[0].endswith("for want of a step in the reference: owner/model@v2.")
 
 
 def test_no_figure_without_its_n(runs: dict[str, rs.Run], alignment: rs.Run) -> None:
