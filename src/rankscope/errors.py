@@ -17,6 +17,11 @@ _LISTED = 30
 """So many known names fit into a message."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what another library's error says, for a message of ours; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class RankscopeError(Exception):
     """Base of every error that rankscope raises on purpose."""
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from rankscope.errors import SettingsError
-from rankscope.statistics.paired import paired_difference
+from rankscope.statistics.paired import common_texts, paired_difference, paired_on
 
 
 def test_the_test_holds_its_level_under_the_null() -> None:
@@ -46,3 +47,33 @@ def test_by_hand() -> None:
 def test_what_is_no_pair(a: list[float], b: list[float], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         paired_difference(np.array(a), np.array(b))
+
+
+def measured(losses: dict[str, float | None], failed: str = "") -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "text_id": list(losses),
+            "text_index": range(len(losses)),
+            "role": "trained",
+            "seed": None,
+            "status": ["failed" if name == failed else "ok" for name in losses],
+            "loss": losses.values(),
+        },
+        schema_overrides={"seed": pl.Int64, "loss": pl.Float64},
+    )
+
+
+def test_tables_are_paired_over_the_texts_that_both_could_measure() -> None:
+    base = measured({"a": 1.0, "b": 2.0, "c": 4.0, "d": 8.0})
+    other = measured({"c": 5.0, "e": 9.0, "a": 3.0, "b": 7.0}, failed="b")
+    common = common_texts(base, other)
+    assert dict(common.select("text_id", "loss/other").iter_rows()) == {"a": 3.0, "c": 5.0}
+    found = paired_on(common, "loss")
+    assert (found.difference, found.texts) == (1.5, 2)  # (3 - 1 + 5 - 4) / 2: the other minus the base
+
+
+def test_without_two_texts_or_with_a_missing_number_nothing_is_paired() -> None:
+    base = measured({"a": 1.0, "b": 2.0, "c": 4.0})
+    assert paired_on(common_texts(base, measured({"a": 1.0, "z": 2.0})), "loss") is None
+    assert paired_on(common_texts(base, measured({"a": 1.0, "b": None, "c": 2.0})), "loss") is None
+    assert paired_on(common_texts(measured({"a": 1.0, "b": None}), base), "loss") is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rankscope.errors import DataError
-from rankscope.texts.rows import render_field, render_template, text_at, value_at
+from rankscope.texts.rows import own_id, render_field, render_template, text_at, value_at
 
 ROW = {
     "text": "plain",
@@ -84,3 +84,23 @@ def test_a_template_reaches_nothing_but_fields(template: str) -> None:
 def test_a_value_may_be_none_at_the_end_only() -> None:
     with pytest.raises(DataError, match="does not lead into NoneType"):
         value_at(ROW, "missing.deeper")
+
+
+@pytest.mark.parametrize(
+    ("row", "own"),
+    [
+        ({"id": "a", "uid": "b"}, "a"),
+        ({"uid": 7, "text": "x"}, "7"),
+        ({"id": "", "qID": "q"}, "q"),
+        ({"id": True}, None),
+        ({"id": 0}, "0"),
+        ({"id": 1.5, "text": "x"}, None),
+        ({"id": "\udc80"}, "?"),
+    ],
+)
+def test_a_rows_own_id(row: dict, own: str | None) -> None:
+    assert own_id(row) == own
+
+
+def test_own_ids_are_looked_for_in_the_fields_that_are_named() -> None:
+    assert own_id({"id": 1, "image_id": 2}, ("image_id", "id")) == "2"

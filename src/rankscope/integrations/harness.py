@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import DataError, MissingExtraError, RankscopeError, SettingsError, UnknownNameError
+from rankscope.errors import DataError, MissingExtraError, RankscopeError, SettingsError, UnknownNameError, first_line
 from rankscope.texts.benchmark_rows import COLUMNS
 from rankscope.texts.files import read_files
 
@@ -194,8 +194,7 @@ def _open_task(reference: TaskReference, folder: Path) -> Task:
     try:
         (task,) = TaskManager(include_defaults=False).load(str(file))["tasks"].values()
     except (OSError, ValueError, RuntimeError, KeyError, TemplateError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"the harness cannot read the rows of task {reference.name}: {first}") from error
+        raise DataError(f"the harness cannot read the rows of task {reference.name}: {first_line(error)}") from error
     metrics = [metric["metric"] for metric in task.config.metric_list or ()]
     if task.OUTPUT_TYPE != "multiple_choice" or "acc" not in metrics:
         raise SettingsError(

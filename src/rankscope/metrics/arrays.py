@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rankscope.errors import RepresentationError
+from rankscope.errors import RepresentationError, first_line
 
 
 @runtime_checkable
@@ -69,8 +69,8 @@ def any_tensor(value: ArrayLike | float | int, what: str) -> Tensor:
     except (ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, RepresentationError):
             raise
-        reason = str(error).splitlines()[0]
-        raise RepresentationError("wrong shape", f"{what} cannot be read as one array of numbers: {reason}") from error
+        message = f"{what} cannot be read as one array of numbers: {first_line(error)}"
+        raise RepresentationError("wrong shape", message) from error
 
 
 def hidden_states(hidden: ArrayLike) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import ModelError, RankscopeError
+from rankscope.errors import ModelError, RankscopeError, first_line
 from rankscope.file_digests import default_digest_cache, digest_of
 from rankscope.models.weight_files import weight_files
 
@@ -227,7 +227,5 @@ def _commit_of(reference: ModelReference, repository: str, module: str) -> str:
     try:
         file = cached_file(repository, f"{module}.py")
     except OSError as error:
-        raise ModelError(
-            f"{reference.text} needs modelling code from {repository}: {str(error).strip().splitlines()[0]}"
-        ) from error
+        raise ModelError(f"{reference.text} needs modelling code from {repository}: {first_line(error)}") from error
     return extract_commit_hash(file, None) or digests_by_name([Path(str(file))])[f"{module}.py"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from rankscope.errors import RankscopeError, SettingsError
+from rankscope.errors import RankscopeError, SettingsError, first_line
 from rankscope.models.positions import positions_of
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _answer(
     except torch.OutOfMemoryError as error:
         raise RankscopeError(
             f"out of memory on {len(prompts)} prompts of up to {input_ids.shape[1]} tokens: lower the batch size, "
-            f"or use bfloat16 ({str(error).splitlines()[0]})"
+            f"or use bfloat16 ({first_line(error)})"
         ) from error
     responses = []
     for prompt, new in zip(prompts, output[:, input_ids.shape[1] :].tolist(), strict=True):

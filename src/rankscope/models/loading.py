@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import ModelError, RankscopeError
+from rankscope.errors import ModelError, RankscopeError, first_line
 from rankscope.models.adapters import check_peft, merged
 from rankscope.models.architectures import auto_class_of
 from rankscope.models.fingerprints import FingerprintParts, fingerprint_parts
@@ -197,11 +197,9 @@ def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
     except RankscopeError:
         raise
     except Exception as error:  # damaged files make each library raise errors of its own
-        reason = str(error).strip()
-        if "trust_remote_code" in reason:
+        if "trust_remote_code" in str(error):
             raise ModelError(
                 f"{reference.text} brings its own modelling code: read it, then allow it with "
                 "--trust-remote-code (trust_remote_code=True)"
             ) from error
-        first = reason.splitlines()[0] if reason else type(error).__name__
-        raise ModelError(f"cannot load the {part} of {reference.text}: {first}") from error
+        raise ModelError(f"cannot load the {part} of {reference.text}: {first_line(error)}") from error

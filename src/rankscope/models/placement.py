@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rankscope.errors import SettingsError
+from rankscope.errors import SettingsError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,8 +45,7 @@ def resolve_device(device: str) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
-            f"no device {device!r} on this machine ({str(error).splitlines()[0]}): "
-            "cpu, cuda, cuda:N, mps, auto or spread"
+            f"no device {device!r} on this machine ({first_line(error)}): cpu, cuda, cuda:N, mps, auto or spread"
         ) from error
     return device
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankscope.errors import ModelError
+from rankscope.errors import ModelError, first_line
 from rankscope.models.adapters import ADAPTER_SETTINGS, base_of, read_adapter_settings
 from rankscope.models.gguf import GgufHeader, gguf_files, join_parts, name_without_part, part_names, read_header
 from rankscope.models.reference import ModelReference, parse_model_reference
@@ -65,7 +65,7 @@ def local_gguf_files(reference: ModelReference) -> tuple[Path, ...]:
     try:
         return tuple(Path(cached_file(reference.location, part, revision=reference.revision)) for part in parts)
     except OSError as error:
-        raise ModelError(f"cannot get {reference.text}: {str(error).strip().splitlines()[0]}") from error
+        raise ModelError(f"cannot get {reference.text}: {first_line(error)}") from error
 
 
 def with_hub_base(reference: ModelReference) -> ModelReference:

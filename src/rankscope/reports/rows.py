@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankscope.runs import Effect, folder_names
+from rankscope.statistics import layer_depth
 from rankscope.tables import short_names
 
 if TYPE_CHECKING:
@@ -61,14 +62,14 @@ def deepest_layer(one: LabelledRow, rows: Sequence[LabelledRow]) -> str:
     """The layer that stands for a model: the head's input, else the last block that was measured."""
     same = (one.run, one.label, one.row["dataset"])
     layers = [str(other.row["layer"]) for other in rows if (other.run, other.label, other.row["dataset"]) == same]
-    return max(layers, key=lambda layer: float(layer) if layer.isdecimal() else float("inf"))
+    return max(layers, key=layer_depth)
 
 
 def common_layer(rows: Sequence[LabelledRow]) -> str | None:
     """The deepest layer that all models of a data set have."""
     layers = [{str(one.row["layer"]) for one in rows if one.label == label} for label in {one.label for one in rows}]
     shared = set.intersection(*layers)
-    return max(shared, key=lambda layer: float(layer) if layer.isdecimal() else float("inf")) if shared else None
+    return max(shared, key=layer_depth) if shared else None
 
 
 def told_apart(rows: Sequence[LabelledRow]) -> bool:

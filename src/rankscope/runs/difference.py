@@ -10,7 +10,13 @@ import numpy as np
 import polars as pl
 
 from rankscope.errors import RunFolderError
-from rankscope.statistics import bootstrap_interval, complete_texts, paired_difference, summary_metrics
+from rankscope.statistics import (
+    bootstrap_interval,
+    complete_column,
+    complete_texts,
+    paired_difference,
+    summary_metrics,
+)
 from rankscope.statistics.bootstrap import Numbers
 
 if TYPE_CHECKING:
@@ -99,8 +105,7 @@ def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Diffe
         raise RunFolderError(f"{base.model} and {other.model} share {common.height} usable texts of {base.dataset}")
 
     def column(frame: pl.DataFrame, name: str) -> Numbers | None:
-        values = common.join(frame, on="text_id", how="left")[name]
-        return None if values.null_count() else values.to_numpy().astype(np.float64)
+        return complete_column(common.join(frame, on="text_id", how="left"), name)
 
     found = []
     for metric, averaged in compared().items():

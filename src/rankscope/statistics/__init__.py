@@ -12,8 +12,9 @@ from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_models
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
+from rankscope.statistics.layers import layer_depth
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
-from rankscope.statistics.paired import PairedDifference, paired_difference
+from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 
 __all__ = [
     "BASE",
@@ -29,12 +30,16 @@ __all__ = [
     "Summary",
     "associations",
     "bootstrap_interval",
+    "common_texts",
+    "complete_column",
     "complete_texts",
     "correlation",
     "fewest_models",
+    "layer_depth",
     "notes_on",
     "over_noise",
     "paired_difference",
+    "paired_on",
     "summarize",
     "summarize_alignment",
     "summary_metrics",

@@ -1,13 +1,15 @@
-"""Paired differences between two models on the same texts."""
+"""Paired differences on the same texts, between two models or of one model under two settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from scipy import stats
 
 from rankscope.errors import SettingsError
+from rankscope.statistics.aggregation import complete_texts
 from rankscope.statistics.bootstrap import CONFIDENCE, Numbers, bootstrap_interval
 
 _PERMUTATIONS = 9999
@@ -60,3 +62,20 @@ def paired_difference(a: Numbers, b: Numbers, *, confidence: float = CONFIDENCE,
         rng=np.random.default_rng(seed),
     )
     return PairedDifference(float(differences.mean()), low, high, float(test.pvalue), len(differences))
+
+
+def common_texts(base: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The texts that could be measured in both tables of measurements; the other's numbers end in `/other`."""
+    (one, _), (two, _) = complete_texts(base), complete_texts(other)
+    return one.join(two, on="text_id", suffix="/other")
+
+
+def paired_on(common: pl.DataFrame, metric: str) -> PairedDifference | None:
+    """The other's metric minus the base's; None for fewer than two texts, or where a text has no number."""
+    one, two = complete_column(common, metric), complete_column(common, f"{metric}/other")
+    return None if one is None or two is None or len(one) < 2 else paired_difference(two, one)
+
+
+def complete_column(table: pl.DataFrame, name: str) -> Numbers | None:
+    """A column's numbers; None where one is missing."""
+    return None if table[name].null_count() else table[name].to_numpy().astype(np.float64)

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from rankscope.metrics import noise_value
 from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
 from rankscope.runs import Effect, Run, differing, evaluate_each
 from rankscope.settings import changed
-from rankscope.statistics import Note, PairedDifference, complete_texts, paired_difference
+from rankscope.statistics import Note, common_texts, paired_on
 from rankscope.studies.study import Request
 
 _LONGEST_NAME = 80
@@ -143,20 +142,6 @@ def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], m
             f"{metric}_difference_p": paired.p_value,
         }
     return cells
-
-
-def common_texts(base: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """The texts that could be measured in both; the other's numbers end in `/other`."""
-    (one, _), (two, _) = complete_texts(base), complete_texts(other)
-    return one.join(two, on="text_id", suffix="/other")
-
-
-def paired_on(common: pl.DataFrame, metric: str) -> PairedDifference | None:
-    """The other's metric minus the base's; None for fewer than two texts, or where a text has no number."""
-    columns = [common[f"{metric}/other"], common[metric]]
-    if common.height < 2 or any(column.null_count() for column in columns):
-        return None
-    return paired_difference(*(column.to_numpy().astype(np.float64) for column in columns))
 
 
 def folder_name(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rankscope.errors import DataError
+from rankscope.errors import DataError, first_line
 from rankscope.texts.columns import plain_table
 from rankscope.texts.rows import LocatedRow
 
@@ -78,8 +78,7 @@ def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
                 source.repository, source.config, split=source.split, revision=source.revision, data_dir=folder
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise DataError(f"cannot load the data set {source}: {first}") from error
+            raise DataError(f"cannot load the data set {source}: {first_line(error)}") from error
         if isinstance(table, datasets.DatasetDict):
             if len(table) > 1:
                 raise DataError(f"{source.repository} has several splits: give --split {' or '.join(table)}")

@@ -13,7 +13,7 @@ from rankscope.texts.files import scan_files
 from rankscope.texts.folders import FolderContent, data_files, is_arrow_folder
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.reference import DataReference
-from rankscope.texts.rows import ID_FIELDS, BadRow, LocatedRow, Row
+from rankscope.texts.rows import BadRow, LocatedRow, own_id
 from rankscope.texts.text import EMPTY, Content, SkippedText, Text, TextSet, name_some
 
 PAPER_SEED = 123
@@ -154,12 +154,3 @@ def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | Non
 
 def _is_empty(content: Content) -> bool:
     return not (content if isinstance(content, str) else plain_text(content)).strip()
-
-
-def own_id(row: Row) -> str | None:
-    """The data set's own id of a row, where it has one."""
-    for name in ID_FIELDS:
-        value = row.get(name)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value).encode("utf-8", "replace").decode()
-    return None

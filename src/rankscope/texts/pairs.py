@@ -23,7 +23,7 @@ from rankscope.texts.files import read_path, read_text
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.images import SUFFIXES, ImageSource, LaterImage, is_file, require_pillow
 from rankscope.texts.reference import HUB_ID, is_path
-from rankscope.texts.rows import LocatedRow, Row, text_at, value_at
+from rankscope.texts.rows import LocatedRow, Row, own_id, text_at, value_at
 
 DRAWN_SCENES = "drawn-scenes"
 _DRAWN = 200
@@ -119,7 +119,7 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
             raise DataError(f"{where}: {error}") from error
         if isinstance(image, bytes) and isinstance(rows, HubRows):
             image = _fetched_again(rows, place, fields.image, image)
-        ids.append(_own_id(row) or str(place))
+        ids.append(own_id(row, _ID_FIELDS) or str(place))
         found.append((image, instruction, response))
     if not found:
         raise DataError(f"{text} has no rows: an empty data set?")
@@ -205,14 +205,6 @@ def _fetched_again(rows: HubRows, place: int, field: str, content: bytes) -> Lat
 
 def _has(row: Row, field: str) -> bool:
     return field.partition(".")[0] in row or field in row
-
-
-def _own_id(row: Row) -> str | None:
-    for name in _ID_FIELDS:
-        value = row.get(name)
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value).encode("utf-8", "replace").decode()
-    return None
 
 
 def _drawn(count: int) -> tuple[Pair, ...]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from rankscope.errors import DataError
 from rankscope.texts.files import read_path
-from rankscope.texts.loading import own_id
-from rankscope.texts.rows import Row, text_at, value_at
+from rankscope.texts.rows import Row, own_id, text_at, value_at
 from rankscope.texts.text import SkippedText, Text, TextSet
 
 _MODEL_FIELDS = ("model", "generator")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rankscope.errors import DataError
@@ -19,6 +19,15 @@ Render = Callable[[Row], Content | None]
 """From a row to its text or messages; None where the row is no part of the data set by its definition."""
 
 ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
+
+
+def own_id(row: Row, fields: Sequence[str] = ID_FIELDS) -> str | None:
+    """The data set's own id of a row, where it has one: a number or a text in the first such field."""
+    for name in fields:
+        value = row.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            return str(value).encode("utf-8", "replace").decode()
+    return None
 
 
 class LocatedRow(NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rankscope.errors import ModelError
+from rankscope.errors import ModelError, first_line
 from rankscope.models.loading import describe_model, load_model
 from rankscope.models.low_rank import add_low_rank, is_low_rank
 from rankscope.models.placement import Placement
@@ -282,8 +282,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{path} cannot be read as weights alone: {first}") from error
+        raise ModelError(f"{path} cannot be read as weights alone: {first_line(error)}") from error
     content = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ModelError(f"{path} holds no weights: expected names with tensors, at the top or under 'model'")

@@ -15,6 +15,7 @@ from rankscope.reports.charts.figure import (
     inline,
 )
 from rankscope.reports.figures import WIDTH, import_altair
+from rankscope.statistics import layer_depth
 from rankscope.tables import titled
 
 
@@ -27,7 +28,7 @@ def rank_by_layer(summary: pl.DataFrame) -> Figure:
     alt = import_altair()
     rows = by_role(summary, "model", "layer", "texts")
     data = inline(rows)
-    order = sorted(rows["layer"].unique(), key=_depth)
+    order = sorted(rows["layer"].unique(), key=layer_depth)
     x = alt.X(
         "layer:O",
         sort=order,
@@ -70,7 +71,3 @@ def rank_by_model(summary: pl.DataFrame) -> Figure:
     caption += "Bars are 95 % bootstrap intervals over texts."
     chart = (join + bar + point).properties(height=34 * summary["model"].n_unique())
     return figure("rank_by_model", "Effective rank by model", caption, chart)
-
-
-def _depth(layer: str) -> float:
-    return float(layer) if layer.isdecimal() else float("inf")
