@@ -94,9 +94,3 @@ class LayerError(RankscopeError):
 
 class ForwardPassError(RankscopeError):
     """The network failed on a batch, or its hidden states are not those of the batch's tokens."""
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, on one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -90,8 +90,7 @@ class AcrossLayers:
         earlier = self._kept.get(self.before.get(layer, ""), {})
         for place, one in texts.items():
             if place in earlier:
-                with suppress(RepresentationError):  # `EachText` has skipped the text at one of them, and says why
-                    self._found[place, layer] = {**_on_host(measure_adjacent(earlier[place], one, self.metrics))}
+                self._found[place, layer] = _on_host(self._compared(earlier[place], one))
         self._seen.add(layer)
         self._kept[layer] = texts
         awaited = {before for after, before in self.before.items() if after not in self._seen}
@@ -100,6 +99,13 @@ class AcrossLayers:
     def rows(self) -> dict[Place, Row]:
         """The values of each text at each layer that has one before it."""
         return self._found
+
+    def _compared(self, before: Representation, after: Representation) -> dict[str, Tensor]:
+        numbers: dict[str, Tensor] = {}
+        for metric in self.metrics:
+            with suppress(RepresentationError):  # the number is absent; `EachText` says why a text has no spectrum
+                numbers |= measure_adjacent(before, after, [metric])
+        return numbers
 
 
 @dataclass(frozen=True)

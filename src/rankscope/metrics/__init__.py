@@ -25,6 +25,7 @@ from rankscope.metrics.modality_integration import (
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum
 from rankscope.metrics.representation import Representation
+from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
 from rankscope.metrics.table import Metric, metric_named, metric_names, noise_value
 
@@ -42,8 +43,11 @@ __all__ = [
     "image_reduction_ratio",
     "image_text_alignment",
     "integration_of_moments",
+    "linear_cka",
     "matrix_entropy",
+    "matrix_entropy_change",
     "matrix_nuclear_norm",
+    "mean_cosine_similarity",
     "measure",
     "measure_adjacent",
     "measure_representation",

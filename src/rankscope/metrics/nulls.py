@@ -119,3 +119,15 @@ def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
         excess = math.exp(-(quantile**2) / 2) / math.sqrt(2 * math.pi) / kept
     column = math.sqrt(tokens / hidden_size) + excess * math.sqrt(1 / (2 * hidden_size))
     return min(tokens, hidden_size) * column / tokens
+
+
+def linear_cka(tokens: int, hidden_size: int) -> float:
+    """(n d + 2) / (n (n + d + 1)) with n = N - 1, of two layers of independent noise, about d / (N + d).
+
+    The centred Grams W of two such layers are Wishart and turned against each other at random, so the mean of
+    CKA is E[tr W / ||W||_F]^2 / n; and E[||W||_F^2 / (tr W)^2] = (n + d + 1) / (n d + 2), exactly. By Jensen's
+    inequality the value is never above the mean: 4 % below it for 3 tokens of 2 dimensions, less than 0.5 % from 20
+    of 8 on.
+    """
+    n = tokens - 1
+    return (n * hidden_size + 2) / (n * (n + hidden_size + 1))

@@ -75,6 +75,24 @@ def relative_distances(rows: Tensor, mean: Tensor, lengths: Tensor) -> Tensor:
     return lengths / torch.where(sizes > 0, sizes, 1.0)
 
 
+def refuse_equal_rows(distances: Tensor, eps: float) -> None:
+    """Refuses rows that all equal their mean up to rounding.
+
+    Args:
+        distances: of each row from the mean, relative as `relative_distances` gives them, (tokens,).
+        eps: of the dtype of the forward pass.
+
+    Raises:
+        RepresentationError: they do.
+    """
+    if (distances <= tolerances(eps).all_rows).all():
+        raise RepresentationError(
+            "equal rows",
+            f"all {len(distances)} rows are equal up to rounding, so their covariance is zero and has no spectrum: "
+            "a text of one repeated token, or a layer that returns a constant",
+        )
+
+
 def refuse_rounding_noise(distances: Tensor, eps: float) -> None:
     """Refuses rows whose direction from the mean is rounding.
 
@@ -85,15 +103,9 @@ def refuse_rounding_noise(distances: Tensor, eps: float) -> None:
     Raises:
         RepresentationError: equal rows, or a row at the mean.
     """
-    within = tolerances(eps)
+    refuse_equal_rows(distances, eps)
     count = len(distances)
-    if (distances <= within.all_rows).all():
-        raise RepresentationError(
-            "equal rows",
-            f"all {count} rows are equal up to rounding, so their covariance is zero and has no spectrum: "
-            "a text of one repeated token, or a layer that returns a constant",
-        )
-    at_mean = distances <= within.one_row
+    at_mean = distances <= tolerances(eps).one_row
     if at_mean.any():
         raise RepresentationError(
             "row at the mean",

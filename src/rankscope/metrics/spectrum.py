@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics.arrays import ArrayLike, hidden_states, states_of_one_text, token_mask
-from rankscope.metrics.rounding import refuse_rounding_noise, relative_distances, rounding_of
+from rankscope.metrics.rounding import refuse_equal_rows, refuse_rounding_noise, relative_distances, rounding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,13 +67,40 @@ def unit_rows(
         SettingsError: an arithmetic other than float32 and float64.
     """
     hidden = states_of_one_text(hidden)
+    centred, lengths, distances = _centred(hidden, arithmetic_for(hidden, dtype))
+    refuse_rounding_noise(distances, rounding_of(hidden.dtype, centred.dtype, computed_in))
+    return centred / lengths
+
+
+def centred_rows(
+    hidden: ArrayLike, *, dtype: torch.dtype | None = None, computed_in: torch.dtype | None = None
+) -> Float[Tensor, "tokens hidden"]:
+    """Rows minus their mean, all divided by the largest number among the states, lengths as they are.
+
+    Args:
+        hidden: as in `unit_rows`.
+        dtype: the arithmetic, as in `unit_rows`.
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
+
+    Raises:
+        RepresentationError: fewer than two tokens, equal rows, NaN or infinity, another shape.
+        SettingsError: an arithmetic other than float32 and float64.
+    """
+    hidden = states_of_one_text(hidden)
+    centred, _, distances = _centred(hidden, arithmetic_for(hidden, dtype))
+    refuse_equal_rows(distances, rounding_of(hidden.dtype, centred.dtype, computed_in))
+    return centred
+
+
+def _centred(hidden: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Scaled and centred rows; their lengths, (tokens, 1); their distances from the mean, relative."""
     if hidden.shape[0] < 2:
         raise RepresentationError(
             "one token",
             f"a spectrum needs at least 2 tokens, got hidden states of shape {tuple(hidden.shape)}: "
             "centred on its own mean, a single row is zero. Leave such texts out",
         )
-    rows = hidden.to(_arithmetic(hidden, dtype))
+    rows = hidden.to(dtype)
     scale = rows.detach().abs().amax()
     if not torch.isfinite(scale):
         raise RepresentationError("not finite", describe_non_finite(hidden))
@@ -82,9 +109,7 @@ def unit_rows(
     mean = rows.mean(dim=0)
     centred: Tensor = rows - mean
     lengths: Tensor = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-    distances = relative_distances(rows.detach(), mean.detach(), lengths.detach().squeeze(1))
-    refuse_rounding_noise(distances, rounding_of(hidden.dtype, rows.dtype, computed_in))
-    return centred / lengths
+    return centred, lengths, relative_distances(rows.detach(), mean.detach(), lengths.detach().squeeze(1))
 
 
 def spectrum(
@@ -148,7 +173,12 @@ def unit_rows_of_texts(
             raise RepresentationError(error.fault, f"text {index} of the batch: {error}") from None
 
 
-def _arithmetic(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+def arithmetic_for(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """Float64 where the device has it; or what was asked for.
+
+    Raises:
+        SettingsError: an arithmetic other than float32 and float64.
+    """
     if dtype is None:
         return torch.float32 if hidden.device.type == "mps" else torch.float64
     if dtype not in (torch.float32, torch.float64):

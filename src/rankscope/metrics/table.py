@@ -26,6 +26,7 @@ from rankscope.metrics.entropy import (
 )
 from rankscope.metrics.likelihood import token_cross_entropy
 from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
+from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
 
 Reads = Literal["spectrum", "unit rows", "states", "adjacent layers", "adjacent spectra", "logits"]
 """What a metric's function is given.
@@ -107,6 +108,19 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "rotated_matrix_nuclear_norm", rotated_matrix_nuclear_norm_of_unit_rows, "unit rows",
         unit="", range="above 0", label="rotated MNN", digits=4, default=False,
+    ),
+    Metric(
+        "matrix_entropy_change", matrix_entropy_change, "adjacent spectra",
+        unit="nats", range="-ln min(N - 1, d) to ln min(N - 1, d)", label="change of H", digits=3, signed=True,
+        default=False,
+    ),
+    Metric(
+        "linear_cka", linear_cka, "adjacent layers",
+        unit="", range="0 to 1", label="CKA", digits=4, null=nulls.linear_cka, default=False,
+    ),
+    Metric(
+        "mean_cosine_similarity", mean_cosine_similarity, "adjacent layers",
+        unit="", range="-1 to 1", label="cosine", digits=4, signed=True, default=False,
     ),
 )  # fmt: skip
 """Every metric that an evaluation measures, in the order of its columns."""

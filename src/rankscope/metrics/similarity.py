@@ -1,0 +1,112 @@
+"""How alike the hidden states of one text are at two layers, usually adjacent ones.
+
+Every function takes the states of the earlier layer and of the later one, (tokens, d), token by token.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.errors import RepresentationError
+from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.entropy import Numbers, matrix_entropy
+from rankscope.metrics.spectrum import Spectrum, arithmetic_for, centred_rows, describe_non_finite
+
+
+def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spectrum) -> Numbers:
+    """Matrix entropy of the later layer minus that of the earlier one, H(after) - H(before).
+
+    Unit: nats. Range: -ln min(N - 1, d) to ln min(N - 1, d). Negative where a block concentrates the spectrum.
+
+    Args:
+        before: hidden states of the earlier layer, (tokens, d); or their `Spectrum`, so that none is computed twice.
+        after: of the later layer, likewise.
+
+    Raises:
+        RepresentationError: as `matrix_entropy`, or not the same number of tokens.
+    """
+    tokens = [
+        one.tokens.tolist() if isinstance(one, Spectrum) else len(states_of_one_text(one)) for one in (before, after)
+    ]
+    _refuse_other_tokens(*tokens)
+    return matrix_entropy(after) - matrix_entropy(before)
+
+
+def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype | None = None) -> Float[Tensor, ""]:
+    """Linear centred kernel alignment, ||Y^T X||_F^2 / (||X^T X||_F ||Y^T Y||_F), columns of X and Y centred.
+
+    1 where the two layers have the same states up to rotation, scale and offset. Unit: none. Range: 0 to 1.
+    Computed in float64 from tokens x tokens or from d x d matrices, whichever are cheaper. Differentiable.
+    With fewer tokens than dimensions states that have nothing to do with each other have a CKA near 1: noise has about
+    d / (N + d).
+
+    Args:
+        before: X, hidden states of one layer, (tokens, d1); a tensor, an array or nested lists.
+        after: Y, of the other layer, (tokens, d2).
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
+
+    Raises:
+        RepresentationError: one token, equal rows, NaN or infinity; another shape, or not the same number of tokens.
+
+    Source: Kornblith et al. 2019, arXiv 1905.00414, equation 4 for linear kernels.
+    """
+    x, y = (centred_rows(states, computed_in=computed_in) for states in (before, after))
+    _refuse_other_tokens(len(x), len(y))
+    tokens, sizes = len(x), (x.shape[1], y.shape[1])
+    if tokens * sum(sizes) <= sizes[0] ** 2 + sizes[1] ** 2 + sizes[0] * sizes[1]:
+        one, other = x @ x.T, y @ y.T
+        shared = (one * other).sum()
+    else:
+        one, other = x.T @ x, y.T @ y
+        shared = (y.T @ x).square().sum()
+    found: Tensor = shared / (torch.linalg.matrix_norm(one) * torch.linalg.matrix_norm(other))
+    return found.clamp_max(1.0)  # rounding alone can lead beyond
+
+
+def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor, ""]:
+    """Mean over tokens of the cosine between a token's states at the two layers, not centred.
+
+    1 where a block leaves every direction as it was; 1 minus it is block influence. Unit: none. Range: -1 to 1.
+    Computed in float64. Differentiable.
+
+    Args:
+        before: hidden states of the earlier layer, (tokens, d); a tensor, an array or nested lists.
+        after: of the later layer, of the same shape.
+
+    Raises:
+        RepresentationError: a state of zeros, NaN or infinity; no tokens, another shape, or not the same shape.
+
+    Source: Men et al. 2024 (ShortGPT), arXiv 2403.03853, equation 1.
+    """
+    x, y = (_directions(states) for states in (before, after))
+    if x.shape != y.shape:
+        raise RepresentationError(
+            "wrong shape", f"states of two layers must have one shape, got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    return (x * y).sum(dim=1).mean()
+
+
+def _directions(states: ArrayLike) -> Tensor:
+    """Rows of unit length."""
+    hidden = states_of_one_text(states)
+    if not torch.isfinite(hidden).all():
+        raise RepresentationError("not finite", describe_non_finite(hidden))
+    if len(hidden) == 0:
+        raise RepresentationError("wrong shape", "a mean over tokens needs at least one token, got none")
+    rows = hidden.to(arithmetic_for(hidden, None))
+    scales = rows.detach().abs().amax(dim=1, keepdim=True)
+    if (scales == 0).any():
+        token = int((scales == 0).flatten().nonzero()[0])
+        raise RepresentationError(
+            "zero state", f"the state of token {token} of {len(rows)} is zero and has no direction: leave the text out"
+        )
+    rows = rows / scales  # first, so that squares neither overflow nor vanish
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / lengths
+
+
+def _refuse_other_tokens(before: int | list[int], after: int | list[int]) -> None:
+    if before != after:
+        raise RepresentationError("wrong shape", f"two layers of a text have the same tokens, got {before} and {after}")
