@@ -72,7 +72,7 @@ class EachText:
 
 @dataclass
 class AcrossLayers:
-    """Metrics of a layer and the one before it, whose states are kept until the later one has come.
+    """Metrics of a layer and the one before it, of which a copy is kept until the later one has come.
 
     Attributes:
         metrics: names of those that are wanted.
@@ -92,8 +92,9 @@ class AcrossLayers:
             if place in earlier:
                 self._found[place, layer] = _on_host(self._compared(earlier[place], one))
         self._seen.add(layer)
-        self._kept[layer] = texts
         awaited = {before for after, before in self.before.items() if after not in self._seen}
+        if layer in awaited:
+            self._kept[layer] = _owned(texts)
         self._kept = {name: kept for name, kept in self._kept.items() if name in awaited}
 
     def rows(self) -> dict[Place, Row]:
@@ -132,6 +133,15 @@ class TokenSums:
     def by_layer(self, kind: str) -> list[TokenMoments]:
         """The moments of one kind of token, in order of depth."""
         return [moments for (_, of_kind), moments in sorted(self.moments.items(), key=_depth) if of_kind == kind]
+
+
+def _owned(texts: Mapping[int, Representation]) -> dict[int, Representation]:
+    """The texts that have states at all, each with a copy of its own."""
+    kept = {}
+    for place, one in texts.items():
+        with suppress(RepresentationError):
+            kept[place] = one.own()
+    return kept
 
 
 def _depth(entry: tuple[tuple[int, str], TokenMoments]) -> int:

@@ -52,6 +52,15 @@ class Representation:
         """
         return spectrum_of_unit_rows(self.unit_rows)
 
+    def own(self) -> Representation:
+        """Copies the states, for one that outlives its layer: networks may write the next layer over them.
+
+        Raises:
+            RepresentationError: as `states`.
+        """
+        self.states = self.states.clone()
+        return self
+
     def read_by(self, reads: Reads) -> Tensor | Spectrum:
         """What a metric is given of this layer.
 
