@@ -30,6 +30,13 @@ def measure(
     Raises:
         RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape.
         UnknownNameError: no such metric of hidden states.
+
+    Example:
+        >>> numbers = measure([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> sorted(numbers)[:3]
+        ['effective_rank', 'matrix_entropy', 'matrix_nuclear_norm']
+        >>> round(float(numbers["effective_rank"]), 4)
+        2.0
     """
     return measure_with_spectrum(hidden, metrics, computed_in=computed_in)[0]
 
@@ -37,7 +44,15 @@ def measure(
 def measure_with_spectrum(
     hidden: ArrayLike, metrics: Collection[str] | None = None, *, computed_in: torch.dtype | None = None
 ) -> tuple[dict[str, Float[Tensor, ""]], Spectrum | None]:
-    """As `measure`, with the spectrum that the metrics came from; None where none of them needs one."""
+    """As `measure`, with the spectrum that the metrics came from; None where none of them needs one.
+
+    Example:
+        >>> numbers, one = measure_with_spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], "stable_rank")
+        >>> list(numbers)
+        ['stable_rank']
+        >>> one.tokens
+        tensor(4)
+    """
     known = metrics_that_read(*ONE_LAYER)
     names = [one.name for one in known if one.default] if metrics is None else metrics
     names = (names,) if isinstance(names, str) else names
