@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import Representation, measure, measure_representation, metric_names, spectrum
+from rankscope.metrics import Representation, measure, metric_names, spectrum
+from rankscope.metrics.measure import measure_representation
 
 
 def test_equals_each_metric_alone() -> None:

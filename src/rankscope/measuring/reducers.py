@@ -16,7 +16,8 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError
 from rankscope.measuring.columns import Row
-from rankscope.metrics import Representation, TokenMoments, measure_adjacent, measure_representation
+from rankscope.metrics import Representation, TokenMoments
+from rankscope.metrics.measure import measure_adjacent, measure_representation
 
 Place = tuple[int, str]
 """A text's place in the data set and a layer's name."""

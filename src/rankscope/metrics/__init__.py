@@ -13,7 +13,7 @@ from rankscope.metrics.entropy import (
     stable_rank,
 )
 from rankscope.metrics.likelihood import perplexity, token_cross_entropy, token_losses
-from rankscope.metrics.measure import measure, measure_adjacent, measure_representation
+from rankscope.metrics.measure import measure
 from rankscope.metrics.modality_integration import (
     TokenMoments,
     frechet_distance,
@@ -49,8 +49,6 @@ __all__ = [
     "matrix_nuclear_norm",
     "mean_cosine_similarity",
     "measure",
-    "measure_adjacent",
-    "measure_representation",
     "metric_named",
     "metric_names",
     "modality_integration_rate",

@@ -24,6 +24,10 @@ def parse_drop_rule(rule: str | int) -> str | int:
 
     Raises:
         SettingsError: anything else.
+
+    Example:
+        >>> [parse_drop_rule(rule) for rule in ("first", "4", "massive")]
+        [1, 4, 'massive']
     """
     if rule == "massive":
         return rule
@@ -45,6 +49,11 @@ def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidde
     Raises:
         RepresentationError: fewer than two tokens are left, NaN or infinity, or another shape.
         SettingsError: another rule.
+
+    Example:
+        >>> drop_tokens([[90.0, 0.0], [1.0, 0.0], [0.0, 2.0]], "massive")
+        tensor([[1., 0.],
+                [0., 2.]], dtype=torch.float64)
     """
     parsed = parse_drop_rule(rule)
     hidden = states_of_one_text(hidden)
@@ -76,6 +85,12 @@ def rarefaction_curve(
     Raises:
         SettingsError: a size out of range, or no draws.
         RepresentationError: a subset without a spectrum, or another shape.
+
+    Example:
+        >>> import torch
+        >>> hidden = torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+        >>> [round(float(rank)) for rank in rarefaction_curve(hidden, [8, 16, 32])]
+        [6, 12, 19]
     """
     hidden = states_of_one_text(hidden)
     tokens = hidden.shape[0]
@@ -100,6 +115,11 @@ def rotated_matrix_nuclear_norm(hidden: ArrayLike, *, seed: int = 0) -> Float[Te
 
     Raises:
         RepresentationError: as `matrix_nuclear_norm`.
+
+    Example:
+        >>> hidden = [[5.0, 0.1], [-5.0, 0.2], [5.0, -0.3], [-5.0, 0.0]]  # one outlier dimension
+        >>> round(float(rotated_matrix_nuclear_norm(hidden)), 4)
+        0.6992
     """
     return rotated_matrix_nuclear_norm_of_unit_rows(unit_rows(hidden), seed=seed)
 

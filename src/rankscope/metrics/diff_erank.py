@@ -30,6 +30,12 @@ def aggregate_effective_rank(entropies: ArrayLike, algorithm: Algorithm = "a") -
     Raises:
         SettingsError: no texts, entropies that are not finite, or another algorithm.
         RepresentationError: values that are not real numbers.
+
+    Example:
+        >>> import math
+        >>> entropies = [math.log(4), math.log(16)]
+        >>> [round(float(aggregate_effective_rank(entropies, one)), 4) for one in ("a", "b")]
+        [8.0, 10.0]
     """
     entropies = _by_text(entropies, "entropies")
     if algorithm == "a":
@@ -53,6 +59,11 @@ def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = 
 
     Raises:
         SettingsError: as `aggregate_effective_rank`, or not the same number of texts.
+
+    Example:
+        >>> import math
+        >>> round(float(diff_erank([math.log(8), math.log(32)], [math.log(4), math.log(16)])), 4)  # 16 - 8
+        8.0
     """
     untrained, trained = _of_same_texts(untrained, trained, "entropies")
     return aggregate_effective_rank(untrained, algorithm) - aggregate_effective_rank(trained, algorithm)
@@ -67,6 +78,10 @@ def reduced_loss(untrained: ArrayLike, trained: ArrayLike) -> Float[Tensor, "*tw
 
     Raises:
         SettingsError: no texts, not the same number of them, or losses that are not finite.
+
+    Example:
+        >>> float(reduced_loss([9.0, 11.0], [2.0, 3.0]))
+        7.5
     """
     untrained, trained = _of_same_texts(untrained, trained, "losses")
     return untrained.mean(dim=-1) - trained.mean(dim=-1)

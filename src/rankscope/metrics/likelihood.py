@@ -15,7 +15,13 @@ from rankscope.metrics.entropy import Mask, Numbers
 def token_losses(
     logits: Float[Tensor, "positions vocabulary"], targets: Int[Tensor, " positions"]
 ) -> Float[Tensor, " positions"]:
-    """-ln p(target) at each position, in nats; half precision is raised to float32 first."""
+    """-ln p(target) at each position, in nats; half precision is raised to float32 first.
+
+    Example:
+        >>> import torch
+        >>> token_losses(torch.zeros(2, 4), torch.tensor([0, 3]))  # ln 4: four equal scores
+        tensor([1.3863, 1.3863])
+    """
     return F.cross_entropy(logits.float() if logits.dtype.itemsize < 4 else logits, targets, reduction="none")
 
 
@@ -32,6 +38,11 @@ def token_cross_entropy(logits: ArrayLike, input_ids: ArrayLike, mask: Mask = No
     Raises:
         RepresentationError: a text of fewer than two tokens, which predicts nothing; shapes that do not fit, ids
             outside the vocabulary, a mask with gaps, or a loss that is not finite.
+
+    Example:
+        >>> logits = [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+        >>> round(float(token_cross_entropy(logits, [0, 1, 0])), 4)  # ln 2: a guess between two
+        0.6931
     """
     scores, ids = real_tensor(logits, "logits"), any_tensor(input_ids, "token ids")
     _check_logits(scores, ids)
@@ -76,5 +87,10 @@ def perplexity(loss: ArrayLike | float | int) -> Numbers:
 
     Raises:
         RepresentationError: values that are not real numbers.
+
+    Example:
+        >>> import math
+        >>> round(float(perplexity(math.log(8))), 4)
+        8.0
     """
     return real_tensor(loss, "a loss").exp()

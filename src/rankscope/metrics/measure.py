@@ -30,6 +30,13 @@ def measure(
     Raises:
         RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape.
         UnknownNameError: no such metric of hidden states.
+
+    Example:
+        >>> numbers = measure([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> sorted(numbers)[:3]
+        ['effective_rank', 'matrix_entropy', 'matrix_nuclear_norm']
+        >>> round(float(numbers["effective_rank"]), 4)
+        2.0
     """
     known = metrics_that_read(*ONE_LAYER)
     names = [one.name for one in known if one.default] if metrics is None else metrics

@@ -72,6 +72,13 @@ def frechet_distance(one: TokenMoments, other: TokenMoments) -> Float[Tensor, ""
         RepresentationError: fewer than two tokens.
 
     Source: Dowson & Landau 1982.
+
+    Example:
+        >>> import torch
+        >>> tokens = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> one, other = TokenMoments.of(tokens), TokenMoments.of(tokens + torch.tensor([3.0, 4.0]))
+        >>> round(float(frechet_distance(one, other)), 4)
+        25.0
     """
     (mean, covariance), (other_mean, other_covariance) = one.mean_and_covariance(), other.mean_and_covariance()
     product = _square_root(covariance) @ _square_root(other_covariance)
@@ -81,7 +88,13 @@ def frechet_distance(one: TokenMoments, other: TokenMoments) -> Float[Tensor, ""
 
 
 def outlier_range(norms: Float[Tensor, " tokens"]) -> tuple[float, float]:
-    """The lengths between which a token is no outlier: the median and three standard deviations to each side."""
+    """The lengths between which a token is no outlier: the median and three standard deviations to each side.
+
+    Example:
+        >>> import torch
+        >>> outlier_range(torch.tensor([1.0, 2.0, 3.0]))
+        (-1.0, 5.0)
+    """
     middle = norms.double().median()
     reach = OUTLIER_SIGMAS * norms.double().std()
     return float(middle - reach), float(middle + reach)
@@ -90,7 +103,13 @@ def outlier_range(norms: Float[Tensor, " tokens"]) -> tuple[float, float]:
 def without_outliers(
     hidden: Float[Tensor, "tokens hidden"], lengths: tuple[float, float]
 ) -> Float[Tensor, "kept hidden"]:
-    """The tokens whose length is within a range."""
+    """The tokens whose length is within a range.
+
+    Example:
+        >>> import torch
+        >>> without_outliers(torch.tensor([[1.0, 0.0], [0.0, 50.0]]), (0.0, 10.0))
+        tensor([[1., 0.]])
+    """
     norms = torch.linalg.vector_norm(hidden.double(), dim=-1)
     return hidden[(norms >= lengths[0]) & (norms <= lengths[1])]
 
@@ -98,7 +117,15 @@ def without_outliers(
 def integration_of_moments(
     vision: Sequence[TokenMoments], text: Sequence[TokenMoments], text_lengths: Sequence[float]
 ) -> Float[Tensor, ""]:
-    """The Modality Integration Rate from moments without outliers, and the mean length of all text tokens, by layer."""
+    """The Modality Integration Rate from moments without outliers, and the mean length of all text tokens, by layer.
+
+    Example:
+        >>> import torch
+        >>> tokens = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> seen, read = TokenMoments.of(tokens + 10), TokenMoments.of(tokens)
+        >>> round(float(integration_of_moments([seen], [read], [1.0])), 4)  # log10 of 10^2 + 10^2
+        2.301
+    """
     if not all(length > 0 for length in text_lengths):
         raise RepresentationError("no length", "all text tokens of a layer are zero, so nothing can be scaled by them")
     distances = [
@@ -130,6 +157,12 @@ def modality_integration_rate(vision: Sequence[ArrayLike], text: Sequence[ArrayL
 
     Source: Huang et al. 2024, arXiv 2410.07167. The base of the logarithm is that of their published script. That
     script puts the median of each coordinate in an outlier's place; the paper's text, and we, leave it out.
+
+    Example:
+        >>> text = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+        >>> vision = [[11.0, 10.0], [9.0, 10.0], [10.0, 11.0], [10.0, 9.0]]
+        >>> round(float(modality_integration_rate([vision], [text])), 4)  # log10 of 10^2 + 10^2
+        2.301
     """
     moments: list[list[TokenMoments]] = [[], []]
     lengths = []

@@ -18,6 +18,11 @@ def nuclear_norm(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
 
     Raises:
         RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape, or another mask.
+
+    Example:
+        >>> hidden = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+        >>> round(float(nuclear_norm(hidden)), 4)  # 2 sqrt(2)
+        2.8284
     """
     one = spectrum_given_or_computed(hidden, mask)
     values = one.positive
@@ -35,6 +40,11 @@ def matrix_nuclear_norm(hidden: ArrayLike, mask: Mask = None) -> Numbers:
         RepresentationError: as `nuclear_norm`.
 
     Source: Li et al., arXiv 2410.10672, equation 7.
+
+    Example:
+        >>> hidden = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+        >>> round(float(matrix_nuclear_norm(hidden)), 4)  # 2 sqrt(2) / 4
+        0.7071
     """
     states = hidden_states(hidden)
     norms = [matrix_nuclear_norm_of_unit_rows(rows) for rows in unit_rows_of_texts(states, mask)]

@@ -33,6 +33,10 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
 
     Raises:
         SettingsError: a shape that noise has no spectrum for.
+
+    Example:
+        >>> [round(float(value), 4) for value in noise_spectrum(5, 100)]
+        [0.3158, 0.2673, 0.2279, 0.189]
     """
     check_shape(tokens, hidden_size)
     m, n = _sides(tokens, hidden_size)

@@ -26,6 +26,12 @@ def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spect
 
     Raises:
         RepresentationError: as `matrix_entropy`, or not the same number of tokens.
+
+    Example:
+        >>> before = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+        >>> after = [[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0], [-2.0, 0.0]]  # one direction is left
+        >>> round(float(matrix_entropy_change(before, after)), 4)
+        -0.6931
     """
     tokens = [
         one.tokens.tolist() if isinstance(one, Spectrum) else len(states_of_one_text(one)) for one in (before, after)
@@ -51,6 +57,14 @@ def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype 
         RepresentationError: one token, equal rows, NaN or infinity; another shape, or not the same number of tokens.
 
     Source: Kornblith et al. 2019, arXiv 1905.00414, equation 4 for linear kernels.
+
+    Example:
+        >>> before = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+        >>> after = [[0.0, 3.0], [0.0, -3.0], [3.0, 0.0], [-3.0, 0.0]]  # turned, and longer
+        >>> round(float(linear_cka(before, after)), 4)
+        1.0
+        >>> round(float(linear_cka(before, [[1.0], [-1.0], [0.0], [0.0]])), 4)  # one direction of two
+        0.7071
     """
     x, y = (centred_rows(states, computed_in=computed_in) for states in (before, after))
     _refuse_other_tokens(len(x), len(y))
@@ -79,6 +93,10 @@ def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor,
         RepresentationError: a state of zeros, NaN or infinity; no tokens, another shape, or not the same shape.
 
     Source: Men et al. 2024 (ShortGPT), arXiv 2403.03853, equation 1.
+
+    Example:
+        >>> float(mean_cosine_similarity([[1.0, 0.0], [1.0, 0.0]], [[0.0, 2.0], [5.0, 0.0]]))
+        0.5
     """
     x, y = (_directions(states) for states in (before, after))
     if x.shape != y.shape:

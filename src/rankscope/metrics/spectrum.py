@@ -65,6 +65,13 @@ def unit_rows(
     Raises:
         RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity, another shape.
         SettingsError: an arithmetic other than float32 and float64.
+
+    Example:
+        >>> unit_rows([[3.0, 1.0], [1.0, 1.0], [2.0, 4.0], [2.0, -2.0]])
+        tensor([[ 1.,  0.],
+                [-1.,  0.],
+                [ 0.,  1.],
+                [ 0., -1.]], dtype=torch.float64)
     """
     hidden = states_of_one_text(hidden)
     centred, lengths, distances = _centred(hidden, arithmetic_for(hidden, dtype))
@@ -133,6 +140,10 @@ def spectrum(
     Raises:
         RepresentationError: as `unit_rows`, or a mask of another shape or with values other than 0 and 1; in a
             batch the message names the text.
+
+    Example:
+        >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).eigenvalues
+        tensor([0.5000, 0.5000], dtype=torch.float64)
     """
     states = hidden_states(hidden)
     spectra = [spectrum_of_unit_rows(rows) for rows in unit_rows_of_texts(states, mask, dtype, computed_in)]
