@@ -28,9 +28,6 @@ MAY_IMPORT = {
 }
 """Each floor, from the bottom to the top, with those that it may import. Files beside the floors are open to all."""
 
-TOO_LONG = {"runs/job.py", "runs/responses.py:respond"}
-"""Files and functions that are too long as yet: to be made shorter, never to be added to."""
-
 COVERS = {
     "cli/test_main.py": ("cli/cache.py", "cli/evaluate.py", "cli/listing.py", "cli/study.py"),
     "cli/test_terminal.py": ("cli/compare.py",),
@@ -39,6 +36,7 @@ COVERS = {
     "models/test_forward_pass.py": ("models/network.py",),
     "models/test_initialization.py": ("models/initializer_reads.py", "models/outline.py"),
     "models/test_loading.py": ("models/placement.py",),
+    "models/test_transformers_backend.py": ("models/backend.py",),
     "models/test_trial.py": ("models/blocks.py",),
     "reports/charts/test_charts.py": tuple(
         f"reports/charts/{name}.py"
@@ -46,18 +44,23 @@ COVERS = {
     ),
     "reports/test_report.py": ("reports/compared.py", "reports/rows.py", "reports/section.py", "tables/headline.py"),
     "reports/test_study_report.py": ("reports/charts/study.py",),
-    "runs/test_alignment.py": ("runs/integration.py", "runs/pair_loop.py"),
+    "runs/test_alignment.py": ("measuring/integration.py", "measuring/pairs.py"),
     "runs/test_comparison.py": ("runs/difference.py",),
-    "runs/test_evaluation.py": ("runs/job.py", "runs/loop.py", "runs/record.py", "runs/run.py", "runs/session.py"),
+    "runs/test_evaluation.py": (
+        "runs/job.py", "runs/preparation.py", "runs/record.py", "runs/run.py", "runs/session.py", "runs/subject.py",
+    ),
+    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py"),
+    "runs/test_responses.py": ("runs/answers.py",),
     "runs/test_readings.py": (),
-    "runs/test_store.py": ("runs/atomic.py",),
     "studies/test_conduct.py": tuple(
         f"studies/{name}.py"
         for name in (
-            "aggregation", "benchmarks", "families", "layers", "multimodal", "perturbations", "prompts", "responses",
-            "rotation", "sampling", "scaling", "study", "timing",
+            "questions/aggregation", "questions/benchmarks", "questions/families", "questions/layers",
+            "questions/multimodal", "questions/perturbations", "questions/prompts", "questions/responses",
+            "questions/rotation", "questions/sampling", "questions/scaling", "questions/timing", "study",
         )
     ),
+    "test_settings.py": ("setting_values.py",),
     "texts/test_files.py": ("texts/json_rows.py",),
     "texts/test_loading.py": ("texts/text.py",),
 }  # fmt: skip
@@ -79,7 +82,7 @@ def test_imports_run_in_no_circle() -> None:
 
 
 def test_files_and_functions_are_short() -> None:
-    assert set(house.too_long(SOURCE)) == TOO_LONG
+    assert house.too_long(SOURCE) == {}
 
 
 def test_tests_mirror_the_source() -> None:

@@ -3,14 +3,6 @@
 from rankscope.models.backend import Backend, LoadedNetwork
 from rankscope.models.checkpoints import Checkpoints, TrainingStep, checkpoints_in, training_step, why_unfinished
 from rankscope.models.dropout import dropout_of
-from rankscope.models.families import (
-    KnownModel,
-    count_parameters,
-    expand_families,
-    family_members,
-    known_families,
-    known_model,
-)
 from rankscope.models.fingerprints import (
     FingerprintParts,
     chat_template_digest,
@@ -21,6 +13,14 @@ from rankscope.models.fingerprints import (
 from rankscope.models.forward_pass import forward
 from rankscope.models.generation import GenerationSettings, Response, UnansweredPrompt, generate
 from rankscope.models.initialization import Initializer, choose_initializer
+from rankscope.models.known_models import (
+    KnownModel,
+    count_parameters,
+    expand_families,
+    family_members,
+    known_families,
+    known_model,
+)
 from rankscope.models.layers import count_blocks, find_blocks, layers_before, layers_of, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading

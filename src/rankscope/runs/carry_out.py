@@ -167,8 +167,8 @@ def _measure(unit: Unit, network: Any, progress: Progress) -> None:
         progress.say(unit.remark)
     unit.record.begin(unit.name, unit.key, progress)
     progress.start(unit.label, sum(unit.sizes), unit.counted)
-    for number in sorted(done):
-        progress.advance(unit.sizes[number], computed=False)
+    if done:
+        progress.advance(sum(unit.sizes[number] for number in done), computed=False)
     for number, rows in unit.measure(network, done):
         unit.store.keep(number, rows)
         progress.advance(unit.sizes[number], computed=True)

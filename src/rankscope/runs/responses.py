@@ -7,7 +7,7 @@ why, and what belongs to an answer is null.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from rankscope.texts import TextSet
 
 RESPONSES = "responses.jsonl"
-_UNIT = "responses"
 
 
 def respond(
@@ -88,25 +87,14 @@ def respond(
     reference = parse_data_reference(data, loading.field, loading.template, loading.split)
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
-    identity = _identity(description, prompts, settings, placement)
-    folder = open_run_folder(Path(output), identity, progress.say)
+    task = _Task(description, prompts, settings, placement)
+    folder = open_run_folder(Path(output), task.identity, progress.say)
     session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
     record = Record(folder, session)
     store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
-
-    unit = Unit(
-        name=_UNIT,
-        key=UnitKey(prompts.fingerprint, key_of(identity)),
-        record=record,
-        store=store,
-        label=f"{description.reference.label} answers {prompts.name}",
-        sizes=(1,) * len(prompts.texts),
-        counted="prompts",
-        measure=partial(_answer, description, prompts, settings, store),
-    )
     if store.is_finished():
         progress.say("all prompts are answered")
-    carry_out([Group((unit,), partial(_load, description, placement, progress))], progress)
+    carry_out([Group((_unit(task, store, record),), partial(_load, task, progress))], progress)
     counts = _counts(store.rows())
     progress.say(_told(counts, settings))
     record.conclude(responses=counts)
@@ -116,45 +104,62 @@ def respond(
     return store.file
 
 
-def _load(description: ModelDescription, placement: Placement, progress: Progress) -> PreTrainedModel:
-    progress.say(f"{description.reference.label}: loading weights")
-    network = load_model(description, placement)
-    refuse_changed(description)
+@dataclass(frozen=True)
+class _Task:
+    """One model, and the prompts that it answers."""
+
+    model: ModelDescription
+    prompts: TextSet
+    settings: GenerationSettings
+    placement: Placement
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that the answers depend on, but for versions; batches of another size give the same ones."""
+        sampling = {name: value for name, value in asdict(self.settings).items() if name != "batch_size"}
+        entry = model_entry(
+            self.model.reference.text,
+            self.model.revision,
+            self.model.parts,
+            chat_template=chat_template_digest(self.model.tokenizer),
+            generation=generation_digest(self.model.reference),
+        )
+        return {
+            "settings": sampling | {"dtype": self.placement.dtype, "device": self.placement.device},
+            "model": entry,
+            "prompts": {"name": self.prompts.name, "fingerprint": self.prompts.fingerprint},
+        }
+
+
+def _unit(task: _Task, store: Answers, record: Record) -> Unit:
+    return Unit(
+        name="responses",
+        key=UnitKey(task.prompts.fingerprint, key_of(task.identity)),
+        record=record,
+        store=store,
+        label=f"{task.model.reference.label} answers {task.prompts.name}",
+        sizes=(1,) * len(task.prompts.texts),
+        counted="prompts",
+        measure=partial(_answer, task, store),
+    )
+
+
+def _load(task: _Task, progress: Progress) -> PreTrainedModel:
+    progress.say(f"{task.model.reference.label}: loading weights")
+    network = load_model(task.model, task.placement)
+    refuse_changed(task.model)
     return network
 
 
 def _answer(
-    description: ModelDescription,
-    prompts: TextSet,
-    settings: GenerationSettings,
-    store: Answers,
-    network: PreTrainedModel,
-    done: Collection[int],
+    task: _Task, store: Answers, network: PreTrainedModel, done: Collection[int]
 ) -> Iterator[tuple[int, list[Row]]]:
     """Each answer that is missing, by its prompt's place."""
     store.drop_half_a_line()
-    missing = {prompt.id: place for place, prompt in enumerate(prompts.texts) if place not in done}
-    asked = [prompts.texts[place] for place in missing.values()]
-    for one in generate(network, description.tokenizer, asked, settings):
-        yield missing[one.id], [_row(one, description.reference.text)]
-
-
-def _identity(
-    model: ModelDescription, prompts: TextSet, settings: GenerationSettings, placement: Placement
-) -> dict[str, Any]:
-    sampling = {name: value for name, value in asdict(settings).items() if name != "batch_size"}
-    entry = model_entry(
-        model.reference.text,
-        model.revision,
-        model.parts,
-        chat_template=chat_template_digest(model.tokenizer),
-        generation=generation_digest(model.reference),
-    )
-    return {
-        "settings": sampling | {"dtype": placement.dtype, "device": placement.device},
-        "model": entry,
-        "prompts": {"name": prompts.name, "fingerprint": prompts.fingerprint},
-    }
+    texts = task.prompts.texts
+    missing = {prompt.id: place for place, prompt in enumerate(texts) if place not in done}
+    for one in generate(network, task.model.tokenizer, [texts[place] for place in missing.values()], task.settings):
+        yield missing[one.id], [_row(one, task.model.reference.text)]
 
 
 def _row(answer: Response | UnansweredPrompt, model: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rankscope.models import (
     parse_model_reference,
     resolve_device,
 )
-from rankscope.studies.measuring import folder_name
+from rankscope.studies.conditions import folder_name
 from rankscope.studies.study import Request
 
 NONE = ("none",)

@@ -10,7 +10,7 @@ from rankscope.errors import SettingsError, UnknownNameError
 from rankscope.models import expand_families
 from rankscope.runs import Progress, Silent, key_of
 from rankscope.settings import Settings, StudyOptions, changed
-from rankscope.studies import (
+from rankscope.studies.questions import (
     aggregation,
     benchmarks,
     families,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import polars as pl
 
 from rankscope.settings import Perturbation
-from rankscope.studies.measuring import Cells, Condition, measure, with_differences, with_published
+from rankscope.studies.conditions import Cells, Condition, measure, with_differences, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.tables import said

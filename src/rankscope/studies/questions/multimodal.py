@@ -9,7 +9,7 @@ import polars as pl
 
 from rankscope.runs import align
 from rankscope.settings import AlignmentSettings
-from rankscope.studies.measuring import Cells, with_published
+from rankscope.studies.conditions import Cells, with_published
 from rankscope.studies.published import alignment_printed
 from rankscope.studies.sentences import short
 from rankscope.studies.study import Figure, Findings, Request, Study

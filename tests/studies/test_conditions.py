@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import rankscope as rs
-from rankscope.studies.measuring import folder_name, with_differences, with_published, with_tokens_per_text
+from rankscope.studies.conditions import folder_name, with_differences, with_published, with_tokens_per_text
 
 
 def test_published_columns_are_there_only_where_something_is_printed() -> None:

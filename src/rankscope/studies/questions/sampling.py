@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.statistics import summarize
-from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study

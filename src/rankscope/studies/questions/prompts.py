@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rankscope.studies.measuring import Condition, measure, with_differences, with_tokens_per_text
+from rankscope.studies.conditions import Condition, measure, with_differences, with_tokens_per_text
 from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, measure, with_published
 from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study

@@ -11,7 +11,7 @@ from rankscope.models import checkpoints_in, pico_checkpoints, training_step, wh
 from rankscope.runs import Run
 from rankscope.statistics import common_texts, paired_on
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
-from rankscope.studies.measuring import Condition, measure
+from rankscope.studies.conditions import Condition, measure
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
 

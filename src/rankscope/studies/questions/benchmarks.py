@@ -8,7 +8,7 @@ import polars as pl
 
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
-from rankscope.studies.measuring import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, measure, with_published
 from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study

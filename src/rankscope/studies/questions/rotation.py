@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from rankscope.studies.measuring import Cells, with_published
-from rankscope.studies.multimodal import COLUMNS, RATIOS, UNREAD, aligned, data_name
+from rankscope.studies.conditions import Cells, with_published
 from rankscope.studies.published import alignment_printed
+from rankscope.studies.questions.multimodal import COLUMNS, RATIOS, UNREAD, aligned, data_name
 from rankscope.studies.sentences import short
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.tables import said

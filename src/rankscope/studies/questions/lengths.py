@@ -9,7 +9,7 @@ import polars as pl
 from rankscope.errors import SettingsError
 from rankscope.models import describe_model, parse_model_reference
 from rankscope.statistics import Note
-from rankscope.studies.measuring import (
+from rankscope.studies.conditions import (
     Cells,
     Condition,
     distinct_notes,

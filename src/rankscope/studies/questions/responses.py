@@ -20,7 +20,7 @@ from rankscope.runs import evaluate, respond
 from rankscope.settings import changed
 from rankscope.statistics import Note
 from rankscope.studies.associations import correlated
-from rankscope.studies.measuring import distinct_notes, folder_name, with_tokens_per_text
+from rankscope.studies.conditions import distinct_notes, folder_name, with_tokens_per_text
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.texts import TextSet, read_leaderboard, read_responses
 

@@ -10,7 +10,7 @@ from rankscope.errors import SettingsError
 from rankscope.models import training_step
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import conduct
-from rankscope.studies.training import checkpoints_of
+from rankscope.studies.questions.training import checkpoints_of
 from tiny import SENTENCES, save_tiny
 
 

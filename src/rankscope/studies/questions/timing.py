@@ -30,7 +30,7 @@ from rankscope.models import (
     untrained_twin,
 )
 from rankscope.runs import prepare
-from rankscope.studies.measuring import Cells, with_published
+from rankscope.studies.conditions import Cells, with_published
 from rankscope.studies.published import first_printed
 from rankscope.studies.study import Figure, Findings, Request, Study
 
