@@ -41,7 +41,7 @@ def test_states_of_its_own_are_not_written_over() -> None:
 
 
 def test_rounding_of_the_forward_pass_counts() -> None:
-    nearly = torch.ones(6, 4) + torch.arange(6)[:, None] * 1e-4
+    nearly = torch.ones(6, 4) + torch.arange(6)[:, None] * 1e-2
     assert Representation(nearly).spectrum.tokens == 6
     with pytest.raises(RepresentationError, match="equal"):
         _ = Representation(nearly, computed_in=torch.bfloat16).unit_rows
