@@ -24,14 +24,15 @@ def headings(*runs: rs.Run) -> list[str]:
 def test_what_each_kind_of_run_is_shown_as(runs: dict[str, rs.Run], alignment: rs.Run) -> None:
     single, sizes, training = (build_report(runs[name]) for name in ("single", "sizes", "training"))
     assert list(single.figures()) == ["rank_by_model", "spectra", "distribution", "rank_against_length"]
-    assert list(single.tables()) == ["summary"]
+    assert list(single.tables()) == ["summary", "metrics"]
     assert list(sizes.figures()) == [
         "rank_by_layer", "spectra", "distribution", "rank_against_length", "diff_erank_against_hidden_size",
         "diff_erank_against_loss", "differences",
     ]  # fmt: skip
-    assert list(sizes.tables()) == ["summary", "layers", "correlations", "differences"]
+    assert list(sizes.tables()) == ["summary", "layers", "metrics", "correlations", "differences"]
     assert [row["layer"] for row in sizes.tables()["summary"].rows] == ["last"] * 3
     assert len(sizes.tables()["layers"].rows) == len(runs["sizes"].summary_rows())
+    assert len(sizes.tables()["metrics"].rows) == len(runs["sizes"].summary_rows())
     assert {"rank_through_training", "loss_through_training"} <= set(training.figures())
     assert [row["step"] for row in training.tables()["training"].rows] == [0, 128, 512, 2048]
     assert training.sections[-1].remarks == []

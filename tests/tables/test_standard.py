@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rankscope.tables import short_name, short_names, summary_table, to_csv, to_markdown
+from rankscope.tables import metrics_table, short_name, short_names, summary_table, to_csv, to_markdown
 
 
 def test_a_path_is_shortened_and_a_hub_id_is_not(tmp_path: Path) -> None:
@@ -51,3 +51,16 @@ def test_an_assumed_initialiser_is_marked_and_an_unknown_one_leaves_no_twin() ->
     assert "| – → 3.25 | – | – |" in other
     assert other.endswith("| – |")
     assert "0.04167 (library default)" in shown(twin | {"initializer_source": "library default"})[2]
+
+
+def test_the_headline_has_its_own_choice_and_what_was_asked_for_by_name() -> None:
+    row = {"model": "m", "dataset": "d", "layer": "last", "texts": 5, "tokens": 9, "effective_rank": 3.25}
+    row |= {"stable_rank": 1.5, "stable_rank_low": 1.25, "stable_rank_high": 1.75, "loss": None}
+    assert "stable rank" not in to_markdown(summary_table([row]))
+    assert "rotated MNN" not in to_markdown(summary_table([row | {"rotated_matrix_nuclear_norm": None}]))
+    heading, _, cells = to_markdown(summary_table([row | {"rotated_matrix_nuclear_norm": 0.5}])).splitlines()
+    assert heading.endswith("| loss | rotated MNN |")
+    assert cells.endswith("| – | 0.5000 |")
+    heading, _, cells = to_markdown(metrics_table([row])).splitlines()
+    assert heading == "| model | data | layer | texts | eRank | 95 % interval | stable rank | 95 % interval |"
+    assert cells == "| m | d | last | 5 | 3.25 | – | 1.50 | 1.25 to 1.75 |"
