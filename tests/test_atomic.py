@@ -140,8 +140,8 @@ WRITE_OTHERWISE = {
     "atomic.py": "the writer",
     "integrations/harness.py": "files of a temporary folder, for the harness",
     "models/gguf/parts.py": "a temporary file, for transformers",
-    "runs/responses.py": "lines that are appended, of which a cut one is left out",
-    "studies/timing.py": "a switch of the kernel",
+    "runs/answers.py": "lines that are appended, of which a cut one is left out",
+    "studies/questions/timing.py": "a switch of the kernel",
 }
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,19 +95,22 @@ def test_what_is_adopted_needs_no_network(tmp_path: Path) -> None:
     assert diary.loads == []
 
 
-def work(path: Path, names: tuple[str, ...], went_first: multiprocessing.Queue) -> None:
+def work(path: Path, names: tuple[str, ...], told: Any, start: Any = None, seconds: float = 0.2) -> None:
     record, diary = opened(path), Diary()
-    carry_out([group(diary, *(unit(record, name, diary, seconds=0.2) for name in names))], Silent())
+    if start is not None:
+        start.wait(timeout=120)
+    carry_out([group(diary, *(unit(record, name, diary, seconds=seconds) for name in names))], Silent())
     record.conclude()
-    went_first.put([name for name, _ in diary.measured])
+    told.put([name for name, _ in diary.measured])
 
 
 def test_two_processes_share_a_run(tmp_path: Path) -> None:
     """Each measures what the other does not; both come back when all is there, and nothing is there twice."""
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
+    told, start = context.Queue(), context.Barrier(2)
     processes = [
-        context.Process(target=work, args=(tmp_path, names, told)) for names in (("a", "b", "c"), ("c", "b", "a"))
+        context.Process(target=work, args=(tmp_path, names, told, start))
+        for names in (("a", "b", "c"), ("c", "b", "a"))
     ]
     for process in processes:
         process.start()
@@ -127,7 +131,7 @@ def test_two_processes_share_a_run(tmp_path: Path) -> None:
 def test_a_unit_of_another_process_is_waited_for(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
-    other = context.Process(target=work, args=(tmp_path, ("a",), told))
+    other = context.Process(target=work, args=(tmp_path, ("a",), told, None, 1.5))
     other.start()
     while not list(tmp_path.glob("measurements/parts/a/*.parquet")):
         time.sleep(0.02)

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from rankscope.errors import UnknownNameError
-from rankscope.studies import STUDIES, families, printed, printed_tables, scaling
+from rankscope.studies import STUDIES, printed, printed_tables
 from rankscope.studies.published import alignment_printed, first_printed
+from rankscope.studies.questions import families, scaling
 
 
 def test_printed_values_are_found_by_hub_id_and_data() -> None:
