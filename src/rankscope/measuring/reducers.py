@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from rankscope.measuring.columns import Row
 from rankscope.metrics import Representation, TokenMoments
 from rankscope.metrics.measure import measure_adjacent, measure_representation
 
+Pool = Literal["mean", "last", "first"]
 Place = tuple[int, str]
 """A text's place in the data set and a layer's name."""
 
@@ -108,6 +109,37 @@ class AcrossLayers:
             with suppress(RepresentationError):  # the number is absent; `EachText` says why a text has no spectrum
                 numbers |= measure_adjacent(before, after, [metric])
         return numbers
+
+
+@dataclass
+class OneVector:
+    """One vector for each text at each layer, from which metrics of a whole data set are made.
+
+    Attributes:
+        pool: `mean` of a text's states, or the `first` or `last` of them; None for no vectors.
+    """
+
+    pool: Pool | None
+    _found: dict[Place, Row] = field(default_factory=dict)
+
+    def see(self, layer: str, texts: Mapping[int, Representation]) -> None:
+        """Pools each text's states; one without states has no vector."""
+        if self.pool is None:
+            return
+        for place, one in texts.items():
+            with suppress(RepresentationError):  # `EachText` has the reason
+                self._found[place, layer] = {"pooled": pooled(one.states, self.pool).tolist()}
+
+    def rows(self) -> dict[Place, Row]:
+        """The vectors."""
+        return self._found
+
+
+def pooled(states: Tensor, pool: Pool) -> Tensor:
+    """One vector of a text's states (tokens, d): their mean, or the first or last of them, (d,)."""
+    if pool == "mean":
+        return states.double().mean(dim=0) if states.device.type != "mps" else states.mean(dim=0)
+    return states[0 if pool == "first" else -1]
 
 
 @dataclass(frozen=True)

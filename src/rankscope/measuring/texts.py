@@ -12,7 +12,7 @@ import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.reducers import AcrossLayers, EachText
+from rankscope.measuring.reducers import AcrossLayers, EachText, OneVector, Pool
 from rankscope.metrics import Representation
 from rankscope.models import Batch
 
@@ -42,6 +42,7 @@ class TextTask:
         reseed: draw dropout from a seed of its own for each text, so that results do not depend on
             what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
         drop_tokens: which tokens to leave out of representations; see `metrics.drop_tokens`.
+        pool: rows hold one vector for each text, of which metrics of the data set are made.
     """
 
     model: str
@@ -52,6 +53,7 @@ class TextTask:
     metrics: tuple[str, ...] = ("matrix_entropy", "effective_rank")
     reseed: bool = False
     drop_tokens: str | None = None
+    pool: Pool | None = None
 
 
 def measure_batches(
@@ -98,6 +100,7 @@ def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, networ
     reducers = (
         EachText(task.metrics, TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
         AcrossLayers(task.metrics, task.layers.before),
+        OneVector(task.pool),
     )
 
     def reduce(layer: str, states: list[Tensor]) -> None:
@@ -119,12 +122,12 @@ def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, networ
     for place, loss in of_text.items():
         if not math.isfinite(loss):
             raise LayerError(f"{task.model}: the loss of text {by_place[place].id!r} is {loss}: the head overflows")
-    each, across = (reducer.rows() for reducer in reducers)
+    each, *more = (reducer.rows() for reducer in reducers)
     return [
         _row(task, by_place[place], layer, len(by_place[place].tokens))
         | {"cut": by_place[place].is_cut}
         | numbers
-        | across.get((place, layer), {})
+        | {name: value for rows in more for name, value in rows.get((place, layer), {}).items()}
         | ({"loss": of_text[place]} if of_text else {})
         for (place, layer), numbers in each.items()
     ]

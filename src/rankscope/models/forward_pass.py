@@ -30,7 +30,7 @@ class _Enough(Exception):  # noqa: N818 (no error: the rest of the network need 
     """Raised through the network once all that was asked for is there."""
 
 
-@torch.inference_mode()
+@torch.no_grad()  # no inference mode: a network in training keeps some of what is made here, such as rotary tables
 def forward(
     network: Network, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool = True
 ) -> list[float] | None:

@@ -30,13 +30,17 @@ class TransformersNetwork:
     network: Network
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> TransformersNetwork:
+    def of(cls, model: PreTrainedModel, *, as_a_whole: bool = False) -> TransformersNetwork:
         """A model in memory, in the mode that it is in.
+
+        Args:
+            model: of transformers.
+            as_a_whole: as in `examine`, for parameters that are divided over processes.
 
         Raises:
             ModelError: as `examine`.
         """
-        return cls(examine(model))
+        return cls(examine(model, as_a_whole=as_a_whole))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -32,12 +32,17 @@ _UNMOVED = {4: 1e-5, 8: 1e-5}  # of one way on two texts that begin alike
 _UNMOVED_IN_HALF = 4e-3
 
 
-@torch.inference_mode()
-def examine(model: PreTrainedModel) -> Network:
+@torch.no_grad()
+def examine(model: PreTrainedModel, *, as_a_whole: bool = False) -> Network:
     """Runs a network on a trial text and finds its blocks, its body, and how it reads a text.
 
     Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile and in its own mode
     afterwards; torch's generator is put back.
+
+    Args:
+        model: in memory.
+        as_a_whole: call nothing but the model itself: its parameters may be divided over processes, which meet when it
+            is called. Texts then run one by one.
 
     Raises:
         ModelError: the network does not run on token ids alone, gives no logits for them, or gives other hidden
@@ -47,26 +52,26 @@ def examine(model: PreTrainedModel) -> Network:
     model.eval()
     try:
         with torch.random.fork_rng():
-            return _examine(model)
+            return _examine(model, as_a_whole=as_a_whole)
     finally:
         model.train(training)
 
 
-def _examine(model: PreTrainedModel) -> Network:
+def _examine(model: PreTrainedModel, *, as_a_whole: bool) -> Network:
     ids = _trial_text(model)
     with recorded_calls(model) as calls:
         plain = _plain(model, ids)
     network = Network(model, None, regimes=_regimes(model.config))
     network = replace(network, causal=_is_causal(model, ids, plain))
     network = _with_blocks(network, calls)
-    for body in _possible_bodies(model):
+    for body in () if as_a_whole else _possible_bodies(model):
         candidate = replace(network, body=body)
         if _agrees(candidate, plain, calls):
             return check_padding(candidate, ids, ids[:_SHORT])
     return network
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def check_padding(network: Network, longer: Sequence[int], shorter: Sequence[int]) -> Network:
     """The network, with its `padding_fault` where a text beside a longer one has other hidden states than alone.
 

@@ -1,0 +1,141 @@
+"""What is known of a model at one step, and the tidy rows that show it beside earlier steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+
+from rankscope.errors import RepresentationError
+from rankscope.metrics import alpha_req, metric_named, rankme
+from rankscope.statistics import percentile_interval, resampled_means
+from rankscope.statistics.bootstrap import Numbers
+
+ACROSS = "matrix_entropy_change"
+POOLED = {"rankme": rankme, "alpha_req": alpha_req}
+_COLUMNS = {
+    "step": pl.Int64,
+    "layer": pl.String,
+    "metric": pl.String,
+    "texts": pl.Int64,
+    **{
+        f"{what}{end}": pl.Float64 for what in ("value", "from_first", "from_last") for end in ("", "_low", "_high")
+    },
+}
+"""Of a value, of its interval over texts, and of its distances from other steps."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A model at one step.
+
+    Attributes:
+        step: of the training.
+        texts: places of the texts that could be measured at every layer.
+        columns: by layer and metric, a number for each of these texts.
+        pooled: by layer and metric, a number of the whole probe.
+        fault: what is wrong with the model's hidden states, where they could not be measured at all.
+    """
+
+    step: int
+    texts: tuple[int, ...]
+    columns: Mapping[tuple[str, str], Numbers]
+    pooled: Mapping[tuple[str, str], float]
+    fault: str | None = None
+
+    @classmethod
+    def of(cls, step: int, rows: Sequence[Mapping[str, object]], layers: Sequence[str], fault: str | None) -> Measurement:
+        """From a row for each text and layer."""
+        usable = {(row["text_index"], row["layer"]): row for row in rows if row["status"] == "ok"}
+        indices = sorted({int(str(text)) for text, _ in usable})
+        texts = tuple(text for text in indices if all((text, layer) in usable for layer in layers))
+        if not texts:
+            skipped = next((str(row["reason"]) for row in rows), None)
+            return cls(step, (), {}, {}, fault or f"no text of the probe has a spectrum ({skipped})")
+        columns: dict[tuple[str, str], Numbers] = {}
+        pooled: dict[tuple[str, str], float] = {}
+        for place, layer in enumerate(layers):
+            here = [usable[text, layer] for text in texts]
+            for name, value in here[0].items():
+                if isinstance(value, float):
+                    columns[layer, name] = np.array([row[name] for row in here], dtype=np.float64)
+            if place and (layer, "matrix_entropy") in columns:
+                change = columns[layer, "matrix_entropy"] - columns[layers[place - 1], "matrix_entropy"]
+                columns[layer, ACROSS] = change
+            pooled |= {(layer, name): value for name, value in _of_the_probe(here).items()}
+        return cls(step, texts, columns, pooled, fault)
+
+    def value(self, layer: str, metric: str) -> float | None:
+        """One number over texts: a mean, or what the metric is of a mean."""
+        if (layer, metric) in self.pooled:
+            return self.pooled[layer, metric]
+        column, exponential = self.column(layer, metric)
+        return None if column is None else float(np.exp(column.mean()) if exponential else column.mean())
+
+    def column(self, layer: str, metric: str) -> tuple[Numbers | None, bool]:
+        """What is averaged over texts, and whether the metric is the exponential of that mean."""
+        base = None if metric == ACROSS else metric_named(metric).exponential_of
+        return self.columns.get((layer, base or metric)), base is not None
+
+    def metrics(self, asked: Sequence[str]) -> list[tuple[str, str]]:
+        """The layers and metrics that there are, in order."""
+        layers = dict.fromkeys(layer for layer, _ in self.columns)
+        names = [name for name in (*asked, ACROSS) if name != "matrix_entropy" or name in asked]
+        found = [(layer, name) for layer in layers for name in dict.fromkeys(names)]
+        found = [one for one in found if self.column(*one)[0] is not None]
+        return [*found, *self.pooled]
+
+
+def _of_the_probe(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
+    """Metrics of one vector for each text; none where there are too few."""
+    vectors = [row["pooled"] for row in rows if isinstance(row.get("pooled"), list)]
+    if len(vectors) < 3:
+        return {}
+    matrix = torch.tensor(vectors, dtype=torch.float64)
+    found = {}
+    for name, metric in POOLED.items():
+        try:
+            found[name] = float(metric(matrix))
+        except RepresentationError:  # all alike: the alarms see it in the texts' own numbers
+            continue
+    return found
+
+
+def tidy_rows(one: Measurement | None, before: Sequence[Measurement], asked: Sequence[str] | None) -> pl.DataFrame:
+    """A row for each layer and metric of a measurement, beside the first and the last one before it."""
+    rows: list[dict[str, object]] = []
+    if one is not None and asked is not None:
+        others = {"from_first": before[0], "from_last": before[-1]} if before else {}
+        for layer, metric in one.metrics(asked):
+            row: dict[str, object] = {"step": one.step, "layer": layer, "metric": metric, "texts": len(one.texts)}
+            rows.append(row | _numbers(one, others, layer, metric))
+    return pl.DataFrame(rows, schema=_COLUMNS)
+
+
+def _numbers(one: Measurement, others: Mapping[str, Measurement], layer: str, metric: str) -> dict[str, float | None]:
+    """A value and its distances; intervals over texts where it is a mean of them, the same texts for both steps."""
+    value = one.value(layer, metric)
+    found: dict[str, float | None] = {"value": value}
+    column, exponential = one.column(layer, metric) if (layer, metric) not in one.pooled else (None, False)
+    means = None if column is None else _resampled(column, exponential=exponential)
+    if means is not None:
+        found["value_low"], found["value_high"] = percentile_interval(means)
+    for name, other in others.items():
+        then = other.value(layer, metric)
+        if value is None or then is None:
+            continue
+        found[name] = value - then
+        earlier, _ = other.column(layer, metric) if means is not None else (None, False)
+        if earlier is not None and means is not None and other.texts == one.texts:
+            shift = means - _resampled(earlier, exponential=exponential)
+            found[f"{name}_low"], found[f"{name}_high"] = percentile_interval(shift)
+    return found
+
+
+def _resampled(column: Numbers, *, exponential: bool) -> Numbers:
+    """Bootstrap means of a column; the same texts are drawn for every column of as many texts."""
+    means = resampled_means(column[:, None], rng=np.random.default_rng(0))[:, 0]
+    return np.exp(means) if exponential else means

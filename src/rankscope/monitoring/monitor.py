@@ -1,0 +1,158 @@
+"""Spectra of a fixed probe as a training goes on: numbers, distances from the first and the last measurement, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+import polars as pl
+import torch
+from torch import nn
+
+from rankscope.errors import LayerError, SettingsError
+from rankscope.measuring import Layers, Layout, Plan, TextTask, choose_layers, measure_batches, plan_batches
+from rankscope.models import LoadedNetwork, TransformersNetwork, positions_of
+from rankscope.monitoring.alarms import Alarm, Alarms
+from rankscope.monitoring.curves import Measurement, tidy_rows
+from rankscope.monitoring.untouched import is_sharded, untouched, unwrapped
+from rankscope.settings import Settings
+from rankscope.texts import Text, TextSet, load_texts, parse_data_reference
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from rankscope.measuring import Pool, Row
+
+DEFAULT_METRICS = ("effective_rank", "normalized_matrix_entropy", "stable_rank", "loss")
+_BATCH_TOKENS = 4096
+
+
+@dataclass
+class Monitor:
+    """Measures a model on the same texts again and again, and leaves it as it was.
+
+    Attributes:
+        probe: strings, or a data reference such as `stdlib-docs` or `texts.jsonl`.
+        tokenizer: the model's.
+        layers: as for `evaluate`.
+        metrics: names of metrics.
+        pool: what RankMe and alpha-ReQ are computed of: the `mean` of each text's states, or the `last` or `first`.
+        max_length: longer texts are cut to this many tokens.
+        limit: so many texts of a data reference.
+        alarms: when to warn; see `Alarms`.
+        fired: the alarms that fired so far.
+    """
+
+    probe: Sequence[str] | str
+    tokenizer: PreTrainedTokenizerBase
+    layers: str | int | Sequence[int | str] = "middle,last"
+    metrics: Sequence[str] = DEFAULT_METRICS
+    pool: Pool = "mean"
+    max_length: int = 256
+    limit: int = 16
+    alarms: Alarms = field(default_factory=Alarms)
+    fired: list[Alarm] = field(default_factory=list)
+    _texts: TextSet | None = None
+    _plan: Plan | None = None
+    _chosen: Layers | None = None
+    _network: tuple[ref[nn.Module], LoadedNetwork] | None = None
+    _measured: list[Measurement] = field(default_factory=list)
+
+    def measure(self, model: nn.Module, step: int) -> pl.DataFrame:
+        """Measures a model on the probe.
+
+        Where parameters are divided over processes all of them have to call this, and all run the model; elsewhere
+        the first process alone measures. The others get no rows.
+
+        Args:
+            model: of transformers, bare or wrapped (torch.compile, DDP, FSDP2, DeepSpeed, PEFT), in any mode.
+            step: of the training.
+
+        Returns:
+            A row for each layer and metric: `step`, `layer`, `metric`, `value` with its interval over texts, and its
+            distance from the first and from the last measurement, `from_first` and `from_last`, with theirs.
+
+        Raises:
+            SettingsError: layers or metrics that are not there, or a probe without two usable texts.
+            RankscopeError: the model cannot be run. What an alarm stands for is no error.
+        """
+        whole, bare = model, unwrapped(model)
+        sharded = is_sharded(whole)
+        if not sharded and _rank() != 0:
+            return tidy_rows(None, [], None)
+        with untouched(whole):
+            rows, fault = self._rows(bare, sharded=sharded)
+        if _rank() != 0:
+            return tidy_rows(None, [], None)
+        measurement = Measurement.of(step, rows, self._layers.names, fault)
+        found = tidy_rows(measurement, self._measured, self._asked)
+        self.fired += self.alarms.check(measurement, self._measured)
+        self._measured.append(measurement)
+        return found
+
+    @property
+    def last_alarms(self) -> list[Alarm]:
+        """Those that fired at the last measurement."""
+        return [one for one in self.fired if self._measured and one.step == self._measured[-1].step]
+
+    def history(self) -> pl.DataFrame:
+        """All measurements so far, as `measure` returns them."""
+        frames = [
+            tidy_rows(one, self._measured[:place], self._asked) for place, one in enumerate(self._measured)
+        ]
+        return pl.concat([tidy_rows(None, [], None), *frames])
+
+    @property
+    def _layers(self) -> Layers:
+        assert self._chosen is not None  # noqa: S101 (for the type checker: `_rows` comes first)
+        return self._chosen
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return self._settings.metric_names
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(layers=self.layers, metrics=self.metrics, max_length=self.max_length)  # type: ignore[arg-type]
+
+    def _rows(self, model: Any, *, sharded: bool) -> tuple[list[Row], str | None]:
+        """A row for each text and layer, or what is wrong with the model's states."""
+        if self._plan is None:
+            self._prepare(model)
+        plan = self._plan
+        assert plan is not None  # noqa: S101 (for the type checker)
+        network = self._loaded(model, sharded=sharded)
+        task = TextTask("model", "probe", layers=self._layers, metrics=self._asked, pool=self.pool)
+        try:
+            return [row for _, rows in measure_batches(task, plan, network) for row in rows], None
+        except LayerError as error:
+            return [], str(error)
+
+    def _prepare(self, model: Any) -> None:
+        settings = self._settings
+        self._chosen = choose_layers(model.config, settings)
+        layout = Layout.of(settings, positions_of(model.config), _BATCH_TOKENS)
+        self._plan = plan_batches(self._probe_texts(), self.tokenizer, layout)
+        if sum(map(len, self._plan.batches)) < 2:
+            raise SettingsError("a probe needs at least two texts of two tokens or more")
+
+    def _probe_texts(self) -> TextSet:
+        if isinstance(self.probe, str):
+            return load_texts(parse_data_reference(self.probe, None, None, None), limit=self.limit)
+        return TextSet("probe", "memory", tuple(Text(str(place), text) for place, text in enumerate(self.probe)))
+
+    def _loaded(self, model: Any, *, sharded: bool) -> LoadedNetwork:
+        """The network, examined once for each model."""
+        if self._network is None or self._network[0]() is not model:
+            assert self._plan is not None  # noqa: S101 (for the type checker)
+            network = TransformersNetwork.of(model, as_a_whole=sharded).fitted_to("model", self._plan.token_ids)
+            self._network = (ref(model), network)
+        return self._network[1]
+
+
+def _rank() -> int:
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_rank() if distributed else 0

@@ -1,0 +1,56 @@
+"""Looking at a model that is being trained, and leaving it and everything around it as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+_WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and the like, and of torch.compile
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside the wrappers of data parallelism, torch.compile and PEFT."""
+    while inner := next((vars(model)["_modules"][name] for name in _WRAPPERS if name in vars(model)["_modules"]), None):
+        model = inner
+    base = getattr(model, "get_base_model", None)
+    return base() if callable(base) else model
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether parameters are divided over processes (FSDP, FSDP2, DeepSpeed ZeRO-3), which then all have to run it."""
+    from torch.distributed.tensor import DTensor
+
+    return any(isinstance(one, DTensor) or hasattr(one, "ds_id") for one in model.parameters()) or any(
+        type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()
+    )
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Within it the model is in eval mode, uncompiled and outside autocast; afterwards all is as before.
+
+    Put back are the mode of each module and torch's generators, of the CPU and of the model's devices. Gradients,
+    hooks, settings and buffers are not touched: forward passes run without gradients and without a cache.
+    """
+    modules = list(model.modules())
+    modes = [module.training for module in modules]
+    compiled = {module: call for module in modules if (call := vars(module).get("_compiled_call_impl")) is not None}
+    devices = {parameter.device for parameter in model.parameters()}
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng([one for one in devices if one.type == "cuda"]))
+        for kind in {one.type for one in devices} - {"meta"}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        try:
+            for module in modules:
+                module.training = False
+            for module in compiled:
+                module._compiled_call_impl = None  # hooks and pieces of a batch would compile it anew
+            yield
+        finally:
+            for module, mode in zip(modules, modes, strict=True):
+                module.training = mode
+            for module, call in compiled.items():
+                module._compiled_call_impl = call
