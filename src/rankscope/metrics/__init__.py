@@ -24,6 +24,7 @@ from rankscope.metrics.modality_integration import (
 )
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum
+from rankscope.metrics.pooled import alpha_req, rankme, uniformity
 from rankscope.metrics.representation import Representation
 from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
 from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
@@ -36,6 +37,7 @@ __all__ = [
     "Spectrum",
     "TokenMoments",
     "aggregate_effective_rank",
+    "alpha_req",
     "diff_erank",
     "drop_tokens",
     "effective_rank",
@@ -60,6 +62,7 @@ __all__ = [
     "parse_drop_rule",
     "participation_ratio",
     "perplexity",
+    "rankme",
     "rarefaction_curve",
     "reduced_loss",
     "renyi_entropy",
@@ -68,6 +71,7 @@ __all__ = [
     "stable_rank",
     "token_cross_entropy",
     "token_losses",
+    "uniformity",
     "unit_rows",
     "without_outliers",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from rankscope.errors import RepresentationError
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.entropy import Numbers, matrix_entropy
-from rankscope.metrics.spectrum import Spectrum, arithmetic_for, centred_rows, describe_non_finite
+from rankscope.metrics.spectrum import Spectrum, centred_rows, directions
 
 
 def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spectrum) -> Numbers:
@@ -107,22 +107,10 @@ def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor,
 
 
 def _directions(states: ArrayLike) -> Tensor:
-    """Rows of unit length."""
     hidden = states_of_one_text(states)
-    if not torch.isfinite(hidden).all():
-        raise RepresentationError("not finite", describe_non_finite(hidden))
     if len(hidden) == 0:
         raise RepresentationError("wrong shape", "a mean over tokens needs at least one token, got none")
-    rows = hidden.to(arithmetic_for(hidden, None))
-    scales = rows.detach().abs().amax(dim=1, keepdim=True)
-    if (scales == 0).any():
-        token = int((scales == 0).flatten().nonzero()[0])
-        raise RepresentationError(
-            "zero state", f"the state of token {token} of {len(rows)} is zero and has no direction: leave the text out"
-        )
-    rows = rows / scales  # first, so that squares neither overflow nor vanish
-    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / lengths
+    return directions(hidden)
 
 
 def _refuse_other_tokens(before: int | list[int], after: int | list[int]) -> None:

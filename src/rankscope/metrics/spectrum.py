@@ -159,11 +159,45 @@ def spectrum(
 def spectrum_of_unit_rows(rows: Float[Tensor, "tokens hidden"]) -> Spectrum:
     """The spectrum of one text from its centred unit rows."""
     tokens, hidden_size = rows.shape
-    gram = (rows @ rows.T if tokens <= hidden_size else rows.T @ rows) / tokens
+    values = descending_eigenvalues(smaller_gram(rows) / tokens)
+    return Spectrum(values / values.sum(), torch.tensor(tokens, device=values.device), hidden_size)
+
+
+def smaller_gram(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "k k"]:
+    """X X^T or X^T X, whichever is smaller: they share all eigenvalues that are not zero."""
+    return rows @ rows.T if rows.shape[0] <= rows.shape[1] else rows.T @ rows
+
+
+def descending_eigenvalues(gram: Float[Tensor, "k k"]) -> Float[Tensor, " k"]:
+    """The eigenvalues of a positive semidefinite matrix, none below 0."""
     # MPS has neither float64 nor this decomposition; the Gram matrix is small, so the CPU takes it.
     values = torch.linalg.eigvalsh(gram.cpu().double() if gram.device.type == "mps" else gram)
-    values = values.to(gram.device, gram.dtype).flip(-1).clamp_min(0)
-    return Spectrum(values / values.sum(), torch.tensor(tokens, device=values.device), hidden_size)
+    descending: Tensor = values.to(gram.device, gram.dtype).flip(-1)
+    return descending.clamp_min(0)
+
+
+def directions(states: Float[Tensor, "rows features"], *, row: str = "token") -> Float[Tensor, "rows features"]:
+    """Rows scaled to unit length, not centred.
+
+    Args:
+        states: the rows.
+        row: what messages call one of them.
+
+    Raises:
+        RepresentationError: a row of zeros, NaN or infinity.
+    """
+    if not torch.isfinite(states).all():
+        raise RepresentationError("not finite", describe_non_finite(states, row=row))
+    rows = states.to(arithmetic_for(states, None))
+    scales = rows.detach().abs().amax(dim=1, keepdim=True)
+    if (scales == 0).any():
+        index = int((scales == 0).flatten().nonzero()[0])
+        raise RepresentationError(
+            "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: leave the text out"
+        )
+    rows = rows / scales  # first, so that squares neither overflow nor vanish
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / lengths
 
 
 def unit_rows_of_texts(
@@ -197,12 +231,12 @@ def arithmetic_for(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
     return dtype
 
 
-def describe_non_finite(hidden: Tensor) -> str:
+def describe_non_finite(hidden: Tensor, *, row: str = "token") -> str:
     """What a message says of hidden states with NaN or infinity: how many, and where the first is."""
     bad = ~torch.isfinite(hidden)
-    token, feature = (int(place) for place in bad.nonzero()[0])
+    index, feature = (int(place) for place in bad.nonzero()[0])
     return (
         f"hidden states must be finite, got {int(bad.sum())} values that are not among "
-        f"{hidden.numel()} of dtype {hidden.dtype}, the first {float(hidden[token, feature])} at token "
-        f"{token}, feature {feature}: try float32 or bfloat16, or check the weights"
+        f"{hidden.numel()} of dtype {hidden.dtype}, the first {float(hidden[index, feature])} at {row} "
+        f"{index}, feature {feature}: try float32 or bfloat16, or check the weights"
     )
