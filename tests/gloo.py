@@ -1,0 +1,40 @@
+"""A function in several processes that talk through gloo, with a time limit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed
+
+
+def in_processes(work: Callable[[int], object], count: int, folder: Path, *, seconds: float = 120) -> list[object]:
+    """What the function, at the top of an importable module, returns in each process, given its rank."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_join, args=(work, rank, count, folder)) for rank in range(count)]
+    for process in processes:
+        process.start()
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.join(timeout=max(0.0, deadline - time.monotonic()))
+    hung = [process for process in processes if process.is_alive()]
+    for process in hung:
+        process.kill()
+    assert not hung, f"{len(hung)} of {count} processes did not end within {seconds} seconds"
+    assert [process.exitcode for process in processes] == [0] * count
+    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
+
+
+def _join(work: Callable[[int], object], rank: int, count: int, folder: Path) -> None:
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=count, timeout=timedelta(seconds=60)
+    )
+    torch.save(work(rank), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
