@@ -12,7 +12,7 @@ import house
 import rankscope
 
 SOURCE, TESTS = Path(rankscope.__file__).parent, Path(__file__).parent
-BELOW_STUDIES = {"metrics", "texts", "statistics", "tables", "models", "measuring", "integrations", "runs"}
+BELOW_STUDIES = {"metrics", "texts", "statistics", "tables", "models", "measuring", "monitoring", "integrations", "runs"}
 MAY_IMPORT = {
     "metrics": set(),
     "texts": set(),
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "tables": {"metrics", "statistics"},
     "models": {"metrics"},
     "measuring": {"metrics", "models", "texts"},
-    "integrations": {"metrics", "models", "texts"},
+    "monitoring": {"metrics", "models", "texts", "statistics", "measuring"},
+    "integrations": {"metrics", "models", "texts", "monitoring"},
     "runs": {"metrics", "texts", "statistics", "tables", "models", "measuring"},
     "studies": BELOW_STUDIES,
     "reports": {"metrics", "models", "statistics", "tables", "runs", "studies"},

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         stable_rank,
         token_cross_entropy,
     )
+    from rankscope.monitoring import Monitor
     from rankscope.runs import Comparison, Run, align, compare, evaluate
     from rankscope.settings import AlignmentSettings, Settings
 
@@ -77,6 +78,7 @@ _CONTENTS = {
         "stable_rank",
         "token_cross_entropy",
     ),
+    "rankscope.monitoring": ("Monitor",),
     "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate"),
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
@@ -84,6 +86,7 @@ _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 __all__ = [
     "AlignmentSettings",
     "Comparison",
+    "Monitor",
     "RankscopeError",
     "Run",
     "Settings",

@@ -37,7 +37,7 @@ class Alarms:
     Attributes:
         collapse: effective rank below this share of its median over the last `window` measurements.
         jump: change of ln effective rank from one measurement to the next.
-        divergence: change of the difference in ln effective rank between two monitored layers, from the first measurement.
+        divergence: change of the difference in ln effective rank between two layers since the first measurement.
         loss: the probe's loss above its least value so far by this many nats.
         window: measurements that a median is over.
         action: what callbacks do: `warn`, `stop`, or a function that is given the alarm.

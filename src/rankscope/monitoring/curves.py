@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from rankscope.errors import RepresentationError
 from rankscope.metrics import alpha_req, metric_named, rankme
-from rankscope.statistics import percentile_interval, resampled_means
-from rankscope.statistics.bootstrap import Numbers
+from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
 
 ACROSS = "matrix_entropy_change"
-POOLED = {"rankme": rankme, "alpha_req": alpha_req}
+POOLED: Mapping[str, Callable[[Tensor], Tensor]] = {"rankme": rankme, "alpha_req": alpha_req}
 _COLUMNS = {
     "step": pl.Int64,
     "layer": pl.String,
     "metric": pl.String,
     "texts": pl.Int64,
-    **{
-        f"{what}{end}": pl.Float64 for what in ("value", "from_first", "from_last") for end in ("", "_low", "_high")
-    },
+    **{f"{what}{end}": pl.Float64 for what in ("value", "from_first", "from_last") for end in ("", "_low", "_high")},
 }
 """Of a value, of its interval over texts, and of its distances from other steps."""
 
@@ -47,7 +45,9 @@ class Measurement:
     fault: str | None = None
 
     @classmethod
-    def of(cls, step: int, rows: Sequence[Mapping[str, object]], layers: Sequence[str], fault: str | None) -> Measurement:
+    def of(
+        cls, step: int, rows: Sequence[Mapping[str, object]], layers: Sequence[str], fault: str | None
+    ) -> Measurement:
         """From a row for each text and layer."""
         usable = {(row["text_index"], row["layer"]): row for row in rows if row["status"] == "ok"}
         indices = sorted({int(str(text)) for text, _ in usable})

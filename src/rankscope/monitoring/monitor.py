@@ -1,13 +1,12 @@
-"""Spectra of a fixed probe as a training goes on: numbers, distances from the first and the last measurement, alarms."""
+"""Spectra of a fixed probe as a training goes on: numbers, distances from earlier measurements, alarms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import numpy as np
 import polars as pl
 import torch
 from torch import nn
@@ -100,9 +99,7 @@ class Monitor:
 
     def history(self) -> pl.DataFrame:
         """All measurements so far, as `measure` returns them."""
-        frames = [
-            tidy_rows(one, self._measured[:place], self._asked) for place, one in enumerate(self._measured)
-        ]
+        frames = [tidy_rows(one, self._measured[:place], self._asked) for place, one in enumerate(self._measured)]
         return pl.concat([tidy_rows(None, [], None), *frames])
 
     @property
