@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
 
 
-def in_processes(work: Callable[[int], object], count: int, folder: Path, *, seconds: float = 120) -> list[object]:
-    """What the function, at the top of an importable module, returns in each process, given its rank."""
+def in_processes(
+    work: Callable[[int], Any], count: int, folder: Path, *, seconds: float = 120, killed: tuple[int, ...] = ()
+) -> list[Any]:
+    """What the function, at the top of an importable module, returns in each process that is not to be killed."""
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_join, args=(work, rank, count, folder)) for rank in range(count)]
     for process in processes:
@@ -26,8 +29,8 @@ def in_processes(work: Callable[[int], object], count: int, folder: Path, *, sec
     for process in hung:
         process.kill()
     assert not hung, f"{len(hung)} of {count} processes did not end within {seconds} seconds"
-    assert [process.exitcode for process in processes] == [0] * count
-    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
+    assert [process.exitcode for process in processes] == [-9 if rank in killed else 0 for rank in range(count)]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(count) if rank not in killed]
 
 
 def _join(work: Callable[[int], object], rank: int, count: int, folder: Path) -> None:

@@ -4,6 +4,8 @@ The body of the network (its embeddings and blocks) runs once. The head then run
 model's own forward method on pieces of the body's output, so that whatever an architecture does
 around its head (scaling, capping, casting) is done, and tokens x vocabulary never exist at once.
 Nothing runs beyond the deepest layer that is asked for.
+Where the model can only run as a whole it runs to its end, whatever comes: its parameters may be divided over
+processes, which are out of step once one of them leaves in the middle.
 """
 
 from __future__ import annotations
@@ -88,6 +90,7 @@ class _Pass:
         self.input_ids, self.mask = batch.input_ids.to(network.device), batch.mask.to(network.device)
         self.failed_outside = False
         self._hand_over = hand_over
+        self._failure: Exception | None = None
 
     @property
     def needs_head(self) -> bool:
@@ -120,6 +123,8 @@ class _Pass:
                     raise ForwardPassError(f"{self.network.name} has no single head, so its input cannot be read")
                 stack.enter_context(_hook(head.register_forward_pre_hook(self._take_head_input)))
             logits = self.network.model(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False).logits
+        if self._failure is not None:
+            raise self._failure
         if not self.want_loss:
             return None
         return [float(token_losses(logits[0, :-1], self.input_ids[0, 1:].to(logits.device)).mean())]
@@ -133,8 +138,6 @@ class _Pass:
                 "layer 'last' is not defined"
             )
         self._hand("last", arrangement.of_texts(args[0], self.lengths))
-        if not self.want_loss:
-            raise _Enough
 
     def _head_in_pieces(self, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """The head's input and the loss of each next token, from the body's output on real tokens, (n, d)."""
@@ -191,7 +194,7 @@ class _Pass:
             ran += 1
             if ran in wanted:
                 self._hand_block(str(ran), output)
-            if ran == deepest and not self.needs_head:
+            if ran == deepest and not self.needs_head and network.body is not None:
                 raise _Enough
 
         with ExitStack() as stack:
@@ -213,11 +216,15 @@ class _Pass:
         self._hand(layer, arrangement.of_texts(states, self.lengths))
 
     def _hand(self, layer: str, states: list[Tensor]) -> None:
+        if self._failure is not None:
+            return
         try:
             self._hand_over(layer, states)
-        except Exception:
+        except Exception as error:
             self.failed_outside = True
-            raise
+            if self.network.body is not None:
+                raise
+            self._failure = error
 
 
 def first_states(candidates: Any) -> Tensor | None:

@@ -35,7 +35,7 @@ class Monitor:
 
     Attributes:
         probe: strings, or a data reference such as `stdlib-docs` or `texts.jsonl`.
-        tokenizer: the model's.
+        tokenizer: the model's; None where a callback is to take the training's.
         layers: as for `evaluate`.
         metrics: names of metrics.
         pool: what RankMe and alpha-ReQ are computed of: the `mean` of each text's states, or the `last` or `first`.
@@ -46,7 +46,7 @@ class Monitor:
     """
 
     probe: Sequence[str] | str
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: PreTrainedTokenizerBase | None
     layers: str | int | Sequence[int | str] = "middle,last"
     metrics: Sequence[str] = DEFAULT_METRICS
     pool: Pool = "mean"
@@ -68,7 +68,8 @@ class Monitor:
 
         Args:
             model: of transformers, bare or wrapped (torch.compile, DDP, FSDP2, DeepSpeed, PEFT), in any mode.
-            step: of the training.
+            step: of the training. Measurements of this step and of later ones are forgotten: the training was taken
+                up from an earlier state, or begun anew.
 
         Returns:
             A row for each layer and metric: `step`, `layer`, `metric`, `value` with its interval over texts, and its
@@ -86,6 +87,8 @@ class Monitor:
             rows, fault = self._rows(bare, sharded=sharded)
         if _rank() != 0:
             return tidy_rows(None, [], None)
+        self._measured = [one for one in self._measured if one.step < step]
+        self.fired = [one for one in self.fired if one.step < step]
         measurement = Measurement.of(step, rows, self._layers.names, fault)
         found = tidy_rows(measurement, self._measured, self._asked)
         self.fired += self.alarms.check(measurement, self._measured)
@@ -130,6 +133,8 @@ class Monitor:
 
     def _prepare(self, model: Any) -> None:
         settings = self._settings
+        if self.tokenizer is None:
+            raise SettingsError("the monitor has no tokenizer: give it the model's, tokenizer=...")
         self._chosen = choose_layers(model.config, settings)
         layout = Layout.of(settings, positions_of(model.config), _BATCH_TOKENS)
         self._plan = plan_batches(self._probe_texts(), self.tokenizer, layout)

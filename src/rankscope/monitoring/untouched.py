@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -24,7 +25,7 @@ def is_sharded(model: nn.Module) -> bool:
     from torch.distributed.tensor import DTensor
 
     return any(isinstance(one, DTensor) or hasattr(one, "ds_id") for one in model.parameters()) or any(
-        type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()
+        type(module).__name__ == "FullyShardedDataParallel" or _is_fsdp2(module) for module in model.modules()
     )
 
 
@@ -37,20 +38,40 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
-    compiled = {module: call for module in modules if (call := vars(module).get("_compiled_call_impl")) is not None}
     devices = {parameter.device for parameter in model.parameters()}
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng([one for one in devices if one.type == "cuda"]))
+        stack.enter_context(torch.inference_mode(False))  # or what modules keep for later could not be trained with
         for kind in {one.type for one in devices} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
+        if "torch._dynamo" in sys.modules:  # hooks and pieces of a batch would be compiled anew
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_without_autocast_of_accelerate(modules))
         try:
             for module in modules:
                 module.training = False
-            for module in compiled:
-                module._compiled_call_impl = None  # hooks and pieces of a batch would compile it anew
             yield
         finally:
             for module, mode in zip(modules, modes, strict=True):
                 module.training = mode
-            for module, call in compiled.items():
-                module._compiled_call_impl = call
+            for module in filter(_is_fsdp2, modules):
+                module.reshard()  # type: ignore[operator]  # the root stays gathered, and misses the next update
+
+
+@contextmanager
+def _without_autocast_of_accelerate(modules: list[nn.Module]) -> Iterator[None]:
+    """Models prepared by accelerate for mixed precision enter autocast in a `forward` of their own."""
+    wrapped = [(module, vars(module)) for module in modules if {"forward", "_original_forward"} <= vars(module).keys()]
+    own = [attributes["forward"] for _, attributes in wrapped]
+    try:
+        for _, attributes in wrapped:
+            attributes["forward"] = attributes["_original_forward"]
+        yield
+    finally:
+        for (_, attributes), forward in zip(wrapped, own, strict=True):
+            attributes["forward"] = forward
+
+
+def _is_fsdp2(module: nn.Module) -> bool:
+    distributed = sys.modules.get("torch.distributed.fsdp")  # nobody has used it who has not imported it
+    return distributed is not None and isinstance(module, distributed.FSDPModule)
