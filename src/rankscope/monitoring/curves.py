@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError
 from rankscope.metrics import alpha_req, metric_named, rankme
-from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
+from rankscope.statistics.bootstrap import Numbers, bootstrap_interval, percentile_interval, resampled_means
 
 ACROSS = "matrix_entropy_change"
 POOLED: Mapping[str, Callable[[Tensor], Tensor]] = {"rankme": rankme, "alpha_req": alpha_req}
@@ -68,6 +68,18 @@ class Measurement:
             pooled |= {(layer, name): value for name, value in _of_the_probe(here).items()}
         return cls(step, texts, columns, pooled, fault)
 
+    @property
+    def layers(self) -> list[str]:
+        """Those that were measured, in order."""
+        return list(dict.fromkeys(layer for layer, _ in self.columns))
+
+    def fall_of_loss(self, first: Measurement) -> tuple[float, float] | None:
+        """How far the probe's loss is below that of another measurement, as the interval over their common texts."""
+        place = next(((layer, "loss") for layer in self.layers if (layer, "loss") in self.columns), None)
+        if place is None or self.texts != first.texts or place not in first.columns:
+            return None
+        return bootstrap_interval(first.columns[place] - self.columns[place])
+
     def value(self, layer: str, metric: str) -> float | None:
         """One number over texts: a mean, or what the metric is of a mean."""
         if (layer, metric) in self.pooled:
@@ -82,9 +94,8 @@ class Measurement:
 
     def metrics(self, asked: Sequence[str]) -> list[tuple[str, str]]:
         """The layers and metrics that there are, in order."""
-        layers = dict.fromkeys(layer for layer, _ in self.columns)
         names = [name for name in (*asked, ACROSS) if name != "matrix_entropy" or name in asked]
-        found = [(layer, name) for layer in layers for name in dict.fromkeys(names)]
+        found = [(layer, name) for layer in self.layers for name in dict.fromkeys(names)]
         found = [one for one in found if self.column(*one)[0] is not None]
         return [*found, *self.pooled]
 
