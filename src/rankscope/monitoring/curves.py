@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from rankscope.errors import RepresentationError
-from rankscope.metrics import alpha_req, metric_named, rankme
+from rankscope.metrics import metric_named
+from rankscope.statistics import pooled_metrics
 from rankscope.statistics.bootstrap import Numbers, bootstrap_interval, percentile_interval, resampled_means
 
 ACROSS = "matrix_entropy_change"
-POOLED: Mapping[str, Callable[[Tensor], Tensor]] = {"rankme": rankme, "alpha_req": alpha_req}
+_FEWEST_VECTORS = 3
 _COLUMNS = {
     "step": pl.Int64,
     "layer": pl.String,
@@ -102,17 +100,10 @@ class Measurement:
 
 def _of_the_probe(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
     """Metrics of one vector for each text; none where there are too few."""
-    vectors = [row["pooled"] for row in rows if isinstance(row.get("pooled"), list)]
-    if len(vectors) < 3:
+    vectors = [vector for row in rows if isinstance(vector := row.get("pooled"), list)]
+    if len(vectors) < _FEWEST_VECTORS:
         return {}
-    matrix = torch.tensor(vectors, dtype=torch.float64)
-    found = {}
-    for name, metric in POOLED.items():
-        try:
-            found[name] = float(metric(matrix))
-        except RepresentationError:  # all alike: the alarms see it in the texts' own numbers
-            continue
-    return found
+    return {name: value for name, value in pooled_metrics(vectors).items() if value is not None}
 
 
 def tidy_rows(one: Measurement | None, before: Sequence[Measurement], asked: Sequence[str] | None) -> pl.DataFrame:
