@@ -7,9 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 import smollm2
 import tiny
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side have a core each, and so have those that they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from rankscope.metrics.table import ADJACENT_LAYERS
 from rankscope.reports import Report, build_report
 from rankscope.reports.html_page import render_page
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["pico-0.1m", "pico-0.4m"]
 
 

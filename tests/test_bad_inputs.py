@@ -21,7 +21,10 @@ from bad_inputs import BadInput, bad_input, numbers
 from rankscope.cli import main
 from tiny import SENTENCES
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries that read what is broken
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # of the libraries that read what is broken
+]
 
 COUNT = int(os.environ.get("RANKSCOPE_BAD_INPUTS", "100"))
 LONGEST = 60

@@ -14,6 +14,7 @@ from rankscope.setting_values import at_least, canonical, one_of, utf8
 
 Protocol = Literal["default", "paper", "permuted", "revision"]
 OnBadRow = Literal["stop", "skip"]
+Pool = Literal["mean", "last", "first"]
 DataType = Literal["float32", "bfloat16", "float16"]
 Perturbation = Literal[
     "words-shuffled",
@@ -62,6 +63,8 @@ class Settings:
         special_tokens: Put the tokenizer's own special tokens (such as BOS) before and after every text and every
             window. They count towards its length.
         drop_tokens: Leave out attention sinks: first, a number of leading tokens, or massive.
+        pool: Also make one vector of each text's states (their mean, or the last or first of them), and measure these
+            over the data set: RankMe, alpha-ReQ, effective rank, stable rank and uniformity.
         max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
         skip_overlong: Skip and count texts longer than that instead of cutting them.
         batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
@@ -90,6 +93,7 @@ class Settings:
     window: int | None = None
     special_tokens: bool = True
     drop_tokens: str | None = None
+    pool: Pool | None = None
     max_length: int = 2048
     skip_overlong: bool = False
     batch_tokens: int | None = None

@@ -8,6 +8,8 @@ import pytest
 
 from rankscope.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def numbers(folder: Path) -> list[dict]:
     return [json.loads((folder / name / "summary.json").read_text()) for name in ("sizes", "training")]

@@ -13,6 +13,8 @@ import pytest
 from rankscope.cli import main
 from tiny import SENTENCES, tiny_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:

@@ -8,6 +8,8 @@ import pytest
 import rankscope as rs
 from rankscope.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: object) -> int:
     with pytest.raises(SystemExit) as exit_:

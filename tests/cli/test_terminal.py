@@ -14,6 +14,8 @@ from rankscope.cli import main
 from rankscope.cli.terminal import print_json, streams_for_any_text
 from tiny import SENTENCES
 
+pytestmark = pytest.mark.slow
+
 ENCODINGS = ("cp1252", "ascii", "latin-1")
 
 

@@ -15,6 +15,8 @@ from rankscope.errors import DataError, MissingExtraError, RankscopeError, Setti
 from rankscope.integrations import TaskReference, accuracies, parse_task_reference
 from rankscope.models import Placement, describe_model, load_model, parse_model_reference
 
+pytestmark = pytest.mark.slow
+
 GOALS = ("boil water", "open a jar", "dry a shirt", "find a key", "cut bread", "light a fire")
 PIQA = [
     {"goal": f"To {goal},", "sol1": f"look at it for {number} days and wait.", "sol2": "use your hands and a tool."}

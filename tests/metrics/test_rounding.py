@@ -28,6 +28,8 @@ from rankscope.models import (
 from rankscope.models.layers import count_blocks, resolve_layers
 from rankscope.texts.stdlib_docs import read_stdlib_docs
 
+pytestmark = pytest.mark.slow
+
 _PLAIN_LLAMA = {key: size for key, size in tiny._LLAMA.items() if key != "head_dim"}
 MORE: dict[str, dict[str, Any]] = {
     "bloom": {"hidden_size": 32, "n_layer": 3, "n_head": 4},  # ALiBi: positions in the attention alone

@@ -17,6 +17,8 @@ from rankscope.errors import RankscopeError
 from rankscope.models import Batch, Network, check_padding, examine, forward, layers_of
 from rankscope.models.positions import positions_of
 
+pytestmark = pytest.mark.slow
+
 CANNOT_BE_BUILT = {
     "gemma3n": "timm",
     "musicgen": "no attribute 'dropout'",

@@ -22,6 +22,8 @@ from rankscope.models.generation import _GumbelNoise, encode_prompt
 from rankscope.texts import Text
 from tiny import SENTENCES, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = [Text(str(number), text[: 12 + 9 * number]) for number, text in enumerate(SENTENCES[:5])]
 TEMPLATE = (
     "{% for turn in messages %}<s>{{ turn.role }}: {{ turn.content }}\n{% endfor %}"

@@ -20,6 +20,8 @@ from rankscope.models.vision_language import (
 )
 from rankscope.texts.drawn_scenes import INSTRUCTION, Scene, distractors, draw, scenes
 
+pytestmark = pytest.mark.slow
+
 
 def loaded(name: str) -> tuple[VisionLanguageModel, Any]:
     described = describe_vision_language_model(name)

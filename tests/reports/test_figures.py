@@ -13,6 +13,8 @@ from rankscope.errors import MissingExtraError, StorageError, UnknownNameError
 from rankscope.reports import FORMATS, PALETTE, save_figure, theme, themed
 from rankscope.reports.figures import import_altair, inline_json, script_bundle
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><!--<img src=x onerror=alert(1)>\u2028"
 
 

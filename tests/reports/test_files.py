@@ -11,6 +11,8 @@ import rankscope as rs
 from rankscope.errors import StorageError
 from rankscope.reports import build_report, save_figures, save_page, save_tables
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_table_and_every_figure_of_every_kind(runs: dict[str, rs.Run], alignment: rs.Run, tmp_path: Path) -> None:
     report = build_report(runs["sizes"], runs["training"], alignment)

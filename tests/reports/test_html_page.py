@@ -14,6 +14,8 @@ import rankscope as rs
 from made_up import renamed
 from rankscope.reports import build_report, save_page
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = {
     "pico-0.1m": "<script>alert(1)</script>",
     "pico-0.4m": '"></script><img src=x onerror="alert(2)"><!--',

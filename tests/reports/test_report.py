@@ -16,6 +16,8 @@ from rankscope.tables import headline_table
 from tiny import SENTENCES
 from tiny_gguf import save_gguf
 
+pytestmark = pytest.mark.slow
+
 
 def headings(*runs: rs.Run) -> list[str]:
     return [section.heading for section in build_report(*runs).sections]

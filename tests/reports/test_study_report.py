@@ -13,6 +13,8 @@ from rankscope.statistics import Note
 from rankscope.studies import STUDIES, Conducted, Findings, Request
 from rankscope.tables import to_markdown
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def conducted(tmp_path: Path) -> Conducted:

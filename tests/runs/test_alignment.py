@@ -30,6 +30,8 @@ from tiny import SENTENCES
 from tiny_minigpt import save_tiny_minigpt
 from tiny_vision import photograph, save_tiny_vision
 
+pytestmark = pytest.mark.slow
+
 COUNT = 10
 
 

@@ -19,6 +19,8 @@ from rankscope.runs.manifest import read_manifest
 from rankscope.runs.progress import Silent
 from rankscope.runs.record import Record
 
+pytestmark = pytest.mark.slow
+
 IDENTITY = {"models": [{"reference": "m"}], "settings": {}}
 BATCHES = 3
 

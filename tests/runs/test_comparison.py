@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,30 @@ from rankscope.errors import RunFolderError, SettingsError
 from rankscope.runs import compare
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, their texts and a run of each."""
+    place = tmp_path_factory.mktemp("made")
+    (place / "lines.txt").write_text("\n".join(SENTENCES))
+    for seed, name in enumerate(("one", "two")):
+        folder = save_tiny(place / name, seed=seed)
+        rs.evaluate(str(folder), str(place / "lines.txt"), output=place / f"run-{name}")
+    return place
+
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[rs.Run]:
-    path = tmp_path / "lines.txt"
-    path.write_text("\n".join(SENTENCES))
-    folders = [save_tiny(tmp_path / name, seed=seed) for seed, name in enumerate(("one", "two"))]
-    return [rs.evaluate(str(folder), str(path), output=tmp_path / f"run-{folder.name}") for folder in folders]
+def runs(made: Path, tmp_path: Path) -> list[rs.Run]:
+    """The same in a folder of their own, to be edited; as if they had been made there."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    for file in [*tmp_path.glob("run-*/*.json"), *tmp_path.glob("run-*/readings/*.json")]:
+        file.write_text(file.read_text().replace(str(made), str(tmp_path)))
+    for file in tmp_path.glob("run-*/measurements/*.parquet"):
+        rows = pl.read_parquet(file)
+        rows.with_columns(pl.col("model").str.replace(str(made), str(tmp_path), literal=True)).write_parquet(file)
+    return [rs.Run(tmp_path / f"run-{name}") for name in ("one", "two")]
 
 
 def test_differences_are_those_of_the_summaries(runs: list[rs.Run]) -> None:

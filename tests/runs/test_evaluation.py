@@ -26,6 +26,8 @@ from rankscope.runs.progress import Silent
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
 from tiny_gguf import save_gguf
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:

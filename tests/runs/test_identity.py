@@ -19,6 +19,8 @@ from rankscope.runs.folder import RunFolder
 from rankscope.runs.identity import UnitKey, model_entry, refuse_another_unit
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"field": "text", "untrained_seeds": 1, "batch_tokens": 60, "device": "cpu"}
 
 

@@ -13,6 +13,8 @@ import pytest
 from rankscope.errors import RunFolderError
 from rankscope.runs.locks import Locks
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def another_process(folder: Path, holds: str) -> Iterator[subprocess.Popen[str]]:

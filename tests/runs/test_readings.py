@@ -13,6 +13,8 @@ import rankscope as rs
 from tiny import SENTENCES, VOCABULARY, tiny_tokenizer
 from tiny_vision import tiny_config, tokenizer_with_markers
 
+pytestmark = pytest.mark.slow
+
 _SIZES = {
     "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
     "num_attention_heads": 4, "pad_token_id": 2, "bos_token_id": 0, "eos_token_id": 1,

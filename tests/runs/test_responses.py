@@ -17,6 +17,8 @@ from rankscope.settings import Settings
 from rankscope.texts import read_responses
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 SHORT = GenerationSettings(max_new_tokens=8, batch_size=2)
 
 

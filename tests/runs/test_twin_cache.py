@@ -16,6 +16,8 @@ from rankscope.runs.progress import Silent
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 def frame(rows: int = 1) -> pl.DataFrame:
     return pl.DataFrame({name: [None] * rows for name in text_columns()}, schema=text_columns())

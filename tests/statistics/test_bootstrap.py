@@ -6,6 +6,8 @@ from scipy import stats
 
 from rankscope.statistics.bootstrap import bootstrap_interval, resampled_means
 
+pytestmark = pytest.mark.slow
+
 
 def test_ninety_five_per_cent_intervals_cover_the_truth() -> None:
     """1,000 repetitions on texts with a known mean, skewed as entropies are not: the harder case."""

@@ -7,6 +7,8 @@ import pytest
 from rankscope.errors import SettingsError
 from rankscope.statistics.paired import common_texts, paired_difference, paired_on
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_test_holds_its_level_under_the_null() -> None:
     rng = np.random.default_rng(0)

@@ -8,6 +8,8 @@ import pytest
 import rankscope as rs
 from rankscope.studies.conditions import folder_name, with_differences, with_published, with_tokens_per_text
 
+pytestmark = pytest.mark.slow
+
 
 def test_published_columns_are_there_only_where_something_is_printed() -> None:
     table = pl.DataFrame({"model": ["a", "b"]})

@@ -21,6 +21,8 @@ from rankscope.studies import STUDIES, Conducted, conduct
 from tiny import SENTENCES
 from tiny_gguf import save_gguf
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m")
 LIMIT = 10
 

@@ -6,7 +6,6 @@ from rankscope.measuring.layers import Layers, choose_layers
 from rankscope.measuring.memory import measure_texts
 from rankscope.measuring.pairs import PairTask, measure_pairs
 from rankscope.measuring.plan import Layout, Plan, plan_batches, special_tokens_of_windows
-from rankscope.measuring.reducers import Pool
 from rankscope.measuring.texts import TextTask, measure_batches
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "Layout",
     "PairTask",
     "Plan",
-    "Pool",
     "Row",
     "Schema",
     "TextTask",

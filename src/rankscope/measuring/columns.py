@@ -11,7 +11,7 @@ Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 
 def text_columns() -> Schema:
-    """Of texts. `cut`: the text goes on after its tokens. `eigenvalues`: of a few texts only."""
+    """Of texts. `cut`: the text goes on after its tokens. `eigenvalues`: of a few texts only. `pooled`: one vector."""
     return {
         "model": pl.String,
         "dataset": pl.String,
@@ -27,6 +27,7 @@ def text_columns() -> Schema:
         "reason": pl.String,
         **dict.fromkeys(metric_names(), pl.Float64),
         "eigenvalues": pl.List(pl.Float32),
+        "pooled": pl.List(pl.Float32),
     }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _READ = (
     "layers", "metrics", "max_length", "window", "batch_tokens", "special_tokens", "skip_overlong", "drop_tokens",
-    "prefix", "perturbation",
+    "pool", "prefix", "perturbation",
 )  # fmt: skip
 _BATCH_TOKENS = 1024
 
@@ -41,7 +41,7 @@ def measure_texts(
         tokenizer: its tokenizer.
         texts: strings.
         settings: all settings at once; those of `evaluate` that are about texts in a list and a network in memory:
-            layers, metrics, max_length, window, batch_tokens (1,024), special_tokens, skip_overlong, drop_tokens,
+            layers, metrics, max_length, window, batch_tokens (1,024), special_tokens, skip_overlong, drop_tokens, pool,
             prefix, perturbation.
         changes: settings by name, such as `layers="all"`.
 
@@ -60,7 +60,12 @@ def measure_texts(
     layers = choose_layers(model.config, chosen)
     name = type(model).__name__
     task = TextTask(
-        model=name, dataset=given.name, layers=layers, metrics=chosen.metric_names, drop_tokens=chosen.drop_tokens
+        model=name,
+        dataset=given.name,
+        layers=layers,
+        metrics=chosen.metric_names,
+        drop_tokens=chosen.drop_tokens,
+        pool=chosen.pool,
     )
     network = TransformersNetwork.of(model).fitted_to(name, plan.token_ids)
     rows = [row for _, batch in measure_batches(task, plan, network) for row in batch]

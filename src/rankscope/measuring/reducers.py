@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from rankscope.errors import RepresentationError
 from rankscope.measuring.columns import Row
 from rankscope.metrics import Representation, TokenMoments
 from rankscope.metrics.measure import measure_adjacent, measure_representation
+from rankscope.settings import Pool
 
-Pool = Literal["mean", "last", "first"]
 Place = tuple[int, str]
 """A text's place in the data set and a layer's name."""
 

@@ -12,7 +12,7 @@ import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.reducers import AcrossLayers, EachText, OneVector, Pool
+from rankscope.measuring.reducers import AcrossLayers, EachText, OneVector
 from rankscope.metrics import Representation
 from rankscope.models import Batch
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rankscope.measuring.columns import Row
     from rankscope.measuring.plan import Plan, PlannedText, UnusableText
     from rankscope.models import LoadedNetwork
+    from rankscope.settings import Pool
 
 _SEEDS_OF_A_TWIN = 1 << 32
 TEXTS_WITH_SPECTRA = 8

@@ -1,9 +1,10 @@
-"""When a training's spectra say that something is wrong."""
+"""When a training's spectra say that something is wrong, with thresholds tuned on sound and broken trainings."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rankscope.monitoring.curves import Measurement
 
 Action = Literal["warn", "stop"]
+_RANK, _LOSS = "effective_rank", "loss"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Alarm:
     """One thing that is wrong at one step.
 
     Attributes:
-        kind: `collapse`, `jump`, `divergence`, `loss` or `nan`.
+        kind: `nan`, `collapse`, `jump`, `divergence` or `not-learning`.
         step: of the training.
         layer: where; None where it concerns the whole model.
         text: what was seen, and the threshold.
@@ -29,40 +31,77 @@ class Alarm:
     layer: str | None
     text: str
 
+    def __str__(self) -> str:
+        where = "" if self.layer is None else f", layer {self.layer}"
+        return f"step {self.step:,}{where}: {self.kind}: {self.text}"
+
 
 @dataclass(frozen=True)
 class Alarms:
-    """Thresholds.
+    """Thresholds; None switches an alarm off.
 
     Attributes:
         collapse: effective rank below this share of its median over the last `window` measurements.
-        jump: change of ln effective rank from one measurement to the next.
-        divergence: change of the difference in ln effective rank between two layers since the first measurement.
-        loss: the probe's loss above its least value so far by this many nats.
-        window: measurements that a median is over.
-        action: what callbacks do: `warn`, `stop`, or a function that is given the alarm.
+        jump: effective rank this many times its last value or more.
+        divergence: one layer's effective rank, over another's, moved by this factor since the last measurement.
+        patience: after so many measurements the probe's loss must be below its first value, beyond its interval.
+        window: measurements that the median is over.
+        action: what callbacks do: `warn`, `stop` the training, or call a function with the alarm.
     """
 
-    collapse: float = 0.5
-    jump: float = 0.7
-    divergence: float = 1.5
-    loss: float = 0.5
-    window: int = 5
+    collapse: float | None = 0.4
+    jump: float | None = 3.0
+    divergence: float | None = 2.5
+    patience: int | None = 5
+    window: int = 8
     action: Action | Callable[[Alarm], None] = "warn"
 
     def check(self, one: Measurement, before: Sequence[Measurement]) -> list[Alarm]:
         """The alarms of a measurement, given those before it."""
         if one.fault is not None:
-            return [Alarm("nan", one.step, None, one.fault)]
+            return [Alarm("nan" if "finite" in one.fault else "collapse", one.step, None, one.fault)]
         sound = [other for other in before if other.fault is None]
         found: list[Alarm] = []
-        for layer in dict.fromkeys(layer for layer, _ in one.columns):
-            rank = one.value(layer, "effective_rank")
-            earlier = [value for other in sound if (value := other.value(layer, "effective_rank")) is not None]
-            if rank is None or not earlier:
-                continue
-            usual = statistics.median(earlier[-self.window :])
-            if rank < self.collapse * usual:
-                text = f"effective rank {rank:.3g} is below {self.collapse:.0%} of its recent median {usual:.3g}"
-                found.append(Alarm("collapse", one.step, layer, text))
+        for layer in one.layers:
+            found += self._of_rank(one, sound, layer)
+        found += self._of_layers(one, sound)
+        found += self._of_loss(one, sound)
         return found
+
+    def _of_rank(self, one: Measurement, sound: Sequence[Measurement], layer: str) -> Iterator[Alarm]:
+        rank = one.value(layer, _RANK)
+        earlier = [value for other in sound if (value := other.value(layer, _RANK)) is not None]
+        if rank is None or not earlier:
+            return
+        usual = statistics.median(earlier[-self.window :])
+        if self.collapse is not None and rank < self.collapse * usual:
+            text = f"effective rank {rank:.3g} is below {self.collapse:.0%} of its recent median {usual:.3g}"
+            yield Alarm("collapse", one.step, layer, text)
+        if self.jump is not None and rank >= self.jump * earlier[-1]:
+            text = f"effective rank {rank:.3g} is {rank / earlier[-1]:.1f} times the last one, {earlier[-1]:.3g}"
+            yield Alarm("jump", one.step, layer, f"{text} (at least {self.jump:g})")
+
+    def _of_layers(self, one: Measurement, sound: Sequence[Measurement]) -> Iterator[Alarm]:
+        if self.divergence is None or not sound:
+            return
+        for lower, upper in zip(one.layers, one.layers[1:], strict=False):
+            now, then = (_ratio(measurement, lower, upper) for measurement in (one, sound[-1]))
+            if now is not None and then is not None and abs(math.log(now / then)) >= math.log(self.divergence):
+                text = f"its effective rank over that of layer {lower} went from {then:.3g} to {now:.3g}"
+                yield Alarm("divergence", one.step, upper, f"{text} (a factor of {self.divergence:g} or more)")
+
+    def _of_loss(self, one: Measurement, sound: Sequence[Measurement]) -> Iterator[Alarm]:
+        if self.patience is None or len(sound) < self.patience or not one.layers:
+            return
+        falls = one.fall_of_loss(sound[0])
+        if falls is not None and falls[0] <= 0:
+            yield Alarm(
+                "not-learning", one.step, None,
+                f"after {len(sound)} measurements the probe's loss is not below its first value: the fall is "
+                f"{falls[0]:.3g} to {falls[1]:.3g} nats per token (95 % interval over texts)",
+            )  # fmt: skip
+
+
+def _ratio(one: Measurement, lower: str, upper: str) -> float | None:
+    below, above = one.value(lower, _RANK), one.value(upper, _RANK)
+    return None if below is None or above is None else above / below

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
-from rankscope.errors import RepresentationError
-from rankscope.metrics import alpha_req, metric_named, rankme
-from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
+from rankscope.metrics import metric_named
+from rankscope.statistics import pooled_metrics
+from rankscope.statistics.bootstrap import Numbers, bootstrap_interval, percentile_interval, resampled_means
 
 ACROSS = "matrix_entropy_change"
-POOLED: Mapping[str, Callable[[Tensor], Tensor]] = {"rankme": rankme, "alpha_req": alpha_req}
+_FEWEST_VECTORS = 3
 _COLUMNS = {
     "step": pl.Int64,
     "layer": pl.String,
@@ -68,6 +66,18 @@ class Measurement:
             pooled |= {(layer, name): value for name, value in _of_the_probe(here).items()}
         return cls(step, texts, columns, pooled, fault)
 
+    @property
+    def layers(self) -> list[str]:
+        """Those that were measured, in order."""
+        return list(dict.fromkeys(layer for layer, _ in self.columns))
+
+    def fall_of_loss(self, first: Measurement) -> tuple[float, float] | None:
+        """How far the probe's loss is below that of another measurement, as the interval over their common texts."""
+        place = next(((layer, "loss") for layer in self.layers if (layer, "loss") in self.columns), None)
+        if place is None or self.texts != first.texts or place not in first.columns:
+            return None
+        return bootstrap_interval(first.columns[place] - self.columns[place])
+
     def value(self, layer: str, metric: str) -> float | None:
         """One number over texts: a mean, or what the metric is of a mean."""
         if (layer, metric) in self.pooled:
@@ -82,26 +92,18 @@ class Measurement:
 
     def metrics(self, asked: Sequence[str]) -> list[tuple[str, str]]:
         """The layers and metrics that there are, in order."""
-        layers = dict.fromkeys(layer for layer, _ in self.columns)
         names = [name for name in (*asked, ACROSS) if name != "matrix_entropy" or name in asked]
-        found = [(layer, name) for layer in layers for name in dict.fromkeys(names)]
+        found = [(layer, name) for layer in self.layers for name in dict.fromkeys(names)]
         found = [one for one in found if self.column(*one)[0] is not None]
         return [*found, *self.pooled]
 
 
 def _of_the_probe(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
     """Metrics of one vector for each text; none where there are too few."""
-    vectors = [row["pooled"] for row in rows if isinstance(row.get("pooled"), list)]
-    if len(vectors) < 3:
+    vectors = [vector for row in rows if isinstance(vector := row.get("pooled"), list)]
+    if len(vectors) < _FEWEST_VECTORS:
         return {}
-    matrix = torch.tensor(vectors, dtype=torch.float64)
-    found = {}
-    for name, metric in POOLED.items():
-        try:
-            found[name] = float(metric(matrix))
-        except RepresentationError:  # all alike: the alarms see it in the texts' own numbers
-            continue
-    return found
+    return {name: value for name, value in pooled_metrics(vectors).items() if value is not None}
 
 
 def tidy_rows(one: Measurement | None, before: Sequence[Measurement], asked: Sequence[str] | None) -> pl.DataFrame:

@@ -17,13 +17,13 @@ from rankscope.models import LoadedNetwork, TransformersNetwork, positions_of
 from rankscope.monitoring.alarms import Alarm, Alarms
 from rankscope.monitoring.curves import Measurement, tidy_rows
 from rankscope.monitoring.untouched import is_sharded, untouched, unwrapped
-from rankscope.settings import Settings
+from rankscope.settings import Pool, Settings
 from rankscope.texts import Text, TextSet, load_texts, parse_data_reference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from rankscope.measuring import Pool, Row
+    from rankscope.measuring import Row
 
 DEFAULT_METRICS = ("effective_rank", "normalized_matrix_entropy", "stable_rank", "loss")
 _BATCH_TOKENS = 4096

@@ -131,7 +131,7 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
         )
     else:
         part.figures.append(spectra(eigenvalues))
-    measurements = _frame(rows, dataset, layer, "measurements").drop_nulls("effective_rank")
+    measurements = _frame(rows, dataset, layer, "measurements").filter(status="ok").drop_nulls("effective_rank")
     trained = measurements.filter(pl.col("role") == "trained")
     if trained.is_empty():
         part.remarks.append(f"The run folders hold no measurements of layer {layer}, so single texts are not shown.")

@@ -94,6 +94,7 @@ class Job:
                     metrics=settings.metric_names,
                     reseed=settings.protocol == "paper",
                     drop_tokens=settings.drop_tokens,
+                    pool=settings.pool,
                 )
                 yield Part(self, subject, which if seed is None else f"{which}-{seed}", task, plan)
 
@@ -152,6 +153,7 @@ class Part:
                 "layers": self.task.layers.names,
                 "metrics": self.task.metrics,
                 "drop_tokens": self.task.drop_tokens,
+                "pool": self.task.pool,
                 "dtype": placement.dtype,
                 "device": placement.device,
                 "versions": [metadata.version(name) for name in ("rankscope", "torch", "transformers")],

@@ -66,8 +66,13 @@ class Run:
         rows = self._measured()
         if self.kind == "alignment":
             return rows
-        rows = rows.drop("eigenvalues")
+        rows = rows.drop("eigenvalues", "pooled")
         return rows.with_columns([over_noise(rows, metric) for metric in metrics_with_a_null()]) if ratios else rows
+
+    def vectors(self) -> pl.DataFrame:
+        """With `--pool`, one vector for each text x layer x role x seed: `pooled`, of the hidden size."""
+        keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
+        return self._measured().select(*keys, "pooled").drop_nulls("pooled")
 
     def spectra(self) -> pl.DataFrame:
         """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.

@@ -15,12 +15,14 @@ from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Corre
 from rankscope.statistics.layers import layer_depth
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
+from rankscope.statistics.pooled import POOLED, pooled_metrics
 
 __all__ = [
     "BASE",
     "FEWEST_FOR_INTERVAL",
     "LOGARITHMIC",
     "METHODS",
+    "POOLED",
     "Correlation",
     "Facts",
     "Method",
@@ -40,6 +42,7 @@ __all__ = [
     "over_noise",
     "paired_difference",
     "paired_on",
+    "pooled_metrics",
     "summarize",
     "summarize_alignment",
     "summary_metrics",

@@ -15,6 +15,7 @@ import polars as pl
 from rankscope.metrics import Metric, noise_value
 from rankscope.metrics import table as metrics_table
 from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampled_means
+from rankscope.statistics.pooled import of_pooled
 
 Summary = dict[str, str | int | float | None]
 
@@ -80,7 +81,7 @@ def _summarize_layer(rows: pl.DataFrame) -> Summary:
         summary |= {"untrained_seeds": seeds, **dict.fromkeys(_WITH_TWINS)}
     if columns:
         summary |= _values_and_intervals(columns, seeds)
-    return summary | _against_noise(trained, twins)
+    return summary | _against_noise(trained, twins) | of_pooled(trained, twins)
 
 
 def summary_metrics() -> list[Metric]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.metrics import metric_names
-from rankscope.statistics import summary_metrics
+from rankscope.statistics import POOLED, summary_metrics
 from rankscope.tables.table import Column, Row, Table
 from rankscope.tables.vocabulary import INTERVAL, column, term
 
@@ -62,6 +62,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
     columns += [column(name, aligned=True) for name in ("normalized_matrix_entropy", "matrix_nuclear_norm", "loss")]
     default = metric_names(default_only=True)
     columns += [column(name, aligned=True) for name in _measured(rows) if name not in default]
+    columns += [column(name, aligned=True) for name in POOLED if any(row.get(name) is not None for row in rows)]
     if any(not str(source).startswith("--config-from") for source in assumed):
         columns.append(column("initializer"))
     return Table(tuple(columns), tuple(row | {"initializer": _initializer(row)} for row in rows))
@@ -72,6 +73,8 @@ def metrics_table(rows: Sequence[Summary]) -> Table:
     columns = [model_column(rows), column("dataset"), column("layer"), column("texts")]
     for name in _measured(rows):
         columns += [column(name), column(name, heading=INTERVAL, interval=True)]
+    for name in POOLED:
+        columns += [column(key) for key in (name, f"{name}_untrained") if any(row.get(key) is not None for row in rows)]
     return Table(tuple(columns), tuple(rows))
 
 

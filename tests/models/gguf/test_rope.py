@@ -13,6 +13,8 @@ from rankscope.errors import ModelError
 from rankscope.models import Placement, describe_model, load_model, parse_model_reference
 from tiny_gguf import tiny_llama, write_gguf
 
+pytestmark = pytest.mark.slow
+
 LLAMA3 = {
     "rope_type": "llama3",
     "factor": 8.0,

@@ -13,6 +13,8 @@ from rankscope.metrics import noise_spectrum
 from rankscope.reports import PALETTE, charts
 from rankscope.reports.charts.figure import colour_of_models
 
+pytestmark = pytest.mark.slow
+
 
 def datasets(part: object) -> list[list[dict]]:
     """All data in a specification."""

@@ -13,6 +13,8 @@ from rankscope.studies import conduct
 from rankscope.studies.questions.training import checkpoints_of
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 def test_pico_stands_for_its_checkpoints() -> None:
     assert checkpoints_of("pico")[0] == "pico@step-0"
