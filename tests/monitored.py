@@ -56,7 +56,11 @@ def everything(model: nn.Module) -> dict[str, Any]:
         "frozen": [name for name, one in model.named_parameters() if not one.requires_grad],
         "config": str(getattr(model, "config", None)),
         "generators": [torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())],  # noqa: NPY002
-        "autocast": [torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.is_autocast_cache_enabled()],
+        "autocast": [
+            torch.is_autocast_enabled("cpu"),
+            torch.get_autocast_dtype("cpu"),
+            torch.is_autocast_cache_enabled(),
+        ],
         "grad": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
     }
 

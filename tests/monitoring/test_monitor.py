@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,22 @@ def test_values_are_those_of_evaluate(tmp_path: Path) -> None:
     save_tiny(tmp_path / "model")
     (tmp_path / "texts.txt").write_text("\n".join(SENTENCES))
     settings: dict[str, Any] = {"layers": "1,last", "metrics": ("effective_rank", "stable_rank", "loss")}
-    run = evaluate(tmp_path / "model", tmp_path / "texts.txt", untrained_seeds=0, **settings)
-    expected = {
-        (row["layer"], row["metric"]): row["value"]
-        for row in run.summary.filter(role="trained").iter_rows(named=True)
-    }
+    folder, texts = str(tmp_path / "model"), str(tmp_path / "texts.txt")
+    measured = evaluate(folder, texts, output=tmp_path / "run", untrained_seeds=0, **settings).measurements()
     found = {(layer, metric): value for layer, metric, value in numbers(monitor(**settings), tiny_model("llama"))}
-    for place in [(layer, metric) for layer in ("1", "last") for metric in settings["metrics"]]:
-        assert found[place] == pytest.approx(expected[place], abs=1e-6)
+    for layer in ("1", "last"):
+        here = measured.filter(layer=layer)
+        assert len(here) == len(SENTENCES)
+        assert found[layer, "effective_rank"] == pytest.approx(math.exp(here["matrix_entropy"].mean()), rel=1e-6)
+        for metric in ("stable_rank", "loss"):
+            assert found[layer, metric] == pytest.approx(here[metric].mean(), rel=1e-6)
 
 
 def test_distances_are_from_the_first_and_the_last_step() -> None:
     one, models = monitor(layers="last"), [tiny_model("llama", seed) for seed in (0, 1, 2)]
-    values = [numbers(one, model, step)[0][2] for step, model in enumerate(models)]
+    values = [
+        one.measure(model, step).filter(metric="effective_rank")["value"].item() for step, model in enumerate(models)
+    ]
     last = one.history().filter(step=2, metric="effective_rank").row(0, named=True)
     assert last["from_first"] == pytest.approx(values[2] - values[0])
     assert last["from_last"] == pytest.approx(values[2] - values[1])

@@ -63,6 +63,7 @@ def test_the_autocast_of_accelerate_is_left_out_and_put_back() -> None:
     assert everything(model) == before
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what the compiler reads of tensors
 @pytest.mark.parametrize("way", ["wrapper", "in place", "blocks"])
 def test_a_compiled_model_is_not_compiled_again(way: str) -> None:
     graphs: list[Any] = []
@@ -90,6 +91,7 @@ def test_a_compiled_model_is_not_compiled_again(way: str) -> None:
     assert len(graphs) == compiled > 0
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # what peft calls of transformers
 def test_a_peft_model_is_measured_with_its_adapters() -> None:
     from peft import LoraConfig, get_peft_model
 

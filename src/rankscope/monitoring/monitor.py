@@ -85,12 +85,14 @@ class Monitor:
             return tidy_rows(None, [], None)
         with untouched(whole):
             rows, fault = self._rows(bare, sharded=sharded)
-        if _rank() != 0:
-            return tidy_rows(None, [], None)
+            return tidy_rows(None, [], None) if _rank() else self._found(step, rows, fault)
+
+    def _found(self, step: int, rows: Sequence[Row], fault: str | None) -> pl.DataFrame:
+        """A measurement beside those before it, and its alarms."""
         self._measured = [one for one in self._measured if one.step < step]
         self.fired = [one for one in self.fired if one.step < step]
         measurement = Measurement.of(step, rows, self._layers.names, fault)
-        found = tidy_rows(measurement, self._measured, self._asked)
+        found = tidy_rows(measurement, _sound(self._measured), self._asked)
         self.fired += self.alarms.check(measurement, self._measured)
         self._measured.append(measurement)
         return found
@@ -102,7 +104,9 @@ class Monitor:
 
     def history(self) -> pl.DataFrame:
         """All measurements so far, as `measure` returns them."""
-        frames = [tidy_rows(one, self._measured[:place], self._asked) for place, one in enumerate(self._measured)]
+        frames = [
+            tidy_rows(one, _sound(self._measured[:place]), self._asked) for place, one in enumerate(self._measured)
+        ]
         return pl.concat([tidy_rows(None, [], None), *frames])
 
     @property
@@ -153,6 +157,11 @@ class Monitor:
             network = TransformersNetwork.of(model, as_a_whole=sharded).fitted_to("model", self._plan.token_ids)
             self._network = (ref(model), network)
         return self._network[1]
+
+
+def _sound(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those that have numbers."""
+    return [one for one in measurements if one.columns]
 
 
 def _rank() -> int:

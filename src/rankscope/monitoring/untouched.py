@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,14 +35,17 @@ def is_sharded(model: nn.Module) -> bool:
 def untouched(model: nn.Module) -> Iterator[None]:
     """Within it the model is in eval mode, uncompiled and outside autocast; afterwards all is as before.
 
-    Put back are the mode of each module and torch's generators, of the CPU and of the model's devices. Gradients,
-    hooks, settings and buffers are not touched: forward passes run without gradients and without a cache.
+    Put back are the mode of each module and the generators of Python, NumPy and torch, of the CPU and of the model's
+    devices. Gradients, hooks, settings and buffers are not touched: forward passes run without gradients and without
+    a cache.
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
     devices = {parameter.device for parameter in model.parameters()}
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng([one for one in devices if one.type == "cuda"]))
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
         stack.enter_context(torch.inference_mode(False))  # or what modules keep for later could not be trained with
         for kind in {one.type for one in devices} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
