@@ -12,7 +12,17 @@ import house
 import rankscope
 
 SOURCE, TESTS = Path(rankscope.__file__).parent, Path(__file__).parent
-BELOW_STUDIES = {"metrics", "texts", "statistics", "tables", "models", "measuring", "monitoring", "integrations", "runs"}
+BELOW_STUDIES = {
+    "metrics",
+    "texts",
+    "statistics",
+    "tables",
+    "models",
+    "measuring",
+    "monitoring",
+    "integrations",
+    "runs",
+}
 MAY_IMPORT = {
     "metrics": set(),
     "texts": set(),
