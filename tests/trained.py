@@ -36,7 +36,8 @@ def model_to_train() -> Any:
 def trainer(folder: Path, *callbacks: Any, **arguments: Any) -> Trainer:
     given = {
         "output_dir": str(folder), "max_steps": STEPS, "per_device_train_batch_size": 2, "learning_rate": 1e-2,
-        "logging_steps": 1, "report_to": "none", "save_strategy": "no", "use_cpu": True, "disable_tqdm": True, "seed": 3,
+        "logging_steps": 1, "report_to": "none", "save_strategy": "no", "use_cpu": True, "seed": 3,
+        "disable_tqdm": True,
     }  # fmt: skip
     return Trainer(
         model_to_train(),

@@ -141,3 +141,18 @@ def test_tensorboard_has_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read = [(event.step, event.value) for event in events.Scalars(f"train/{name}")]
         assert read == [(step, pytest.approx(value, rel=1e-6)) for step, value in curve(watched, name)]
         assert [step for step, _ in read] == [0, 2, 4, 5]
+
+
+def test_a_local_trackio_store_has_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    callback = SpectrumCallback(SENTENCES, every=2)
+    watched = trainer(tmp_path, callback, report_to="trackio", project=tmp_path.name, run_name="one")
+    watched.train()
+
+    from trackio.sqlite_storage import SQLiteStorage
+
+    logs = SQLiteStorage.get_logs(tmp_path.name, "one")
+    for name in (RANK, ALARMS, "rankscope/loss"):
+        read = [(one["train/global_step"], one[f"train/{name}"]) for one in logs if f"train/{name}" in one]
+        assert read == curve(watched, name)
+        assert len(read) == 4

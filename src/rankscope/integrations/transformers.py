@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -107,13 +108,13 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
         known = None if self._trainer is None else self._trainer()
         if known is not None and known.state is state:
             return known
-        frame = sys._getframe(1)  # noqa: SLF001
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             caller = frame.f_locals.get("self")
             if isinstance(caller, Trainer) and any(one is self for one in caller.callback_handler.callbacks):
                 self._trainer = ref(caller)
                 return caller
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return known
 
 

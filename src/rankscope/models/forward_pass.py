@@ -246,7 +246,8 @@ def vocabulary_size(model: nn.Module) -> int:
     """The number of logits for each token, from the head itself where there is one."""
     head = model.get_output_embeddings()  # type: ignore[operator]
     weight = getattr(head, "weight", None)
-    return int(weight.shape[0]) if isinstance(weight, Tensor) else int(model.config.get_text_config().vocab_size)  # type: ignore[union-attr,operator]
+    shape = getattr(weight, "ds_shape", None) or getattr(weight, "shape", None)  # DeepSpeed hides what it divides
+    return int(shape[0]) if isinstance(weight, Tensor) and shape else int(model.config.get_text_config().vocab_size)  # type: ignore[union-attr,operator]
 
 
 def _with_hidden(output: Any, hidden: Tensor) -> Any:
