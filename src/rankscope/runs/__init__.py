@@ -11,6 +11,7 @@ from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from rankscope.runs.watching import MeasuredCheckpoint, Watch, open_watch
 
 __all__ = [
     "Bar",
@@ -20,10 +21,12 @@ __all__ = [
     "Effect",
     "Job",
     "Lines",
+    "MeasuredCheckpoint",
     "Progress",
     "Run",
     "Silent",
     "TwinCache",
+    "Watch",
     "align",
     "bar_on_stderr",
     "compare",
@@ -34,6 +37,7 @@ __all__ = [
     "evaluate_each",
     "folder_names",
     "key_of",
+    "open_watch",
     "prepare",
     "respond",
 ]
