@@ -10,13 +10,21 @@ The table is made of the finished runs each time, so that a kill at any moment l
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from rankscope.atomic import write_text
-from rankscope.errors import DataError, MissingExtraError, RankscopeError, RunFolderError, SettingsError, StorageError
+from rankscope.errors import (
+    CallError,
+    DataError,
+    ModelError,
+    RankscopeError,
+    RunFolderError,
+    SettingsError,
+    StorageError,
+)
 from rankscope.models import (
     digests_by_name,
     parse_model_reference,
@@ -43,8 +51,6 @@ if TYPE_CHECKING:
     from rankscope.watch_settings import WatchSettings
 
 _CHECKPOINTS = "checkpoints"
-_ENDS_THE_WATCH = (DataError, SettingsError, MissingExtraError, StorageError)
-"""What would be the same for every checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,9 @@ class Watch:
         lookout = Lookout(self.folder)
         lookout.expect([path.name for path in (self.output / _CHECKPOINTS).glob("*") if path.name not in done])
         self._say_what_is_awaited()
-        changed = time.monotonic()
+        changed = monotonic()
         while True:
-            looked = time.monotonic()
+            looked = monotonic()
             look = lookout.look()
             self._tell(look, done)
             changed = looked if look.shows_a_change else changed
@@ -136,10 +142,10 @@ class Watch:
                     done.add(name)
                     self._write_table()
                     yield self._measured(name, Run(self._place(name)), len(ready) - place)
-                changed = time.monotonic()
+                changed = monotonic()
             if self._is_over(look, done, changed):
                 return
-            time.sleep(max(0.0, looked + self.pace.every - time.monotonic()))
+            sleep(max(0.0, looked + self.pace.every - monotonic()))
 
     def _place(self, name: str) -> Path:
         return self.output / _CHECKPOINTS / name
@@ -199,7 +205,7 @@ class Watch:
             self.progress.say(f"step {self.pace.until_step:,} is measured")
             return True
         idle = self.pace.idle_minutes
-        if idle is not None and time.monotonic() - changed >= 60 * idle:
+        if idle is not None and monotonic() - changed >= 60 * idle:
             self.progress.say(f"nothing has changed for {idle:g} minutes")
             return True
         return False
@@ -217,9 +223,9 @@ class Watch:
                 settings=self.settings,
                 progress=self.progress,
             )
-        except _ENDS_THE_WATCH:
-            raise
         except (RankscopeError, OSError) as error:
+            if isinstance(error, (CallError, StorageError)) and not isinstance(error, (ModelError, RunFolderError)):
+                raise  # every other checkpoint would fail as well
             if not lookout.is_unchanged(name):  # the next look tells what has become of it
                 self.progress.say(f"{name} has changed while it was read: it is measured when it is at rest")
                 return False
