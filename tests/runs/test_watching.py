@@ -120,7 +120,7 @@ def test_another_watch_goes_on_and_measures_nothing_twice(
     assert {row["checkpoint"] for row in table_of(second)} == {"checkpoint-5", "checkpoint-10", "checkpoint-15"}
     assert [said.count(f"{name}: loading") for name in ("checkpoint-5", "checkpoint-10", "checkpoint-15")] == [0, 0, 1]
     assert {file: file.stat().st_mtime_ns for file in before} == before
-    waiting = [one.waiting for one in second.finished()]
+    waiting = [one.waiting for one in second.kept.finished()]
     assert waiting == [2, 1, 0]
 
 
@@ -264,7 +264,7 @@ def test_texts_that_change_end_the_watch(out: Path, texts: Path, monkeypatch: py
 
     with pytest.raises(DataError, match="have changed while"):
         follow(watch, monkeypatch, None, change, None, None)
-    assert [one.name for one in watch.finished()] == ["checkpoint-5"]
+    assert [one.name for one in watch.kept.finished()] == ["checkpoint-5"]
     with pytest.raises(RunFolderError, match="was measured on other texts of texts.txt"):
         opened(out, texts)
     texts.write_text("\n".join(SENTENCES))

@@ -84,7 +84,7 @@ def test_checkpoints_are_told_apart_by_what_differs_and_csv_has_every_key() -> N
     heading, *_ = to_markdown(checkpoints_table([row, row | {"layer": "0"}])).splitlines()
     assert heading.startswith("| checkpoint | step | layer | texts |")
     twin = row | {"diff_erank": 1.0, "diff_erank_low": 0.5, "diff_erank_high": 1.5}
-    assert "| 1.00 | 0.50 to 1.50 |" in to_markdown(checkpoints_table([twin]))
+    assert "| 1.00 | 0.5 to 1.5 |" in to_markdown(checkpoints_table([twin]))
     keys, one, other = to_csv(whole_table([row, {"checkpoint": "b", "y": 7}])).splitlines()
     assert keys.split(",") == [*row, "y"]
     assert one == f"step_5,5,d,last,5,3.25,2.5,0.5,,{1 / 3},0.25,"

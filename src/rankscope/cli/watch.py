@@ -88,7 +88,7 @@ def _draw(watching: Watch, progress: Progress) -> None:
     from rankscope.reports import build_report, save_page
 
     try:
-        save_page(build_report(*(one.run for one in watching.finished())), watching.output / PAGE)
+        save_page(build_report(*(one.run for one in watching.kept.finished())), watching.output / PAGE)
     except RankscopeError as error:
         progress.say(f"the page was not drawn: {error}")
 

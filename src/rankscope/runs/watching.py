@@ -1,21 +1,12 @@
-"""`watch`: evaluates the checkpoints of a training as they appear, and keeps one table of them.
-
-    manifest.json            what is watched, with which texts and settings
-    checkpoints/NAME/        a run's folder for each checkpoint, as `evaluate` makes it
-    table.csv, table.md      the rows of all checkpoints that are measured
-
-The table is made of the finished runs each time, so that a kill at any moment leaves nothing to repair.
-"""
+"""`watch`: evaluates the checkpoints of a training as they appear, each once it is complete."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rankscope.atomic import write_text
 from rankscope.errors import (
     CallError,
     DataError,
@@ -26,48 +17,23 @@ from rankscope.errors import (
     StorageError,
 )
 from rankscope.models import (
-    digests_by_name,
-    parse_model_reference,
     resolve_device,
     step_in_name,
-    weight_files,
 )
 from rankscope.runs.evaluation import evaluate
-from rankscope.runs.folder import SUMMARY, RunFolder, open_run_folder
+from rankscope.runs.folder import open_run_folder
 from rankscope.runs.job import slug
+from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
 from rankscope.runs.looks import Look, Lookout
-from rankscope.runs.manifest import MANIFEST, read_manifest
 from rankscope.runs.preparation import load_text_sets
-from rankscope.runs.run import Run
 from rankscope.runs.twin_cache import key_of
-from rankscope.tables import checkpoints_table, to_csv, to_markdown, whole_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rankscope.runs.progress import Progress
     from rankscope.settings import Settings
-    from rankscope.statistics import Summary
     from rankscope.watch_settings import WatchSettings
-
-_CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class MeasuredCheckpoint:
-    """A checkpoint that is measured.
-
-    Attributes:
-        name: of its folder.
-        run: its evaluation.
-        rows: of the run's summary, with `checkpoint` and `step`.
-        waiting: how many more can be had at once.
-    """
-
-    name: str
-    run: Run
-    rows: tuple[Summary, ...]
-    waiting: int = 0
 
 
 @dataclass
@@ -87,7 +53,7 @@ class Watch:
 
     folder: Path
     data: tuple[str, ...]
-    kept: RunFolder
+    kept: KeptCheckpoints
     settings: Settings
     pace: WatchSettings
     progress: Progress
@@ -98,21 +64,7 @@ class Watch:
     @property
     def output(self) -> Path:
         """The folder with the results."""
-        return self.kept.path
-
-    def finished(self) -> list[MeasuredCheckpoint]:
-        """The checkpoints that are measured, by step.
-
-        Raises:
-            RunFolderError: a run's folder is damaged.
-        """
-        names = [path.parent.name for path in (self.output / _CHECKPOINTS).glob(f"*/{SUMMARY}")]
-        names.sort(key=lambda name: (step_in_name(name) or 0, name))
-        runs = {name: Run(self._place(name)) for name in names}
-        found = [self._measured(name, run) for name, run in runs.items() if self._is_on_our_texts(run.manifest())]
-        return [
-            MeasuredCheckpoint(one.name, one.run, one.rows, len(found) - place) for place, one in enumerate(found, 1)
-        ]
+        return self.kept.folder.path
 
     def follow(self) -> Iterator[MeasuredCheckpoint]:
         """Yields each checkpoint once: those that are measured already, then the others when they are ready.
@@ -121,12 +73,12 @@ class Watch:
             CallError: something is wrong that no other checkpoint would put right.
             StorageError: a result could not be written.
         """
-        before = self.finished()
-        self._write_table()
+        before = self.kept.finished()
+        self.kept.write_table()
         yield from before
         done = {one.name for one in before}
         lookout = Lookout(self.folder)
-        lookout.expect([path.name for path in (self.output / _CHECKPOINTS).glob("*") if path.name not in done])
+        lookout.expect([name for name in self.kept.begun() if name not in done])
         self._say_what_is_awaited()
         changed = monotonic()
         while True:
@@ -140,26 +92,12 @@ class Watch:
                     break
                 if self._measure(name, lookout):
                     done.add(name)
-                    self._write_table()
-                    yield self._measured(name, Run(self._place(name)), len(ready) - place)
+                    self.kept.write_table()
+                    yield self.kept.measured(name, len(ready) - place)
                 changed = monotonic()
             if self._is_over(look, done, changed):
                 return
             sleep(max(0.0, looked + self.pace.every - monotonic()))
-
-    def _place(self, name: str) -> Path:
-        return self.output / _CHECKPOINTS / name
-
-    def _measured(self, name: str, run: Run, waiting: int = 0) -> MeasuredCheckpoint:
-        rows = tuple({"checkpoint": name, "step": step_in_name(name), **row} for row in run.summary_rows())
-        return MeasuredCheckpoint(name, run, rows, waiting)
-
-    def _write_table(self) -> None:
-        with self.kept.locked():  # another process may watch with us
-            rows = [row for one in self.finished() for row in one.rows]
-            if rows:
-                write_text(self.output / "table.csv", to_csv(whole_table(rows)))
-                write_text(self.output / "table.md", to_markdown(checkpoints_table(rows)))
 
     def _say_what_is_awaited(self) -> None:
         there = "" if self.folder.is_dir() else ", which is not there yet"
@@ -182,10 +120,10 @@ class Watch:
         self._to_compare |= done & set(look.moving)
         for name in self._to_compare & set(look.ready):
             self._to_compare.discard(name)
-            if not self._is_of_these_weights(name):
+            if not self.kept.has_weights_of(name, self._reference(name)):
                 self.progress.say(
                     f"{name} has other weights than when it was measured, and its row is that of the earlier ones: "
-                    f"remove {self._place(name)} to have it measured again, or choose another --output"
+                    f"remove {self.kept.place(name)} to have it measured again, or choose another --output"
                 )
 
     def _is_wanted(self, name: str, done: set[str]) -> bool:
@@ -215,11 +153,12 @@ class Watch:
         try:
             if not lookout.is_unchanged(name):
                 return False
-            self._discard_if_stale(name)
+            if self.kept.discard_if_stale(name, self._reference(name)):
+                self.progress.say(f"{name} has changed since its evaluation was begun: it begins anew")
             run = evaluate(
                 self._reference(name),
                 self.data,
-                output=self._place(name),
+                output=self.kept.place(name),
                 settings=self.settings,
                 progress=self.progress,
             )
@@ -235,7 +174,7 @@ class Watch:
             self.unreadable.add(name)
             self.progress.say(f"{name} cannot be measured: {' '.join(str(error).split())}")
             return False
-        if not self._is_on_our_texts(run.manifest()):
+        if not self.kept.is_on_its_texts(run.manifest()):
             raise DataError(
                 f"the texts of {', '.join(self.data)} have changed while {self.folder} was watched: restore them, or "
                 "choose another --output"
@@ -248,25 +187,6 @@ class Watch:
     def _reference(self, name: str) -> str:
         """Of a model; absolute, so that a watch can go on from another working directory."""
         return str(self.folder.resolve() / name)
-
-    def _discard_if_stale(self, name: str) -> None:
-        """Removes what an evaluation left unfinished of files that are others by now: nothing can complete it."""
-        place = self._place(name)
-        if not (place / MANIFEST).exists():
-            return
-        if not (self._is_on_our_texts(read_manifest(place)) and self._is_of_these_weights(name)):
-            self.progress.say(f"{name} has changed since its evaluation was begun: it begins anew")
-            shutil.rmtree(place)
-
-    def _is_of_these_weights(self, name: str) -> bool:
-        """Whether a run's folder was begun with the weights that the checkpoint has now."""
-        (model,) = read_manifest(self._place(name))["identity"]["models"]
-        now = digests_by_name(weight_files(parse_model_reference(self._reference(name))))
-        return bool(model["parts"].get("weights", {}) == now)
-
-    def _is_on_our_texts(self, manifest: dict[str, Any]) -> bool:
-        ours = read_manifest(self.output)["identity"]["data"]
-        return bool(manifest["identity"].get("data") == ours)
 
 
 def open_watch(
@@ -305,4 +225,5 @@ def open_watch(
         "data": [{"name": one.name, "fingerprint": one.fingerprint} for one in texts],
     }
     place = output or Path("runs") / f"watch-{slug(folder.resolve().name)}-{key_of(identity)[:8]}"
-    return Watch(folder, tuple(data), open_run_folder(place, identity, progress.say), settings, pace, progress)
+    kept = KeptCheckpoints(open_run_folder(place, identity, progress.say))
+    return Watch(folder, tuple(data), kept, settings, pace, progress)
