@@ -12,7 +12,7 @@ from gloo import in_processes
 from monitored import monitor, numbers
 from rankscope import Monitor, evaluate
 from rankscope.errors import RankscopeError, SettingsError
-from tiny import SENTENCES, save_tiny, tiny_model, tiny_tokenizer
+from tiny import SENTENCES, save_tiny, tiny_model
 
 
 def test_values_are_those_of_evaluate(tmp_path: Path) -> None:
