@@ -113,6 +113,22 @@ def test_a_model_whose_body_cannot_be_told_from_its_head_runs_as_a_whole() -> No
         torch.testing.assert_close(seen[layer][0], expected[0][layer][0])
 
 
+def test_what_runs_as_a_whole_runs_to_its_end() -> None:
+    model = tiny_model("llama")
+    network = examine(model, as_a_whole=True)
+    ends: list[object] = []
+    model.lm_head.register_forward_hook(lambda *_: ends.append(_))
+    assert forward(network, Batch.of(TEXTS[:1]), ("1",), lambda *_: None, loss=False) is None
+    assert forward(network, Batch.of(TEXTS[:1]), ("1", "last"), lambda *_: None, loss=False) is None
+
+    def fail(_layer: str, _hidden: list[Tensor]) -> None:
+        raise RuntimeError("from the callback")
+
+    with pytest.raises(RuntimeError, match="from the callback"):
+        forward(network, Batch.of(TEXTS[:1]), ("1", "last"), fail)
+    assert len(ends) == 3
+
+
 class Wrapped(torch.nn.Module):
     """A model that shows its whole self where its body is asked for."""
 

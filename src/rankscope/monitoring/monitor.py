@@ -98,9 +98,14 @@ class Monitor:
         return found
 
     @property
+    def last_step(self) -> int | None:
+        """The step of the last measurement; None before the first, and on processes that get no rows."""
+        return self._measured[-1].step if self._measured else None
+
+    @property
     def last_alarms(self) -> list[Alarm]:
         """Those that fired at the last measurement."""
-        return [one for one in self.fired if self._measured and one.step == self._measured[-1].step]
+        return [one for one in self.fired if one.step == self.last_step]
 
     def history(self) -> pl.DataFrame:
         """All measurements so far, as `measure` returns them."""
