@@ -64,6 +64,7 @@ COVERS = {
     "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py"),
     "runs/test_responses.py": ("runs/answers.py",),
     "runs/test_readings.py": (),
+    "runs/test_watching.py": ("runs/kept_checkpoints.py",),
     "studies/test_conduct.py": tuple(
         f"studies/{name}.py"
         for name in (

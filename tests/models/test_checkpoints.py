@@ -10,10 +10,13 @@ from rankscope.models import describe_model, parse_model_reference
 from rankscope.models.checkpoints import (
     TrainingStep,
     checkpoints_in,
+    step_in_name,
     step_in_state,
+    steps_in,
     tokenizer_above,
     training_step,
     why_unfinished,
+    why_unreadable,
 )
 from rankscope.models.pico import pico_checkpoints, pico_family
 from rankscope.models.pico_vlm import pico_vlm_family
@@ -68,6 +71,37 @@ def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
     assert found.whole == ("checkpoint-5", "checkpoint-100")
     assert found.unfinished == {"checkpoint-20": "no weights"}
     assert checkpoints_in(tmp_path / "absent").whole == ()
+
+
+def test_folders_whose_names_say_a_step(tmp_path: Path) -> None:
+    names = ("checkpoint-100", "step_20", "epoch=0-step=3", "tmp-checkpoint-7", "checkpoint-8.tmp", ".checkpoint-9")
+    for name in (*names, "best", "2024-01-31"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "checkpoint-55").touch()
+    (tmp_path / "step-60").symlink_to(tmp_path / "checkpoint-100")
+    assert list(steps_in(tmp_path).items()) == [("epoch=0-step=3", 3), ("step_20", 20), ("checkpoint-100", 100)]
+    assert steps_in(tmp_path / "absent") == {}
+    assert step_in_name("best") is None
+
+
+def test_shards_without_their_index_are_unfinished(tmp_path: Path) -> None:
+    tiny_model("llama").save_pretrained(tmp_path, max_shard_size="60KB")
+    assert why_unfinished(tmp_path) is None
+    (tmp_path / "model.safetensors.index.json").unlink()
+    assert why_unfinished(tmp_path) == "model.safetensors.index.json is missing"
+
+
+def test_a_checkpoint_is_readable_with_a_tokenizer_here_or_above(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "epoch=1-step=500"
+    tiny_model("llama").save_pretrained(folder)
+    assert why_unreadable(folder) == "no tokenizer, here or in the folder above"
+    tiny_tokenizer().save_pretrained(folder.parent)
+    assert why_unreadable(folder) is None
+    assert parse_model_reference(str(folder)).has_tokenizer_above
+    (folder / "tokenizer.json").write_text((folder.parent / "tokenizer.json").read_text()[:-3])
+    assert why_unreadable(folder) == "tokenizer.json is cut off or damaged"
+    (folder / "model.safetensors").unlink()
+    assert why_unreadable(folder) == why_unfinished(folder) == "no weights"
 
 
 @pytest.mark.parametrize(

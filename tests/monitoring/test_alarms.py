@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rankscope.monitoring import Alarms
+from rankscope.monitoring import Alarms, Monitor
 from rankscope.monitoring.curves import Measurement
 
 TEXTS = 8
@@ -86,3 +86,16 @@ def test_each_can_be_switched_off() -> None:
     assert len(kinds(curve)[1]) == 3
     assert kinds(curve, Alarms(collapse=None, jump=None, divergence=None))[1] == []
     assert str(Alarms().check(curve[1], curve[:1])[0]).startswith("step 1, layer 2: jump: effective rank 100")
+
+
+def test_an_alarm_that_goes_on_is_new_only_once() -> None:
+    monitor = Monitor([], None)
+    for one in [
+        measured(0, {"last": 10}),
+        *[measured(step, {"last": 1}) for step in (1, 2)],
+        measured(3, {"last": 12}),
+    ]:
+        monitor.fired += monitor.alarms.check(one, monitor._measured)
+        monitor._measured.append(one)
+        found = [(alarm.kind, alarm.step) for alarm in monitor.new_alarms]
+        assert found == {0: [], 1: [("collapse", 1)], 2: [], 3: [("jump", 3)]}[one.step]

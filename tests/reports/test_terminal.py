@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 from dataclasses import asdict
 
-from rankscope.reports import print_notes, print_summary, print_table
+from rankscope.reports import GrowingTable, print_notes, print_summary, print_table
 from rankscope.runs import Difference
 from rankscope.statistics import Note
-from rankscope.tables import differences_table, trajectory_table
+from rankscope.tables import checkpoints_table, differences_table, trajectory_table
 
 ROW = {
     "model": "owner/[red]model", "dataset": "d", "layer": "last", "texts": 1234, "skipped": 0, "tokens": 56789,
@@ -78,3 +78,16 @@ def test_a_trajectory_has_bars_that_follow_the_rank() -> None:
     _, first, second = stream.getvalue().splitlines()
     assert (first.count("█"), second.count("█")) == (12, 24)
     assert second.split()[:3] == ["m@20", "1,000", "5.000"]
+
+
+def test_rows_that_come_one_after_another_stand_below_one_heading_until_a_column_widens() -> None:
+    stream = io.StringIO()
+    table = GrowingTable(checkpoints_table, stream)
+    for steps in ((10,), (20, 30), (100_000,)):
+        table.print([ROW | {"checkpoint": f"step-{step:06}", "step": step} for step in steps])
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "checkpoint", "step-000010", "step-000020", "step-000030", "checkpoint", "step-100000",
+    ]  # fmt: skip
+    assert lines[0].index("loss") + 4 == lines[1].index("2.951") + 5 == lines[3].index("2.951") + 5
+    assert lines[4].index("loss") + 4 == lines[5].index("2.951") + 5 > lines[0].index("loss") + 4

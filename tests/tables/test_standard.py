@@ -2,7 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rankscope.tables import metrics_table, short_name, short_names, summary_table, to_csv, to_markdown
+from rankscope.tables import (
+    checkpoints_table,
+    metrics_table,
+    short_name,
+    short_names,
+    summary_table,
+    to_csv,
+    to_markdown,
+    whole_table,
+)
 
 
 def test_a_path_is_shortened_and_a_hub_id_is_not(tmp_path: Path) -> None:
@@ -64,3 +73,19 @@ def test_the_headline_has_its_own_choice_and_what_was_asked_for_by_name() -> Non
     heading, _, cells = to_markdown(metrics_table([row])).splitlines()
     assert heading == "| model | data | layer | texts | eRank | 95 % interval | stable rank | 95 % interval |"
     assert cells == "| m | d | last | 5 | 3.25 | – | 1.50 | 1.25 to 1.75 |"
+
+
+def test_checkpoints_are_told_apart_by_what_differs_and_csv_has_every_key() -> None:
+    row = {"checkpoint": "step_5", "step": 5, "dataset": "d", "layer": "last", "texts": 5, "effective_rank": 3.25}
+    row |= {"loss": 2.5, "normalized_matrix_entropy": 0.5, "matrix_nuclear_norm": None, "x": 1 / 3, "x_low": 0.25}
+    heading, _, values = to_markdown(checkpoints_table([row])).splitlines()
+    assert heading == "| checkpoint | step | texts | loss | eRank | H/ln d | MNN |"
+    assert values == r"| step\_5 | 5 | 5 | 2.500 | 3.25 | 0.5000 | – |"
+    heading, *_ = to_markdown(checkpoints_table([row, row | {"layer": "0"}])).splitlines()
+    assert heading.startswith("| checkpoint | step | layer | texts |")
+    twin = row | {"diff_erank": 1.0, "diff_erank_low": 0.5, "diff_erank_high": 1.5}
+    assert "| 1.00 | 0.5 to 1.5 |" in to_markdown(checkpoints_table([twin]))
+    keys, one, other = to_csv(whole_table([row, {"checkpoint": "b", "y": 7}])).splitlines()
+    assert keys.split(",") == [*row, "y"]
+    assert one == f"step_5,5,d,last,5,3.25,2.5,0.5,,{1 / 3},0.25,"
+    assert other == "b,,,,,,,,,,,7"

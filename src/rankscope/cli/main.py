@@ -24,6 +24,7 @@ from rankscope.cli.report import report
 from rankscope.cli.settings_file import read_settings_file
 from rankscope.cli.study import study
 from rankscope.cli.terminal import streams_for_any_text
+from rankscope.cli.watch import watch
 from rankscope.cli.whole_numbers import refuse_fractions_in_call
 from rankscope.errors import RankscopeError
 
@@ -50,6 +51,7 @@ def build_app() -> App:
     app.command(evaluate, help_epilogue="")
     app.command(study, help_epilogue="")
     app.command(report, help_epilogue="")
+    app.command(watch, help_epilogue="")
     app.command(listing, name="list", help_epilogue="")
     app.command(doctor, help_epilogue="")
     return app

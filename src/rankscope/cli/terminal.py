@@ -46,12 +46,12 @@ def streams_for_any_text() -> Iterator[None]:
         yield
 
 
-def print_json(content: object, stream: TextIO) -> None:
-    """Prints JSON as it is where the stream takes all characters, else in ASCII."""
+def print_json(content: object, stream: TextIO, *, indent: int | None = 2) -> None:
+    """Prints JSON as it is where the stream takes all characters, else in ASCII; without indent on one line."""
     in_ascii = not (stream.encoding or "utf-8").lower().replace("_", "-").startswith("utf")
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
     if in_ascii:
-        text = json.dumps(json.loads(valid_text(text)), indent=2, allow_nan=False)
+        text = json.dumps(json.loads(valid_text(text)), indent=indent, allow_nan=False)
     print(valid_text(text), file=stream)
 
 

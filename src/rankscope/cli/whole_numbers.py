@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from rankscope.errors import SettingsError
 from rankscope.settings import AlignmentSettings, Settings, StudyOptions
+from rankscope.watch_settings import WatchSettings
 
 _WHOLE = frozenset(
     field.name
-    for settings in (Settings, AlignmentSettings, StudyOptions)
+    for settings in (Settings, AlignmentSettings, StudyOptions, WatchSettings)
     for field in dataclasses.fields(settings)
     if field.type in ("int", "int | None")  # annotations are kept as text
 )

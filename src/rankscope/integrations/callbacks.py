@@ -76,8 +76,8 @@ class Observer:
     def observe(self, model: nn.Module, step: int, tokenizer: object = None) -> Observation:
         """Measures a model unless this step was measured; every process calls it, at the same steps.
 
-        Each alarm is one line of the log `rankscope.training`, and acts as `Alarms.action` says. The first measurement
-        may fail; a later one that fails is a line of the log, so that it ends no training.
+        Each alarm is one line of the log `rankscope.training` when it begins, and acts as `Alarms.action` says. The
+        first measurement may fail; a later one that fails is a line of the log, so that it ends no training.
 
         Args:
             model: as for `Monitor.measure`.
@@ -105,9 +105,9 @@ class Observer:
         return Observation(values_of(rows) | {f"{PREFIX}/alarms": len(self.monitor.last_alarms)}, self._act())
 
     def _act(self) -> bool:
-        """Does what alarms ask for, and says whether they stop the training."""
+        """Tells of alarms that have begun, and says whether any stop the training."""
         action = self.monitor.alarms.action
-        for alarm in self.monitor.last_alarms:
+        for alarm in self.monitor.new_alarms:
             LOGGER.warning("rankscope: %s", alarm)
             if callable(action):
                 action(alarm)

@@ -1,11 +1,21 @@
 """Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
 
 from rankscope.models.backend import Backend, LoadedNetwork
-from rankscope.models.checkpoints import Checkpoints, TrainingStep, checkpoints_in, training_step, why_unfinished
+from rankscope.models.checkpoints import (
+    Checkpoints,
+    TrainingStep,
+    checkpoints_in,
+    step_in_name,
+    steps_in,
+    training_step,
+    why_unfinished,
+    why_unreadable,
+)
 from rankscope.models.dropout import dropout_of
 from rankscope.models.fingerprints import (
     FingerprintParts,
     chat_template_digest,
+    digests_by_name,
     generation_digest,
     plain_config,
     refuse_changed,
@@ -67,6 +77,7 @@ __all__ = [
     "count_blocks",
     "count_parameters",
     "describe_model",
+    "digests_by_name",
     "dropout_of",
     "examine",
     "expand_families",
@@ -92,8 +103,11 @@ __all__ = [
     "refuse_changed",
     "resolve_device",
     "resolve_layers",
+    "step_in_name",
+    "steps_in",
     "training_step",
     "untrained_twin",
     "weight_files",
     "why_unfinished",
+    "why_unreadable",
 ]

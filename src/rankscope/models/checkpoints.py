@@ -6,6 +6,7 @@ import json
 import re
 import struct
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
 )  # fmt: skip
 _NAMED_BY_STEP = re.compile(r"(?:checkpoint|ckpt|global_step|step|iter|epoch)[-_]?\d+", re.IGNORECASE)
+_SHARD = re.compile(r"(?P<of>model|pytorch_model)-\d{5}-of-\d{5}\.(?P<kind>safetensors|bin)")
+_BEING_WRITTEN = re.compile(r"\.|tmp|.*(?:tmp|temp|partial|incomplete|unfinished)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ def training_step(reference: str) -> TrainingStep | None:
     return None if step is None else TrainingStep(training, step)
 
 
+def step_in_name(name: str) -> int | None:
+    """The step that the name of a checkpoint's folder says; None where it says none. See `training_step`."""
+    return _step_in_name(name)[1]
+
+
 def _step_in_name(name: str) -> tuple[str, int | None]:
     """What stands before the step in a checkpoint's name, and the step; all of it and None where there is no step."""
     dateless = _DATE.sub(lambda date: "x" * len(date[0]), name)
@@ -110,6 +118,42 @@ def checkpoints_in(folder: Path) -> Checkpoints:
     )
 
 
+def steps_in(folder: Path) -> dict[str, int]:
+    """The folders in a folder whose names say a step, by step and name; whole or not.
+
+    Links are left out, which are second names such as `latest`, and so are names of what is still being written, such
+    as `tmp-checkpoint-500`. A folder that does not exist holds none.
+    """
+    found: dict[str, int] = {}
+    with suppress(OSError):
+        for path in folder.iterdir():
+            step = step_in_name(path.name)
+            if step is not None and not _BEING_WRITTEN.match(path.name) and path.is_dir() and not path.is_symlink():
+                found[path.name] = step
+    return dict(sorted(found.items(), key=lambda one: (one[1], one[0])))
+
+
+def why_unreadable(folder: Path) -> str | None:
+    """As `why_unfinished`, and no tokenizer here or above, or a file of JSON that breaks off; None if all is there."""
+    if reason := why_unfinished(folder):
+        return reason
+    is_adapter = (folder / "adapter_config.json").is_file()  # has its base's tokenizer
+    if not (is_adapter or _has_tokenizer(folder) or tokenizer_above(folder)):
+        return "no tokenizer, here or in the folder above"
+    for file in (folder / name for name in (*_SETTINGS, *_TOKENIZER) if name.endswith(".json")):
+        if file.is_file() and not _is_json(file):
+            return f"{file.name} is cut off or damaged"
+    return None
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def why_unfinished(folder: Path) -> str | None:
     """Why a checkpoint cannot be read: no configuration, no weights, or a file that is cut off; None if it can."""
     if not any((folder / name).is_file() for name in _SETTINGS):
@@ -120,6 +164,10 @@ def why_unfinished(folder: Path) -> str | None:
             files |= {name: folder / name for name in _named_by(index)}
     if not files:
         return "no weights"
+    for shard in filter(None, map(_SHARD.fullmatch, files)):  # the index is written last
+        name_of_index = f"{shard['of']}.{shard['kind']}.index.json"
+        if not (folder / name_of_index).is_file():
+            return f"{name_of_index} is missing"
     for name, file in files.items():
         if not file.is_file():
             return f"{name} is missing"
@@ -140,7 +188,8 @@ def step_in_state(folder: Path) -> int | None:
 
 def tokenizer_above(folder: Path) -> Path | None:
     """The parent of a checkpoint that has no tokenizer of its own, where that has one: a Trainer saves it there."""
-    if not _NAMED_BY_STEP.fullmatch(folder.resolve().name) or _has_tokenizer(folder):
+    name = folder.resolve().name
+    if (not _NAMED_BY_STEP.fullmatch(name) and step_in_name(name) is None) or _has_tokenizer(folder):
         return None
     parent = folder.resolve().parent
     return parent if _has_tokenizer(parent) else None

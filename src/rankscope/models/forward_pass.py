@@ -3,9 +3,7 @@
 The body of the network (its embeddings and blocks) runs once. The head then runs through the
 model's own forward method on pieces of the body's output, so that whatever an architecture does
 around its head (scaling, capping, casting) is done, and tokens x vocabulary never exist at once.
-Nothing runs beyond the deepest layer that is asked for.
-Where the model can only run as a whole it runs to its end, whatever comes: its parameters may be divided over
-processes, which are out of step once one of them leaves in the middle.
+Nothing runs beyond the deepest layer that is asked for, unless other processes run the same pass in step.
 """
 
 from __future__ import annotations
@@ -138,6 +136,8 @@ class _Pass:
                 "layer 'last' is not defined"
             )
         self._hand("last", arrangement.of_texts(args[0], self.lengths))
+        if not self.want_loss and not self.network.in_step:
+            raise _Enough
 
     def _head_in_pieces(self, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
         """The head's input and the loss of each next token, from the body's output on real tokens, (n, d)."""
@@ -194,7 +194,7 @@ class _Pass:
             ran += 1
             if ran in wanted:
                 self._hand_block(str(ran), output)
-            if ran == deepest and not self.needs_head and network.body is not None:
+            if ran == deepest and not self.needs_head and not network.in_step:
                 raise _Enough
 
         with ExitStack() as stack:
@@ -222,7 +222,7 @@ class _Pass:
             self._hand_over(layer, states)
         except Exception as error:
             self.failed_outside = True
-            if self.network.body is not None:
+            if not self.network.in_step:
                 raise
             self._failure = error
 

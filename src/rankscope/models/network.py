@@ -56,6 +56,8 @@ class Network:
         fault: why the layers between blocks cannot be read; None where they can.
         causal: whether a token's hidden state depends on earlier tokens alone, so that there is a loss.
         padding_fault: what padding does to a text, where it changes its hidden states: texts then run one by one.
+        in_step: whether other processes run the same passes, because parameters are divided over them: then every pass
+            runs to its end, whatever is asked for and whatever fails.
         regimes: positions above which the architecture computes differently (LongRoPE); a batch does not mix them.
     """
 
@@ -66,6 +68,7 @@ class Network:
     fault: str | None = None
     causal: bool = True
     padding_fault: str | None = None
+    in_step: bool = False
     regimes: tuple[int, ...] = field(default=())
 
     @property

@@ -61,7 +61,7 @@ def _examine(model: PreTrainedModel, *, as_a_whole: bool) -> Network:
     ids = _trial_text(model)
     with recorded_calls(model) as calls:
         plain = _plain(model, ids)
-    network = Network(model, None, regimes=_regimes(model.config))
+    network = Network(model, None, regimes=_regimes(model.config), in_step=as_a_whole)
     network = replace(network, causal=_is_causal(model, ids, plain))
     network = _with_blocks(network, calls)
     for body in () if as_a_whole else _possible_bodies(model):

@@ -107,6 +107,13 @@ class Monitor:
         """Those that fired at the last measurement."""
         return [one for one in self.fired if one.step == self.last_step]
 
+    @property
+    def new_alarms(self) -> list[Alarm]:
+        """Those of the last measurement that did not fire at the one before it, for the same layer."""
+        earlier = self._measured[-2].step if len(self._measured) > 1 else None
+        known = {(one.kind, one.layer) for one in self.fired if one.step == earlier}
+        return [one for one in self.last_alarms if (one.kind, one.layer) not in known]
+
     def history(self) -> pl.DataFrame:
         """All measurements so far, as `measure` returns them."""
         frames = [

@@ -8,11 +8,19 @@ from rankscope.reports.model_card import model_card_of
 from rankscope.reports.report import Report, build_report
 from rankscope.reports.section import Section
 from rankscope.reports.study_report import study_content, study_paragraph, study_table, write_study
-from rankscope.reports.terminal import console_for, print_alignment, print_notes, print_summary, print_table
+from rankscope.reports.terminal import (
+    GrowingTable,
+    console_for,
+    print_alignment,
+    print_notes,
+    print_summary,
+    print_table,
+)
 
 __all__ = [
     "FORMATS",
     "PALETTE",
+    "GrowingTable",
     "Report",
     "Section",
     "alignment_figure",

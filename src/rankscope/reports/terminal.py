@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from rankscope.statistics import Note, Summary
 
 _WIDTH_OF_A_FILE = 200
+_NO_EDGE = 10_000  # a row is one line
 _ALIGNMENT_COLUMNS = """
 eRank of image tokens 1 after the vision encoder and 2 after the connector; of the language model's last hidden
 states for 3 the image, 4 the text and 5 both. reduction = (1 - 2) / 1; alignment = mean(3, 4, 5) / max(3, 4, 5);
@@ -30,6 +34,32 @@ def console_for(stream: TextIO) -> Console:
 def print_table(table: Table, stream: TextIO, *, compact: bool = False) -> None:
     """Prints a table; compact leaves one space between columns instead of two."""
     console_for(stream).print(to_terminal(table, compact=compact))
+
+
+@dataclass
+class GrowingTable:
+    """Prints a table whose rows come one after another, below one heading.
+
+    Attributes:
+        table_of: makes the table of rows.
+        stream: to print to.
+    """
+
+    table_of: Callable[[Sequence[Summary]], Table]
+    stream: TextIO
+    _rows: list[Summary] = field(default_factory=list)
+    _heading: str = ""
+
+    def print(self, rows: Sequence[Summary]) -> None:
+        """Prints further rows, and a new heading where a column has become wider."""
+        self._rows += rows
+        text = io.StringIO()
+        Console(file=text, highlight=False, width=_NO_EDGE).print(to_terminal(self.table_of(self._rows), compact=True))
+        heading, *lines = (line.rstrip() for line in text.getvalue().splitlines())
+        if heading != self._heading:
+            print(heading, file=self.stream)
+        self._heading = heading
+        print("\n".join(lines[-len(rows) :]), file=self.stream)
 
 
 def print_summary(rows: Sequence[Summary], stream: TextIO) -> None:

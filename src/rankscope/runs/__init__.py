@@ -5,12 +5,14 @@ from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
 from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job
+from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
 from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
 from rankscope.runs.preparation import prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from rankscope.runs.watching import Watch, open_watch
 
 __all__ = [
     "Bar",
@@ -19,11 +21,14 @@ __all__ = [
     "Differing",
     "Effect",
     "Job",
+    "KeptCheckpoints",
     "Lines",
+    "MeasuredCheckpoint",
     "Progress",
     "Run",
     "Silent",
     "TwinCache",
+    "Watch",
     "align",
     "bar_on_stderr",
     "compare",
@@ -34,6 +39,7 @@ __all__ = [
     "evaluate_each",
     "folder_names",
     "key_of",
+    "open_watch",
     "prepare",
     "respond",
 ]

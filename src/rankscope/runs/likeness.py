@@ -116,7 +116,8 @@ def differing(runs: Sequence[Run]) -> Differing:
         RunFolderError: a folder that is no run's.
     """
     found = [_settings_of(run) for run in runs]
-    values = {name: tuple(one.get(name, _default(name)) for one in found) for one in found for name in one}
+    names = dict.fromkeys(name for one in found for name in one)
+    values = {name: tuple(one.get(name, _default(name)) for one in found) for name in names}
     made = [_made_with(run) for run in runs]
     for name in made[0] if made else ():
         if all(name in one for one in made):
@@ -212,7 +213,7 @@ def _other_texts(runs: Sequence[Run]) -> bool:
 
 
 def _default(name: str) -> object:
-    return getattr(Settings(), name, getattr(AlignmentSettings(), name, None))
+    return getattr(Settings, name, getattr(AlignmentSettings, name, None))
 
 
 def _shown(value: object) -> str:

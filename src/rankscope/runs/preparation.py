@@ -86,6 +86,17 @@ def prepare_each(
     return jobs
 
 
+def load_text_sets(data: Sequence[str], settings: Settings) -> tuple[TextSet, ...]:
+    """The texts that an evaluation with these settings would measure.
+
+    Raises:
+        CallError: data that cannot be had, or named twice.
+    """
+    references = _references(data, settings)
+    refuse_twice("data set", [reference.name for reference in references])
+    return tuple(_texts(reference, settings) for reference in references)
+
+
 def _check_texts_of(settings: Settings, model: ModelDescription) -> None:
     """Refuses what a model, or its tokenizer, cannot do with texts."""
     if settings.chat:

@@ -3,12 +3,14 @@
 from rankscope.tables.alignment import alignment_table, control_table
 from rankscope.tables.headline import headline_table, is_of_images
 from rankscope.tables.standard import (
+    checkpoints_table,
     differences_table,
     metrics_table,
     short_name,
     short_names,
     summary_table,
     trajectory_table,
+    whole_table,
 )
 from rankscope.tables.table import (
     ABSENT,
@@ -33,6 +35,7 @@ __all__ = [
     "Table",
     "Term",
     "alignment_table",
+    "checkpoints_table",
     "column",
     "control_table",
     "differences_table",
@@ -53,4 +56,5 @@ __all__ = [
     "to_markdown",
     "to_terminal",
     "trajectory_table",
+    "whole_table",
 ]

@@ -138,3 +138,23 @@ def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:
         column("effective_rank", heading="", bar=True, align="left"),
     )
     return Table(columns, tuple(row | {"step": step} for row, step in zip(rows, steps, strict=True)))
+
+
+def checkpoints_table(rows: Sequence[Summary]) -> Table:
+    """The checkpoints of one training, a row for each with each data set and layer.
+
+    Args:
+        rows: of summaries, with `checkpoint` and `step`.
+    """
+    told_by = [column(key) for key in ("dataset", "layer") if len({row[key] for row in rows}) > 1]
+    columns = [column("checkpoint"), column("step"), *told_by, column("texts")]
+    columns += [column(name, aligned=True) for name in _OF_TRAINING]
+    if any(row.get("diff_erank") is not None for row in rows):
+        columns += [column("diff_erank", aligned=True), column("diff_erank", heading=INTERVAL, interval=True)]
+    return Table(tuple(columns), tuple(rows))
+
+
+def whole_table(rows: Sequence[Row]) -> Table:
+    """Every key of the rows as a column of its own name, in the order in which they come."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return Table(tuple(Column(key, key) for key in keys), tuple(rows))

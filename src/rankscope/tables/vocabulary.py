@@ -43,7 +43,7 @@ class Term:
 
 _TERMS = {
     **{key: Term(key, is_name=True) for key in ("model", "family", "condition", "stage", "responder", "metric")},
-    **{key: Term(key, is_name=True) for key in ("target", "given", "method")},
+    **{key: Term(key, is_name=True) for key in ("target", "given", "method", "checkpoint")},
     "dataset": Term("data", is_name=True),
     "called": Term("named", is_name=True),
     "judge": Term("judged by", is_name=True),

@@ -1,0 +1,103 @@
+"""`rankscope watch`: a training's checkpoints, measured as they appear."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from rankscope.cli.terminal import print_json, progress_on_stderr, quieten_libraries
+from rankscope.errors import MissingExtraError, RankscopeError
+from rankscope.settings import Settings
+from rankscope.watch_settings import WatchSettings
+
+if TYPE_CHECKING:
+    from rankscope.runs import Progress, Watch
+
+PAGE = "report.html"
+
+
+def watch(
+    folder: Path,
+    /,
+    *,
+    data: Annotated[list[str], Parameter(negative="")],
+    output: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    pace: Annotated[WatchSettings, Parameter(name="*")] = WatchSettings(),  # noqa: B008 (frozen)
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
+) -> None:
+    """Measure the checkpoints of a training as they appear, each once it is complete; keep a table and a page.
+
+    The training need not know, nor have begun. Ctrl-C stops; the same command again goes on.
+
+    For example:
+
+        rankscope watch out/ --data dolly-15k --limit 100 --until-step 10000
+
+    Args:
+        folder: Where the training writes checkpoint-500, step_1000 and the like; it need not exist yet.
+        data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
+        output: The folder for results. Left out: one under runs/, named by what is asked for.
+        json: Print a line of JSON for each checkpoint, and nothing else, on standard output.
+        pace: When to look, and when to stop.
+        settings: Of each evaluation.
+    """
+    quieten_libraries()
+    from rankscope.reports import GrowingTable
+    from rankscope.runs import open_watch
+    from rankscope.tables import checkpoints_table
+
+    table, noted, count = GrowingTable(checkpoints_table, sys.stdout), set[str](), 0
+    with progress_on_stderr() as progress:
+        watching = open_watch(folder, data, output, settings, pace, progress)
+        draws = _can_draw(progress)
+        for one in watching.follow():
+            count += 1
+            if json:
+                content = {"checkpoint": one.name, "step": one.rows[0]["step"], "rows": one.run.summary_rows()}
+                print_json(content, sys.stdout, indent=None)
+            else:
+                table.print(one.rows)
+            sys.stdout.flush()
+            for note in one.run.notes():
+                if note.name not in noted:
+                    progress.say(f"note {note.name}: {note.text}")
+                noted.add(note.name)
+            if draws and not one.waiting:
+                _draw(watching, progress)
+        progress.say(_said(count, watching))
+
+
+def _can_draw(progress: Progress) -> bool:
+    """Whether charts are installed; says what is missing."""
+    from rankscope.reports import require_charts
+
+    try:
+        require_charts()
+    except MissingExtraError as error:
+        progress.say(f"there will be a table and no page: {error}")
+        return False
+    return True
+
+
+def _draw(watching: Watch, progress: Progress) -> None:
+    """Writes the page of all checkpoints; one that fails stops nothing."""
+    from rankscope.reports import build_report, save_page
+
+    try:
+        save_page(build_report(*(one.run for one in watching.kept.finished())), watching.output / PAGE)
+    except RankscopeError as error:
+        progress.say(f"the page was not drawn: {error}")
+
+
+def _said(count: int, watching: Watch) -> str:
+    """What came of a watch."""
+    parts = [f"{count:,} checkpoints measured"]
+    if watching.removed:
+        parts.append(f"{len(watching.removed):,} removed before they were measured")
+    if watching.unreadable:
+        parts.append(f"{len(watching.unreadable):,} that cannot be read: {', '.join(sorted(watching.unreadable))}")
+    return f"{'; '.join(parts)}; kept in {watching.output}"

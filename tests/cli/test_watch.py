@@ -1,0 +1,205 @@
+"""`rankscope watch` beside a real training, killed and restarted, and what it prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import rankscope as rs
+from rankscope.cli import main
+from rankscope.settings import Settings
+from tiny import SENTENCES, save_tiny
+
+TESTS = Path(__file__).parents[1]
+TRAINING = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from tiny import SENTENCES, tiny_model, tiny_tokenizer
+
+class Slowly(TrainerCallback):
+    def on_step_end(self, *_, **__):
+        time.sleep(0.25)
+
+tokenizer = tiny_tokenizer()
+rows = [{"input_ids": ids, "labels": ids} for ids in (tokenizer(text)["input_ids"][:16] for text in SENTENCES * 8)]
+rows = [row for row in rows if len(row["input_ids"]) == 16]
+arguments = TrainingArguments(
+    sys.argv[1], max_steps=20, save_steps=5, per_device_train_batch_size=4, learning_rate=3e-3, report_to=[],
+    disable_tqdm=True, use_cpu=True, save_total_limit=None,
+)
+Trainer(tiny_model("llama"), arguments, train_dataset=rows, processing_class=tokenizer, callbacks=[Slowly()]).train()
+"""
+SETTINGS = ("--device", "cpu", "--batch-tokens", "64", "--every", "0.3")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(f"{number}: {text}" for number in range(5) for text in SENTENCES))
+    return path
+
+
+def command(folder: Path, data: Path, output: Path, *more: str) -> list[str]:
+    called = [sys.executable, "-m", "rankscope", "watch", str(folder), "--data", str(data), "--output", str(output)]
+    return [*called, *SETTINGS, *more]
+
+
+@contextmanager
+def started(called: list[str], log: Path) -> Iterator[subprocess.Popen]:
+    with log.open("ab") as file:
+        process = subprocess.Popen(called, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: {log.read_text()[-3000:]}"
+        time.sleep(0.005)
+
+
+def rows_in(output: Path) -> list[dict[str, str]]:
+    with (output / "table.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_beside_a_training_and_killed_twice_each_checkpoint_has_one_row_that_equals_evaluates(
+    data: Path, tmp_path: Path
+) -> None:
+    out, output, log = tmp_path / "out", tmp_path / "kept", tmp_path / "log"
+    watch = command(out, data, output, "--until-step", "20")
+
+    def is_measuring(name: str) -> Callable[[], bool]:
+        place = output / "checkpoints" / name
+        return lambda: any(place.glob("measurements/parts/*/*.parquet")) and not (place / "summary.json").exists()
+
+    with started([sys.executable, "-c", TRAINING, str(out), str(TESTS)], tmp_path / "training") as training:
+        for name in ("checkpoint-5", "checkpoint-10"):
+            with started(watch, log) as process:
+                wait_for(is_measuring(name), f"{name} is being measured", log)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            assert not (output / "checkpoints" / name / "summary.json").exists()
+        with started(watch, log) as process:
+            assert process.wait(timeout=240) == 0, log.read_text()[-3000:]
+        assert training.wait(timeout=60) == 0, (tmp_path / "training").read_text()
+    rows = rows_in(output)
+    assert [row["checkpoint"] for row in rows] == [f"checkpoint-{step}" for step in (5, 10, 15, 20)]
+    assert len({row["loss"] for row in rows}) == 4
+    for row in rows:
+        reference = str(out / row["checkpoint"])
+        settings = Settings(device="cpu", batch_tokens=64)
+        alone = rs.evaluate(reference, str(data), output=tmp_path / row["checkpoint"], settings=settings)
+        (expected,) = alone.summary_rows()
+        found = {key: row[key] for key in expected}
+        assert found == {key: "" if value is None else str(value) for key, value in expected.items()}
+    assert "cannot be" not in log.read_text()
+    assert "is not complete" not in log.read_text()
+    page = (output / "report.html").read_text()
+    assert "out through training on texts.txt" in page
+    assert all(row["checkpoint"] in page for row in rows)
+
+
+def test_ctrl_c_keeps_everything(data: Path, tmp_path: Path) -> None:
+    out, output, log = tmp_path / "out", tmp_path / "kept", tmp_path / "log"
+    save_tiny(out / "checkpoint-5")
+    with started(command(out, data, output), log) as process:
+        wait_for(lambda: "checkpoint-5 is measured" in log.read_text(), "measured", log)
+        wait_for((output / "report.html").exists, "the page", log)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert "give the same command again to go on" in log.read_text().splitlines()[-1]
+    assert [row["checkpoint"] for row in rows_in(output)] == ["checkpoint-5"]
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main([str(argument) for argument in arguments])
+    return int(exit_.value.code or 0)
+
+
+def test_the_table_grows_under_one_heading_and_again_as_lines_of_json(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in (10, 20):
+        save_tiny(tmp_path / "out" / f"checkpoint-{step}", seed=step)
+    call = ("watch", tmp_path / "out", "--data", data, "--output", tmp_path / "kept", *SETTINGS, "--limit", "4")
+    assert run(*call, "--until-step", "20") == 0
+    captured = capsys.readouterr()
+    heading, one, other = captured.out.splitlines()
+    assert heading.split()[:4] == ["checkpoint", "step", "texts", "loss"]
+    assert one.split()[:3] == ["checkpoint-10", "10", "4"]
+    assert other.split()[:3] == ["checkpoint-20", "20", "4"]
+    assert captured.err.count("note few-texts: ") == 1
+    assert f"2 checkpoints measured; kept in {tmp_path / 'kept'}" in captured.err
+    assert run(*call, "--until-step", "20", "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["step"] for line in lines] == [10, 20]
+    summary = tmp_path / "kept" / "checkpoints" / "checkpoint-20" / "summary.json"
+    assert lines[1]["rows"] == json.loads(summary.read_text())["rows"]
+
+
+def test_without_charts_there_is_a_table_and_a_line_that_says_what_to_install(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    save_tiny(tmp_path / "out" / "checkpoint-5")
+    call = ("watch", tmp_path / "out", "--data", data, "--output", tmp_path / "kept", *SETTINGS, "--limit", "4")
+    assert run(*call, "--until-step", "5") == 0
+    err = capsys.readouterr().err
+    assert err.count("pip install 'rankscope[charts]'") == 1
+    assert not (tmp_path / "kept" / "report.html").exists()
+    assert len(rows_in(tmp_path / "kept")) == 1
+
+
+def test_it_waits_for_a_training_that_has_not_begun(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("watch", "nowhere", "--data", data, *SETTINGS, "--idle-minutes", "0.01") == 0
+    err = capsys.readouterr().err
+    assert "watching nowhere, which is not there yet" in err
+    assert "0 checkpoints measured" in err
+    (made,) = (tmp_path / "runs").iterdir()
+    assert made.name.startswith("watch-nowhere-")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--data", "nowhere.txt"), "nowhere.txt"),
+        (("--data", "{data}", "--every", "0"), "every is a number above 0"),
+        (("--data", "{data}", "--until-step", "1.5"), "--until-step is a whole number, got 1.5"),
+        (("--data", "{data}", "--layers", "lasst", "--every", "0.1"), "lasst"),
+        ((), "data"),
+    ],
+)
+def test_one_line_where_the_call_is_wrong(
+    more: tuple[str, ...], said: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny(tmp_path / "out" / "checkpoint-5")
+    arguments = [one.format(data=data) for one in more]
+    assert run("watch", tmp_path / "out", *arguments, "--output", tmp_path / "kept") == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("watch", "--help") == 0
+    out = capsys.readouterr().out
+    assert "rankscope watch out/ --data dolly-15k" in out
+    assert all(flag in out for flag in ("--every", "--until-step", "--idle-minutes", "--limit"))
