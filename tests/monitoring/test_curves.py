@@ -67,6 +67,16 @@ def test_metrics_of_the_whole_probe_have_values_and_distances_without_intervals(
     assert row["from_first_low"] is None
 
 
+def test_a_number_of_the_probe_that_an_earlier_step_lacks_has_no_distance() -> None:
+    alike = [row | {"pooled": [1.0, 1.0, 1.0, 1.0]} for row in rows(0.0)]
+    before = Measurement.of(0, alike, ("2", "last"), None)
+    assert before.value("2", "pooled_effective_rank") is None
+    found = tidy_rows(of(5, 0.4), [before], ASKED)
+    row = found.row(by_predicate=found_is("2", "pooled_effective_rank"), named=True)
+    assert row["value"] is not None
+    assert row["from_first"] is None
+
+
 def test_a_probe_that_cannot_be_measured_has_a_fault_and_no_rows() -> None:
     skipped = [{"text_index": 0, "layer": "last", "status": "skipped", "reason": "equal rows"}]
     one = Measurement.of(3, skipped, ("last",), None)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rankscope.metrics import metric_named
-from rankscope.statistics import pooled_metrics
+from rankscope.statistics import POOLED, pooled_metrics
 from rankscope.statistics.bootstrap import Numbers, bootstrap_interval, percentile_interval, resampled_means
 
 ACROSS = "matrix_entropy_change"
@@ -80,8 +80,8 @@ class Measurement:
 
     def value(self, layer: str, metric: str) -> float | None:
         """One number over texts: a mean, or what the metric is of a mean."""
-        if (layer, metric) in self.pooled:
-            return self.pooled[layer, metric]
+        if metric in POOLED:
+            return self.pooled.get((layer, metric))
         column, exponential = self.column(layer, metric)
         return None if column is None else float(np.exp(column.mean()) if exponential else column.mean())
 
