@@ -41,13 +41,20 @@ def test_collapse_is_below_two_fifths_of_the_recent_median(rank: float, fires: b
     assert found == [[], [], [], [("collapse", "last")] if fires else []]
 
 
+@pytest.mark.parametrize(("rank", "fires"), [(3.1, False), (2.9, True)])
+def test_from_the_first_value_it_may_fall_to_fifteen_per_cent(rank: float, fires: bool) -> None:
+    """As in the first steps of a sound training, which may lie between two measurements."""
+    found = kinds([measured(0, {"last": 20}, 7), measured(100, {"last": rank}, 6)])
+    assert found[1] == ([("collapse", "last")] if fires else [])
+
+
 def test_the_median_is_over_the_window() -> None:
     """What was long ago does not count: a slow fall is no collapse."""
     ranks = [100 * 0.93**place for place in range(40)]
     curve = [measured(place, {"last": rank}, 9 - 0.1 * place) for place, rank in enumerate(ranks)]
     assert ranks[-1] < 0.1 * ranks[0]
-    assert not any(kinds(curve))
-    assert any(kinds(curve, Alarms(window=40)))
+    assert not any(kinds(curve, Alarms(floor=None)))
+    assert any(kinds(curve, Alarms(floor=None, window=40)))
 
 
 @pytest.mark.parametrize(("rank", "fires"), [(29, False), (31, True)])
@@ -84,7 +91,7 @@ def test_states_that_cannot_be_measured_are_an_alarm_of_their_own() -> None:
 def test_each_can_be_switched_off() -> None:
     curve = [measured(0, {"2": 10, "last": 10}, 5), measured(1, {"2": 100, "last": 1}, 5)]
     assert len(kinds(curve)[1]) == 3
-    assert kinds(curve, Alarms(collapse=None, jump=None, divergence=None))[1] == []
+    assert kinds(curve, Alarms(collapse=None, floor=None, jump=None, divergence=None))[1] == []
     assert str(Alarms().check(curve[1], curve[:1])[0]).startswith("step 1, layer 2: jump: effective rank 100")
 
 

@@ -41,7 +41,9 @@ class Alarms:
     """Thresholds; None switches an alarm off.
 
     Attributes:
-        collapse: effective rank below this share of its median over the last `window` measurements.
+        collapse: effective rank below this share of its median over the last `window` measurements. The first one is
+            left out: in a sound training the rank falls to a third or a fifth of it before it rises.
+        floor: effective rank below this share of its first value.
         jump: effective rank this many times its last value or more.
         divergence: one layer's effective rank, over another's, moved by this factor since the last measurement.
         patience: after so many measurements the probe's loss must be below its first value, beyond its interval.
@@ -50,6 +52,7 @@ class Alarms:
     """
 
     collapse: float | None = 0.4
+    floor: float | None = 0.15
     jump: float | None = 3.0
     divergence: float | None = 2.5
     patience: int | None = 5
@@ -73,10 +76,14 @@ class Alarms:
         earlier = [value for other in sound if (value := other.value(layer, _RANK)) is not None]
         if rank is None or not earlier:
             return
-        usual = statistics.median(earlier[-self.window :])
-        if self.collapse is not None and rank < self.collapse * usual:
-            text = f"effective rank {rank:.3g} is below {self.collapse:.0%} of its recent median {usual:.3g}"
+        if self.floor is not None and rank < self.floor * earlier[0]:
+            text = f"effective rank {rank:.3g} is below {self.floor:.0%} of its first value {earlier[0]:.3g}"
             yield Alarm("collapse", one.step, layer, text)
+        elif self.collapse is not None and (recent := earlier[1:][-self.window :]):
+            usual = statistics.median(recent)
+            if rank < self.collapse * usual:
+                text = f"effective rank {rank:.3g} is below {self.collapse:.0%} of its recent median {usual:.3g}"
+                yield Alarm("collapse", one.step, layer, text)
         if self.jump is not None and rank >= self.jump * earlier[-1]:
             text = f"effective rank {rank:.3g} is {rank / earlier[-1]:.1f} times the last one, {earlier[-1]:.3g}"
             yield Alarm("jump", one.step, layer, f"{text} (at least {self.jump:g})")
