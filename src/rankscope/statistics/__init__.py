@@ -15,10 +15,12 @@ from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Corre
 from rankscope.statistics.layers import layer_depth
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
+from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
 from rankscope.statistics.pooled import POOLED, pooled_metrics
 
 __all__ = [
     "BASE",
+    "FEWEST_CHECKPOINTS",
     "FEWEST_FOR_INTERVAL",
     "LOGARITHMIC",
     "METHODS",
@@ -28,6 +30,8 @@ __all__ = [
     "Method",
     "Note",
     "PairedDifference",
+    "Phase",
+    "Phases",
     "ReadingFacts",
     "Summary",
     "associations",
@@ -37,6 +41,7 @@ __all__ = [
     "complete_texts",
     "correlation",
     "fewest_models",
+    "find_phases",
     "layer_depth",
     "notes_on",
     "over_noise",

@@ -67,6 +67,7 @@ class Figure:
         log_x: logarithmic horizontal axis.
         panels_by: column that splits the figure into rows of panels.
         is_ordered: points of a series are joined by a line.
+        marks: a further table whose column `change` is marked on the horizontal axis by rules.
     """
 
     x: str
@@ -75,6 +76,7 @@ class Figure:
     log_x: bool = False
     panels_by: str | None = None
     is_ordered: bool = True
+    marks: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from rankscope.errors import SettingsError
 from rankscope.models import training_step
+from rankscope.reports import study_figure
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import conduct
 from rankscope.studies.questions.training import checkpoints_of
@@ -62,3 +63,40 @@ def test_unfinished_checkpoints_are_left_out_and_named(tmp_path: Path) -> None:
     (run / "checkpoint-10" / "config.json").unlink()
     with pytest.raises(SettingsError, match=r"left out .*checkpoint-10 \(no config.json\)"):
         conduct("training", StudyOptions((str(run),), (str(data),)), output=tmp_path / "again")
+
+
+def test_phases_of_a_training_are_told_beside_the_step_of_least_loss(tmp_path: Path) -> None:
+    options = StudyOptions(("pico",), ("stdlib-docs",), tasks=("none",))
+    settings = Settings(limit=12, untrained_seeds=0, device="cpu")
+    conducted = conduct("training", options, output=tmp_path / "study", settings=settings)
+    phases = conducted.findings.more["phases"]
+    rows = conducted.findings.table
+    assert phases["direction"].to_list() == ["falls", "rises"]
+    assert phases["change"].to_list() == [128, None]  # 26 dimensions at step 0, 6 at step 128, 11 at step 256
+    assert rows.sort("effective_rank")["step"][0] == 128
+    (told,) = [text for text in conducted.findings.sentences if "phases" in text]
+    assert "eRank has 2 phases over log(step): it falls until step 128 (95 % interval 0 to" in told
+    assert told.endswith(f"the loss is least at step {rows.filter(pl.col('stage') == 'best loss')['step'].item():,}.")
+    drawn = json.dumps(study_figure(conducted).to_dict())
+    assert '"strokeDash": [1, 3]' in drawn
+    assert '"values": [{"step": 128}]' in drawn
+
+
+def test_where_there_are_no_phases_a_sentence_says_so(tmp_path: Path) -> None:
+    for step in (5, 10, 20, 40, 80, 160):
+        save_tiny(tmp_path / "run" / f"checkpoint-{step}", seed=step)  # networks that have nothing to do with steps
+    data = tmp_path / "texts.txt"
+    data.write_text("\n".join(SENTENCES))
+    settings = Settings(untrained_seeds=0, device="cpu")
+
+    def said(*steps: int) -> str:
+        models = tuple(f"{tmp_path / 'run'}@checkpoint-{step}" for step in steps)
+        found = conduct(
+            "training", StudyOptions(models, (str(data),)), output=tmp_path / str(len(steps)), settings=settings
+        )
+        return next(text for text in found.findings.sentences if "phases of eRank" in text)
+
+    assert "no phases of eRank can be told apart: a straight line over log(step) fits the 6" in said(
+        5, 10, 20, 40, 80, 160
+    )
+    assert said(5, 10) == "On texts.txt phases of eRank are not sought: that needs 6 checkpoints, and there are 2."

@@ -11,7 +11,7 @@ from rankscope.studies.sentences import by_layer
 from rankscope.tables import said, short_names, titled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import altair as alt
 
@@ -30,7 +30,8 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
     figure, table = conducted.study.figure, _labelled(conducted.findings.table)
     rows = []
     for name, group in _groups(figure, table):
-        panels = [_panel(alt, figure, metric, group) for metric in figure.metrics if _came_out(metric, group)]
+        marks = _marks(conducted, group)
+        panels = [_panel(alt, figure, metric, group, marks) for metric in figure.metrics if _came_out(metric, group)]
         if not panels:
             continue
         lines = [
@@ -63,6 +64,14 @@ def _groups(figure: Figure, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataF
         yield ", ".join(f"layer: {value}" if key == "layer" else str(value) for key, value in named_keys), rows
 
 
+def _marks(conducted: Conducted, table: pl.DataFrame) -> list[dict[str, object]]:
+    """What is marked on the horizontal axis of some rows' panels."""
+    found = conducted.findings.more.get(conducted.study.figure.marks or "")
+    if found is None:
+        return []
+    return found.drop_nulls("change").join(table, on=["dataset", "layer"], how="semi").rows(named=True)
+
+
 def _came_out(metric: str, table: pl.DataFrame) -> bool:
     return metric in table.columns and table[metric].null_count() < table.height
 
@@ -79,7 +88,9 @@ def _count(table: pl.DataFrame) -> str:
     return f"n = {texts} texts a point; intervals are 95 % bootstrap intervals over texts where a metric has one"
 
 
-def _panel(alt: Any, figure: Figure, metric: str, table: pl.DataFrame) -> Any:
+def _panel(
+    alt: Any, figure: Figure, metric: str, table: pl.DataFrame, marks: Sequence[Mapping[str, object]] = ()
+) -> Any:
     beside = [
         f"{metric}_{name}" for name in ("low", "high", "published", "noise") if f"{metric}_{name}" in table.columns
     ]
@@ -107,6 +118,9 @@ def _panel(alt: Any, figure: Figure, metric: str, table: pl.DataFrame) -> Any:
     if f"{metric}_published" in beside:
         printed = base.mark_point(filled=False, shape="diamond", size=90)
         layers.append(printed.encode(x=x, y=of[f"{metric}_published"], color=color))
+    if marks:
+        rules = alt.Chart(alt.Data(values=[{figure.x: mark["change"]} for mark in marks]))
+        layers.append(rules.mark_rule(strokeDash=[1, 3], opacity=0.8).encode(x=x))
     return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
 
 

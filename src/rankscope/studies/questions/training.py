@@ -9,7 +9,7 @@ import polars as pl
 from rankscope.errors import SettingsError
 from rankscope.models import checkpoints_in, pico_checkpoints, training_step, why_unfinished
 from rankscope.runs import Run
-from rankscope.statistics import common_texts, paired_on
+from rankscope.statistics import FEWEST_CHECKPOINTS, Phases, common_texts, complete_texts, find_phases, paired_on
 from rankscope.studies.accuracy import measure_accuracy, with_accuracy
 from rankscope.studies.conditions import Condition, measure
 from rankscope.studies.sentences import at
@@ -46,7 +46,11 @@ def conduct(request: Request) -> Findings:
     table = with_accuracy(table, accuracy, per_dataset=False)
     table = _with_stages(table.drop("order"), measured.runs["training"])
     unfinished = [f"Unfinished checkpoints were left out: {'; '.join(left_out)}."] if left_out else []
-    return Findings(table, (*_sentences(table), *unfinished), measured.notes)
+    phases = _phases_of(table, measured.runs["training"])
+    of_phases = [_told(where, found, table) for where, found in phases.items()]
+    rows = [row for where, found in phases.items() for row in _rows(where, found)]
+    more = {"phases": pl.DataFrame(rows)} if rows else {}
+    return Findings(table, (*_sentences(table), *of_phases, *unfinished), measured.notes, more)
 
 
 def checkpoints_of(model: str) -> tuple[str, ...]:
@@ -90,6 +94,72 @@ def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
     of_best, later = (measurements.filter(pl.col("model") == name) for name in (best, model))
     paired = paired_on(common_texts(of_best, later), "loss")
     return paired is not None and paired.low > 0
+
+
+def _phases_of(table: pl.DataFrame, run: Run) -> dict[tuple[str, str], Phases | None]:
+    """By data set and layer, the phases of effective rank; none where steps or effective ranks are not known."""
+    measurements = run.measurements(ratios=False)
+    found: dict[tuple[str, str], Phases | None] = {}
+    for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
+        steps, models = rows["step"].to_list(), rows["model"].to_list()
+        if rows["effective_rank"].null_count() or None in steps or len(set(steps)) < len(steps):
+            continue
+        here = measurements.filter(dataset=dataset, layer=layer)
+        of_models = [complete_texts(here.filter(model=model))[0] for model in models]
+        wide = of_models[0].select("text_id")
+        for place, one in enumerate(of_models):
+            wide = wide.join(one.select("text_id", pl.col("matrix_entropy").alias(str(place))), on="text_id")
+        entropies = wide.drop("text_id").to_numpy()
+        if len(entropies):
+            found[str(dataset), str(layer)] = find_phases(steps, entropies)
+    return found
+
+
+def _rows(where: tuple[str, str], found: Phases | None) -> list[dict[str, object]]:
+    """A row for each phase; `change` is the step at which the next one begins."""
+    if found is None:
+        return []
+    last = found.phases[-1]
+    return [
+        {
+            "dataset": where[0],
+            "layer": where[1],
+            "direction": one.direction,
+            "slope": one.slope,
+            "from_step": one.start,
+            "to_step": one.end,
+            "change": None if one is last else one.end,
+            "change_low": None if one is last else one.end_low,
+            "change_high": None if one is last else one.end_high,
+            "p_value": found.p_value,
+        }
+        for one in found.phases
+    ]
+
+
+def _told(where: tuple[str, str], found: Phases | None, table: pl.DataFrame) -> str:
+    """What phases there are, and the step of least loss beside them."""
+    dataset, layer = where
+    rows = table.filter(dataset=dataset, layer=layer)
+    on = f"On {dataset}{at(layer)}"
+    if found is None:
+        there = f"there are {rows.height}"
+        return f"{on} phases of eRank are not sought: that needs {FEWEST_CHECKPOINTS} checkpoints, and {there}."
+    if len(found.phases) == 1:
+        return (
+            f"{on} no phases of eRank can be told apart: a straight line over log(step) fits the {found.checkpoints} "
+            f"checkpoints as well (p = {found.p_value:.2g})."
+        )
+    *before, last = found.phases
+    parts = [
+        f"{one.direction} until step {one.end:,} (95 % interval {one.end_low:,} to {one.end_high:,})" for one in before
+    ]
+    best = rows.filter(pl.col("stage") == BEST)
+    loss = f"; the loss is least at step {best['step'][0]:,}" if best.height else ""
+    return (
+        f"{on} eRank has {len(found.phases)} phases over log(step): it {', then '.join(parts)}, then {last.direction} "
+        f"(p = {found.p_value:.2g} for one straight line){loss}."
+    )
 
 
 def _sentences(table: pl.DataFrame) -> list[str]:
@@ -138,7 +208,10 @@ STUDY = Study(
         "stage",
     ),
     figure=Figure(
-        x="step", metrics=("loss", "effective_rank", "normalized_matrix_entropy", "accuracy"), series="dataset"
+        x="step",
+        metrics=("loss", "effective_rank", "normalized_matrix_entropy", "accuracy"),
+        series="dataset",
+        marks="phases",
     ),
     conduct=conduct,
     published=("diff_erank.table10",),
