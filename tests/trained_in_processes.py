@@ -18,7 +18,7 @@ def stopped_by_an_alarm(rank: int) -> tuple[int, list[Any]]:
     from tiny import SENTENCES
     from trained import curve, trainer
 
-    callback = SpectrumCallback(SENTENCES, every=2, alarms=Alarms(collapse=1e9, action="stop"))
+    callback = SpectrumCallback(SENTENCES, every=2, alarms=Alarms(floor=1e9, action="stop"))
     with tempfile.TemporaryDirectory() as folder:
         trained = trainer(Path(folder), callback)
         trained.train()

@@ -79,7 +79,7 @@ def test_validation_beside_the_training_is_measured_and_that_of_a_sanity_check_i
 
 
 def test_an_alarm_stops_the_training(tmp_path: Path) -> None:
-    one = callback(layers="last", alarms=Alarms(collapse=1e9, action="stop"))
+    one = callback(layers="last", alarms=Alarms(floor=1e9, action="stop"))
     _, trainer = fit(tmp_path, one)
     assert trainer.global_step == 2
     assert [alarm.step for alarm in one.monitor.fired] == [2]

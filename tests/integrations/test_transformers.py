@@ -89,7 +89,7 @@ def test_the_last_step_of_a_training_that_is_stopped(when: str, tmp_path: Path) 
 
 
 def test_an_alarm_stops_the_training(tmp_path: Path) -> None:
-    never = Alarms(collapse=1e9, action="stop")  # every rank is below that share of its median
+    never = Alarms(floor=1e9, action="stop")  # every rank is below that share of its first value
     watched = trainer(tmp_path, SpectrumCallback(SENTENCES, every=2, alarms=never, layers="last"))
     watched.train()
     assert watched.state.global_step == 2

@@ -55,12 +55,15 @@ def test_a_model_measured_in_inference_mode_can_be_trained() -> None:
 
 def test_the_autocast_of_accelerate_is_left_out_and_put_back() -> None:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state()  # trainings before may have set another precision, which stays for the process
     expected = monitor().measure(in_training(), 0)
     model = Accelerator(cpu=True, mixed_precision="bf16").prepare(in_training())
     before = everything(model)
     assert monitor().measure(model, 0).equals(expected)
     assert everything(model) == before
+    AcceleratorState._reset_state()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # what the compiler reads of tensors
