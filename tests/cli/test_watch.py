@@ -19,6 +19,8 @@ from rankscope.cli import main
 from rankscope.settings import Settings
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 TRAINING = """
 import sys, time

@@ -20,6 +20,8 @@ from rankscope.metrics import (
     rankme,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def expected() -> dict[str, torch.Tensor]:
     """The functions on all data at once."""

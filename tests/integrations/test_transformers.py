@@ -14,6 +14,8 @@ from tiny import SENTENCES, tiny_model
 from trained import STEPS, curve, history, trainer, weights
 from trained_in_processes import stopped_by_an_alarm
 
+pytestmark = pytest.mark.slow
+
 RANK, ALARMS = "rankscope/last/effective_rank", "rankscope/alarms"
 
 

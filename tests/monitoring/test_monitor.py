@@ -14,6 +14,8 @@ from rankscope import Monitor, evaluate
 from rankscope.errors import RankscopeError, SettingsError
 from tiny import SENTENCES, save_tiny, tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 def test_values_are_those_of_evaluate(tmp_path: Path) -> None:
     save_tiny(tmp_path / "model")

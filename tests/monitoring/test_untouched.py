@@ -10,6 +10,8 @@ from monitored import backward, everything, in_training, monitor
 from rankscope.errors import RankscopeError
 from rankscope.monitoring.untouched import is_sharded, untouched, unwrapped
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mixtral", "mamba"])
 def test_a_measurement_changes_nothing(name: str) -> None:

@@ -18,6 +18,8 @@ from rankscope.settings import Settings
 from rankscope.watch_settings import WatchSettings
 from tiny import SENTENCES, save_tiny
 
+pytestmark = pytest.mark.slow
+
 FAST = Settings(untrained_seeds=0, device="cpu", metrics="effective_rank,loss")
 Act = Callable[[], object]
 

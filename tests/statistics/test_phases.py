@@ -7,6 +7,8 @@ import pytest
 
 from rankscope.statistics import find_phases
 
+pytestmark = pytest.mark.slow
+
 STEPS = [10 * 2**place for place in range(14)]
 X = np.log(STEPS)
 
