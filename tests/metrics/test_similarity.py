@@ -13,6 +13,8 @@ from rankscope.errors import RepresentationError
 from rankscope.metrics import linear_cka, matrix_entropy_change, mean_cosine_similarity, noise_value, spectrum
 from strategies import representations, rotation
 
+pytestmark = pytest.mark.slow
+
 laws = settings(max_examples=30, deadline=None, derandomize=True)
 
 

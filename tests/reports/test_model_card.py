@@ -10,6 +10,8 @@ import rankscope as rs
 from made_up import renamed
 from rankscope.reports import model_card_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_hub_reads_its_results(runs: dict[str, rs.Run]) -> None:
     card = ModelCard(model_card_of(runs["single"]))

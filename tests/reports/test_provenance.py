@@ -9,6 +9,8 @@ import rankscope as rs
 from rankscope.cli import main
 from rankscope.reports.provenance import command, provenance
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_command_makes_the_same_run(tmp_path: Path) -> None:
     texts = tmp_path / "two words.jsonl"
