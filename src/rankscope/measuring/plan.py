@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rankscope.errors import DataError, ModelError, SettingsError
@@ -66,7 +67,7 @@ class Plan:
         """How many texts are measured by their first tokens alone, because they are longer than allowed."""
         return sum(text.is_cut for batch in self.batches for text in batch)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 over what a network would see: token ids, in which batches, and what is left out."""
         content = (
