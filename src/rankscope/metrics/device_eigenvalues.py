@@ -1,8 +1,8 @@
 """All eigenvalues of many small symmetric matrices at once on a CUDA device.
 
-The vendor's decomposition takes batches one matrix after the other and leaves most of the card idle. Here each matrix
-is one program's work: dense to band, band to tridiagonal, then bisection. All arithmetic is exact in the sense that
-LAPACK's is: eigenvalues of a matrix within a few n eps ||A|| of the given one.
+The vendor's decomposition takes a batch one matrix after the other and leaves most of the card idle. Here each matrix
+is one program's work, and many run side by side: dense to band, band to tridiagonal, then bisection. The eigenvalues
+are those of a matrix within a few n eps ||A|| of the given one, as LAPACK's are.
 """
 
 from __future__ import annotations
@@ -15,36 +15,67 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-LARGEST = {torch.float64: 2048, torch.float32: 2048}
-"""The largest matrix that the kernels were tested with, for each arithmetic."""
+LARGEST = 2048
+"""The largest matrix that the kernels were tested with."""
 
 WORK_BYTES = 4 << 30
-"""Batches whose copies would be larger are taken in parts."""
+"""A batch whose copy would be larger is taken in parts."""
+
+WIDTH = 16
+"""Subdiagonals of the band: the matrix products of the first kernel need 16 columns."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How the kernels are laid out on the device. It changes the time, not the values beyond rounding.
+    """How the kernels are laid out on the device. It changes the time, and values by no more than rounding.
 
     Attributes:
-        tile: rows and columns of the tiles in the reduction to a band; a power of two, 32 to 128.
-        reduction_warps: warps of a program that reduces one matrix to a band.
-        chasing_warps: warps of a program that makes one band tridiagonal.
-        bisection_block: eigenvalues of one matrix that a warp of the bisection takes.
+        tile: rows and columns of a tile of the dense matrix, a power of two.
+        band_warps: warps that reduce one matrix to a band.
+        band_registers: registers that each of their threads may use; None: the compiler's choice.
+        chase_warps: warps that make one band tridiagonal.
+        chase_registers: likewise.
+        bisection_block: eigenvalues that one warp finds.
     """
 
-    tile: int = 64
-    reduction_warps: int = 8
-    chasing_warps: int = 8
+    tile: int
+    band_warps: int
+    band_registers: int | None
+    chase_warps: int
+    chase_registers: int | None
     bisection_block: int = 128
 
 
+@dataclass(frozen=True)
+class Workspace:
+    """What the kernels hand to each other, for one batch."""
+
+    sizes: Tensor
+    scales: Tensor
+    dense: Tensor
+    reflectors: Tensor
+    updates: Tensor
+    band: Tensor
+    tridiagonal: Tensor
+
+    @property
+    def stride(self) -> int:
+        """Rows of a matrix, with zeros up to whole tiles."""
+        return self.dense.shape[1]
+
+    @property
+    def tiny(self) -> float:
+        """Squared lengths up to this count as zero: below, they have lost digits to underflow."""
+        return 1e-280 if self.dense.dtype == torch.float64 else 1e-30
+
+
 def can_decompose(device: torch.device, n: int, dtype: torch.dtype) -> bool:
-    """Whether `eigenvalues_on_device` takes n x n matrices of that dtype there; if not, use `torch.linalg.eigvalsh`."""
+    """Whether `eigenvalues_on_device` takes n x n matrices of this dtype; if not, use `torch.linalg.eigvalsh`."""
     return (
         device.type == "cuda"
         and torch.version.cuda is not None
-        and n <= LARGEST.get(dtype, 0)
+        and n <= LARGEST
+        and dtype in (torch.float32, torch.float64)
         and importlib.util.find_spec("triton") is not None
     )
 
@@ -55,57 +86,87 @@ def eigenvalues_on_device(
     """The eigenvalues of positive semidefinite matrices of different sizes, without waiting for the device.
 
     Args:
-        grams: symmetric matrices, float64 or float32, each in the first rows and columns, zeros behind.
+        grams: symmetric matrices in float64 or float32, each in its first rows and columns, zeros behind.
         sizes: each matrix's own size, on the same device. A matrix costs what its own size needs.
         launch: the layout on the device; None: chosen by n.
 
     Returns:
-        For each matrix its eigenvalues, descending, none below 0, zeros behind its own size. Not differentiable.
+        For each matrix its eigenvalues, descending, none below 0, zeros behind its own size; NaN for a matrix that
+        has NaN or infinity in it. Not differentiable.
     """
     batch, n, _ = grams.shape
-    launch = launch or Launch()
+    launch = launch or launch_for(n)
     values = grams.new_zeros(batch, n)
-    part = max(1, WORK_BYTES // (grams.element_size() * _stride(n, launch) ** 2))
+    part = max(1, WORK_BYTES // (grams.element_size() * max(n, launch.tile) ** 2))
     for start in range(0, batch, part):
         some = slice(start, start + part)
-        _decompose(grams[some].detach(), sizes[some].to(torch.int32), values[some], launch)
+        workspace = workspace_of(grams[some].detach(), sizes[some], launch)
+        reduce_all_to_bands(workspace, launch)
+        chase_all_bulges(workspace, launch)
+        bisect_all(workspace, values[some], launch)
     return values
 
 
-def _stride(n: int, launch: Launch) -> int:
-    return math.ceil(n / launch.tile) * launch.tile
+def launch_for(n: int) -> Launch:
+    """The layout for matrices of up to n rows."""
+    if n <= 128:
+        return Launch(tile=32, band_warps=4, band_registers=None, chase_warps=2, chase_registers=None)
+    if n <= 512:
+        return Launch(tile=32, band_warps=8, band_registers=128, chase_warps=8, chase_registers=128)
+    return Launch(tile=64, band_warps=16, band_registers=128, chase_warps=16, chase_registers=128)
 
 
-def _decompose(grams: Tensor, sizes: Tensor, values: Tensor, launch: Launch) -> None:
-    """Runs the three kernels on one part of a batch."""
-    from rankscope.metrics.kernels.band_reduction import WIDTH, reduce_to_band
-    from rankscope.metrics.kernels.bisection import bisect
+def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"], launch: Launch) -> Workspace:
+    """A copy of the matrices, scaled to trace 1 so that one set of thresholds serves all, and room for the rest."""
+    batch, n, _ = grams.shape
+    stride = math.ceil(n / launch.tile) * launch.tile
+    trace = grams.diagonal(dim1=1, dim2=2).sum(1)
+    scales = torch.where(trace == 0, 1.0, trace)
+    dense = grams.new_zeros(batch, stride, stride)
+    torch.div(grams, scales[:, None, None], out=dense[:, :n, :n])
+    return Workspace(
+        sizes=sizes.to(torch.int32),
+        scales=scales.double(),
+        dense=dense,
+        reflectors=grams.new_zeros(batch, 2, stride, WIDTH),
+        updates=grams.new_zeros(batch, 2, stride, WIDTH),
+        band=grams.new_zeros(batch, stride, 2 * WIDTH),
+        tridiagonal=grams.new_empty(batch, 2, stride, dtype=torch.float64),
+    )
+
+
+def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
+    """Dense matrices to bands of the same eigenvalues."""
+    from rankscope.metrics.kernels.band_reduction import reduce_to_band
+
+    reduce_to_band[(len(space.sizes),)](
+        space.dense, space.reflectors, space.updates, space.band, space.sizes, space.stride,
+        ROWS=max(128, _power_of_two(space.stride)), TILE=launch.tile, WIDTH=WIDTH, TINY=space.tiny,
+        num_warps=launch.band_warps, num_stages=1, maxnreg=launch.band_registers,
+    )  # fmt: skip
+
+
+def chase_all_bulges(space: Workspace, launch: Launch) -> None:
+    """Bands to tridiagonal matrices of the same eigenvalues."""
     from rankscope.metrics.kernels.bulge_chasing import chase_bulges
 
-    batch, n, _ = grams.shape
-    stride = _stride(n, launch)
-    # Scaled to trace 1, so that one set of thresholds serves all.
-    trace = grams.diagonal(dim1=1, dim2=2).sum(1)
-    scales = torch.where(trace > 0, trace, 1.0)
-    work = grams.new_zeros(batch, stride, stride)
-    torch.div(grams, scales[:, None, None], out=work[:, :n, :n])
-    reflectors, updates = grams.new_zeros(2, batch, 2, stride, WIDTH)
-    band = grams.new_zeros(batch, stride, 2 * WIDTH)
-    tridiagonal = torch.empty(batch, 2, stride, dtype=torch.float64, device=grams.device)
-    tiny = 1e-280 if grams.dtype == torch.float64 else 1e-30
-    reduce_to_band[(batch,)](
-        work, reflectors, updates, band, sizes, stride, tiny,
-        ROWS=_power_of_two(stride), TILE=launch.tile, WIDTH=WIDTH, num_warps=launch.reduction_warps,
+    slots = max(2, _power_of_two(math.ceil(space.stride / (2 * WIDTH))))
+    chase_bulges[(len(space.sizes),)](
+        space.band, space.tridiagonal, space.sizes, space.stride,
+        SLOTS=slots, WIDTH=WIDTH, CHUNK=launch.tile, TINY=space.tiny,
+        num_warps=min(launch.chase_warps, slots // 2), num_stages=1, maxnreg=launch.chase_registers,
     )  # fmt: skip
-    slots = _power_of_two(math.ceil(n / (2 * WIDTH)))
-    chase_bulges[(batch,)](
-        band, tridiagonal, sizes, stride, tiny,
-        SLOTS=slots, WIDTH=WIDTH, CHUNK=launch.tile, num_warps=min(launch.chasing_warps, max(1, slots // 2)),
-    )  # fmt: skip
-    halvings = 54 if grams.dtype == torch.float64 else 30
-    bisect[(batch, math.ceil(n / launch.bisection_block))](
-        tridiagonal, values, sizes, scales.double(), stride, n, halvings,
-        BLOCK=launch.bisection_block, CHUNK=launch.tile, num_warps=1,
+
+
+def bisect_all(space: Workspace, values: Float[Tensor, "batch n"], launch: Launch) -> None:
+    """Fills in the eigenvalues of the tridiagonal matrices."""
+    from rankscope.metrics.kernels.bisection import bisect
+
+    n = values.shape[1]
+    bisect[(len(space.sizes), math.ceil(n / launch.bisection_block))](
+        space.tridiagonal, values, space.sizes, space.scales, space.stride, n,
+        54 if values.dtype == torch.float64 else 30,
+        BLOCK=launch.bisection_block, CHUNK=launch.tile, num_warps=1, num_stages=1,
     )  # fmt: skip
 
 

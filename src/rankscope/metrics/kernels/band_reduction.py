@@ -16,15 +16,12 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-WIDTH = 16
-"""Subdiagonals of the band. The matrix products of a panel need at least 16 columns."""
-
 
 @no_type_check
 @triton.jit
 def reduce_to_band(
-    work_ptr, reflectors_ptr, updates_ptr, band_ptr, sizes_ptr, stride, tiny,
-    ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
+    work_ptr, reflectors_ptr, updates_ptr, band_ptr, sizes_ptr, stride,
+    ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
     """Fills the band of one matrix, and destroys the matrix.
 
@@ -35,10 +32,10 @@ def reduce_to_band(
         band_ptr: (batch, stride, 2 WIDTH), zeros; element (i, j) of the lower triangle goes to row j, column i - j.
         sizes_ptr: each matrix's own size.
         stride: a multiple of TILE.
-        tiny: squared lengths up to this count as zero.
         ROWS: a power of two, at least stride.
         TILE: rows and columns of the tiles of a pass.
         WIDTH: columns of a panel.
+        TINY: squared lengths up to this count as zero.
     """
     matrix = tl.program_id(0).to(tl.int64)
     n = tl.load(sizes_ptr + matrix)
@@ -54,7 +51,13 @@ def reduce_to_band(
         _keep_diagonal_block(work, band, stride, start, n, WIDTH)
         below = start + WIDTH
         if below < n:
-            triangle = _factor_panel(work, reflectors + this, band, stride, start, n, tiny, ROWS, TILE, WIDTH)
+            left = n - below // TILE * TILE
+            if left <= ROWS // 4:
+                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 4, TILE, WIDTH, TINY)
+            elif left <= ROWS // 2:
+                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 2, TILE, WIDTH, TINY)
+            else:
+                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS, TILE, WIDTH, TINY)
             tl.debug_barrier()
             _pass_over(
                 work, reflectors + last, updates + last, reflectors + this, updates + this, triangle, stride, below, n,
@@ -93,8 +96,8 @@ def _keep_diagonal_block(work, band, stride, start, n, WIDTH: tl.constexpr):
 @no_type_check
 @triton.jit
 def _factor_panel(
-    work, reflectors, band, stride, start, n, tiny,
-    ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr,
+    work, reflectors, band, stride, start, n,
+    ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
     """QR of the panel below the band: R to the band, V to memory; returns T.
 
@@ -116,7 +119,7 @@ def _factor_panel(
         products = tl.sum(tl.where(row >= pivot, x, 0.0)[:, None] * panel, axis=0)
         alpha = tl.sum(tl.where(column == step, head, 0.0), axis=0)
         square = tl.sum(tl.where(column == step, products, 0.0), axis=0)
-        live = square > tiny
+        live = square > TINY
         root = tl.sqrt(tl.where(live, square, 1.0))
         beta = tl.where(alpha > 0, -root, root)
         tau = tl.where(live, (beta - alpha) / beta, 0.0)

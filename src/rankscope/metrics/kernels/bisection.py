@@ -43,12 +43,14 @@ def bisect(
     place = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     if tl.program_id(1) * BLOCK < n:
         bound = tl.zeros((CHUNK,), dtype=tl.float64)
+        fault = tl.zeros((CHUNK,), dtype=tl.float64)
         for start in range(0, n, CHUNK):
             index = start + tl.arange(0, CHUNK)
             after = tl.load(squares + index + 1, mask=index < n - 1, other=0.0)
-            before = tl.load(squares + index, mask=index < n, other=0.0)
+            before = tl.load(squares + index, mask=(index > 0) & (index < n), other=0.0)
             row_sum = tl.load(diagonal + index, mask=index < n, other=0.0) + tl.sqrt(after) + tl.sqrt(before)
             bound = tl.maximum(bound, row_sum)
+            fault += row_sum * 0.0  # NaN where anything is
         low = tl.zeros((BLOCK,), dtype=tl.float64)
         high = low + tl.max(bound, axis=0) * (1 + 1e-15)
         for _ in range(halvings):
@@ -57,6 +59,7 @@ def bisect(
             low = tl.where(above, middle, low)
             high = tl.where(above, high, middle)
         value = tl.where(low > 0, 0.5 * (low + high), 0.0) * tl.load(scales_ptr + matrix)
+        value += tl.sum(fault, axis=0)
         tl.store(values_ptr + matrix * columns + place, value.to(values_ptr.dtype.element_ty), mask=place < n)
 
 
@@ -66,21 +69,21 @@ def _count_below(diagonal, squares, x, n):
     """How many eigenvalues lie below each x."""
     minor = x * 0.0 + 1.0
     before = x * 0.0
-    negative = x < -1.0  # none
+    signs = minor.to(tl.int64, bitcast=True)
     count = tl.zeros(x.shape, dtype=tl.int32)
     for start in range(0, n, 8):
         for step in tl.static_range(8):
             shifted = tl.load(diagonal + start + step) - x
-            square = tl.maximum(tl.load(squares + start + step), 7.52316384526264e-37)  # 2^-120
-            following = shifted * minor - square * before
+            following = shifted * minor - tl.load(squares + start + step) * before
             before = minor
             minor = following
-            sign = minor < 0.0
-            count += (sign != negative).to(tl.int32)
-            negative = sign
+            new_signs = minor.to(tl.int64, bitcast=True)
+            count -= ((new_signs ^ signs) >> 63).to(tl.int32)  # -1 where the sign bits differ
+            signs = new_signs
         size = tl.maximum(tl.abs(minor), tl.abs(before))
         exponent = size.to(tl.int64, bitcast=True) & 0x7FF0000000000000
         scale = (0x7FE0000000000000 - exponent).to(tl.float64, bitcast=True)
         minor *= scale
         before *= scale
+        signs = minor.to(tl.int64, bitcast=True)
     return count
