@@ -5,84 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rankscope.measuring.reducers import AcrossLayers, EachText, TokenSums
-from rankscope.measuring.seen import Seen
-from rankscope.metrics import (
-    effective_rank,
-    integration_of_moments,
-    linear_cka,
-    matrix_entropy_change,
-    normalized_matrix_entropy,
-    spectrum,
-)
+from rankscope.measuring.reducers import TokenSums
+from rankscope.metrics import integration_of_moments
 
 
 def layer(seed: int) -> torch.Tensor:
     return torch.randn(9, 5, generator=torch.Generator().manual_seed(seed))
-
-
-def test_a_layer_is_kept_until_the_next_has_come_and_no_longer() -> None:
-    across = AcrossLayers(["linear_cka"], {"1": "0", "2": "1", "last": "1"})
-    kept = []
-    for depth, name in enumerate(("0", "1", "2", "last")):
-        across.see(Seen(name, {7: layer(depth)}))
-        kept.append(set(across._kept))
-    assert kept == [{"0"}, {"1"}, {"1"}, set()]
-    across.close()
-    assert across.rows()[7, "last"]["linear_cka"] == pytest.approx(float(linear_cka(layer(1), layer(3))))
-
-
-def test_states_that_are_overwritten_afterwards_are_compared_as_they_were() -> None:
-    across = AcrossLayers(["linear_cka"], {"1": "0"})
-    states = layer(0)
-    across.see(Seen("0", {0: states}))
-    states.copy_(layer(1))
-    across.see(Seen("1", {0: states}))
-    across.close()
-    assert across.rows()[0, "1"]["linear_cka"] == pytest.approx(float(linear_cka(layer(0), layer(1))))
-
-
-def test_a_number_that_one_text_does_not_have_is_absent_for_it_alone() -> None:
-    across = AcrossLayers(["linear_cka", "mean_cosine_similarity"], {"1": "0"})
-    with_a_zero = layer(2)
-    with_a_zero[3] = 0
-    across.see(Seen("0", {0: with_a_zero, 1: layer(0)}))
-    across.see(Seen("1", {0: layer(1), 1: layer(1)}))
-    across.close()
-    assert set(across.rows()[0, "1"]) == {"linear_cka"}
-    assert set(across.rows()[1, "1"]) == {"linear_cka", "mean_cosine_similarity"}
-
-
-@pytest.mark.parametrize("later", [False, True])
-def test_changes_of_entropy_come_from_the_spectra_of_each_layer(later: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if later:  # as on an accelerator
-        for module in ("metrics.representations", "metrics.decomposition", "measuring.reducers"):
-            monkeypatch.setattr(f"rankscope.{module}.read_at_once", lambda _: False)
-    constant = torch.ones(9, 5)
-    each = EachText(["matrix_entropy_change"], 0, lambda *_: None)
-    across = AcrossLayers(["matrix_entropy_change"], {"1": "0"})
-    for seen in (Seen("0", {0: layer(0), 1: layer(1)}), Seen("1", {0: layer(2), 1: constant})):
-        for reducer in (each, across):
-            reducer.see(seen)
-        seen.release()
-    each.close()
-    across.close()
-    assert each.rows()[1, "1"]["reason"] == "equal rows"
-    expected = float(matrix_entropy_change(layer(0), layer(2)))
-    assert across.rows() == {(0, "1"): {"matrix_entropy_change": pytest.approx(expected)}}
-
-
-def test_layers_of_other_hidden_sizes_are_measured_each() -> None:
-    each = EachText(["effective_rank", "normalized_matrix_entropy"], 8, lambda *_: None)
-    states = {"0": layer(0), "1": torch.randn(9, 4), "2": layer(2)}
-    for name, hidden in states.items():
-        each.see(Seen(name, {0: hidden}))
-    each.close()
-    for name, hidden in states.items():
-        row = each.rows()[0, name]
-        assert row["effective_rank"] == pytest.approx(float(effective_rank(hidden)))
-        assert row["normalized_matrix_entropy"] == pytest.approx(float(normalized_matrix_entropy(hidden)))
-        assert row["eigenvalues"] == pytest.approx(spectrum(hidden).positive[: len(row["eigenvalues"])].tolist())
 
 
 def test_sums_over_parts_of_a_data_set_add_up() -> None:

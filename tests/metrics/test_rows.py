@@ -7,7 +7,8 @@ import torch
 
 from hard_matrices import KINDS, hard_matrix
 from rankscope.metrics import unit_rows
-from rankscope.metrics.rows import NEAR_THE_MEAN, Faults, Texts, centre, exact_unit_rows, quick_unit_rows
+from rankscope.metrics.faults import Faults
+from rankscope.metrics.rows import NEAR_THE_MEAN, Texts, centre, exact_unit_rows, quick_unit_rows
 
 EPS = torch.finfo(torch.float32).eps
 
@@ -30,20 +31,6 @@ def test_float32_rows_are_exact_up_to_rounding_or_refused(kind: str) -> None:
 def test_numbers_that_float32_cannot_square_are_refused(scale: float) -> None:
     texts = [torch.randn(8, 5) * scale, torch.randn(8, 5)]
     assert quick_unit_rows(Texts.of(texts, EPS))[1].tolist() == [False, True]
-
-
-def test_faults_hold_what_a_message_needs() -> None:
-    bad = torch.randn(6, 4)
-    bad[3, 2], bad[5, 0] = float("inf"), float("nan")
-    texts = Texts.of([bad, torch.zeros(5, 4), torch.randn(6, 4)], EPS)
-    _, faults = exact_unit_rows(texts)
-    columns = faults.columns.tolist()
-    assert columns[0] == [1, 0, 2, 3 * 4 + 2, float("inf")]
-    assert "got 2 values that are not among 24" in str(faults.error(0, columns[0]))
-    assert "inf at token 3, feature 2" in str(faults.error(0, columns[0]))
-    assert columns[1][:2] == [2, 1]
-    assert "all 5 rows" in str(faults.error(1, columns[1]))
-    assert faults.error(2, columns[2]) is None
 
 
 def test_a_batch_is_never_read_from_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
+from rankscope.measuring.across_layers import AcrossLayers
+from rankscope.measuring.each_text import EachText
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.reducers import AcrossLayers, EachText, OneVector
+from rankscope.measuring.reducers import OneVector
 from rankscope.measuring.seen import HowSeen, Seen
 from rankscope.measuring.transfer import Transfer
 from rankscope.models import Batch

@@ -58,8 +58,13 @@ def float32_may_do(states: Float[Tensor, "*batch tokens hidden"]) -> bool:
 
 
 def products_are_exact(device: str) -> bool:
-    """Whether matrix products of float32 are computed in float32: no TF32, no autocast."""
-    return torch.get_float32_matmul_precision() == "highest" and not torch.is_autocast_enabled(device)
+    """Whether matrix products of float32 are computed in float32: no TF32, no bfloat16, no autocast."""
+    if torch.is_autocast_enabled(device):
+        return False
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:
+        return False  # the caller set the precision of each backend, in a way that this question does not know
 
 
 def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:

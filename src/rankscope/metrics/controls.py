@@ -11,9 +11,10 @@ from torch import Tensor
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.entropy import effective_rank
+from rankscope.metrics.faults import describe_non_finite
 from rankscope.metrics.norms import sum_of_largest
 from rankscope.metrics.representations import representations_of
-from rankscope.metrics.rows import UnitRows, describe_non_finite
+from rankscope.metrics.rows import UnitRows
 
 MASSIVE = 10.0
 """A token is massive if its hidden state is this many times longer than the median token's."""

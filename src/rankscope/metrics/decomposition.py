@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from rankscope.metrics.arithmetic import float32_did, is_flat
-from rankscope.metrics.eigenvalues import descending_eigenvalues, eigenvalues_of_each, lower_gram, smaller_gram
+from rankscope.metrics.arithmetic import float32_did, is_flat, products_are_exact
+from rankscope.metrics.eigenvalues import (
+    descending_eigenvalues,
+    eigenvalues_of_batch,
+    eigenvalues_of_each,
+    lower_gram,
+    smaller_gram,
+)
 from rankscope.metrics.rows import UnitRows, read_at_once
 
 
@@ -56,11 +62,14 @@ class Decomposition:
     Attributes:
         tokens: N of each text.
         hidden_size: d.
+        checked: whether each text's eigenvalues passed a check, yet to be read; None where a library vouches for them.
     """
 
     tokens: tuple[int, ...]
     hidden_size: int
+    checked: Bool[Tensor, " batch"] | None = None
     _values: dict[int, Float[Tensor, " _k"]] = field(default_factory=dict, repr=False)
+    _grams: Float[Tensor, "batch k k"] | None = None
 
     @property
     def spectrum(self) -> Spectrum:
@@ -75,6 +84,18 @@ class Decomposition:
     def keep(self, place: int, values: Float[Tensor, " _k"]) -> None:
         """Takes the descending eigenvalues of a text, of whatever sum."""
         self._values[place] = values
+
+    def keep_batch(self, values: Float[Tensor, "batch k"], checked: Tensor, grams: Tensor) -> None:
+        """Takes those of all texts; the matrices are kept until somebody has looked at the check."""
+        self._values, self.checked, self._grams = dict(enumerate(values)), checked, grams
+
+    def again(self, place: int) -> Spectrum:
+        """The spectrum of a text whose check failed, from its Gram matrix on the CPU."""
+        assert self._grams is not None  # noqa: S101 (a programming error)
+        count = self.tokens[place]
+        rank = min(count, self.hidden_size)
+        values = descending_eigenvalues(self._grams[place, :rank, :rank].cpu().double())
+        return Spectrum(values[None] / values.sum(), torch.tensor([count]), self.hidden_size)
 
 
 def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
@@ -101,6 +122,15 @@ class _Waiting:
         return lower_gram(self.rows.double())
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """The Gram matrices of several texts, padded with zeros to one size."""
+
+    of: Decomposition
+    grams: Float[Tensor, "batch k k"]
+    sizes: tuple[int, ...]
+
+
 @dataclass
 class Decompositions:
     """Gram matrices of texts at one layer or several, decomposed side by side.
@@ -111,7 +141,7 @@ class Decompositions:
 
     dtype: torch.dtype | None = None
     _waiting: list[_Waiting] = field(default_factory=list)
-    _batches: list[tuple[Decomposition, Float[Tensor, "batch k k"]]] = field(default_factory=list)
+    _batches: list[_Batch] = field(default_factory=list)
 
     def add(self, rows: UnitRows) -> Decomposition:
         """Queues the Gram matrices of some texts."""
@@ -119,14 +149,14 @@ class Decompositions:
         if read_at_once(rows.rows.device):
             self._waiting += [self._of_text(one, place, rows.text(place)) for place in range(len(rows.tokens))]
         else:
-            self._batches.append((one, _padded_grams(rows)))
+            self._batches.append(_Batch(one, *_padded_grams(rows)))
         return one
 
     @property
     def bytes(self) -> int:
         """What waits, in memory."""
         kept = [tensor for one in self._waiting for tensor in (one.gram, one.rows) if tensor is not None]
-        return sum(tensor.nbytes for tensor in [*kept, *(grams for _, grams in self._batches)])
+        return sum(tensor.nbytes for tensor in [*kept, *(batch.grams for batch in self._batches)])
 
     def run(self) -> None:
         """Decomposes all that waits."""
@@ -142,9 +172,17 @@ class Decompositions:
         for one, values in zip(again, eigenvalues_of_each([one.finer() for one in again]), strict=True):
             one.of.keep(one.place, values)
         batches, self._batches = self._batches, []
-        for whole, grams in batches:
-            for place, values in enumerate(descending_eigenvalues(grams)):
-                whole.keep(place, values)
+        by_size: dict[int, list[_Batch]] = {}
+        for batch in batches:
+            by_size.setdefault(batch.grams.shape[1], []).append(batch)
+        for alike in by_size.values():
+            sizes = [size for batch in alike for size in batch.sizes]
+            values, checked = eigenvalues_of_batch(torch.cat([batch.grams for batch in alike]), sizes)
+            counts = [len(batch.sizes) for batch in alike]
+            for batch, its_values, its_checks in zip(
+                alike, torch.split(values, counts), torch.split(checked, counts), strict=True
+            ):
+                batch.of.keep_batch(its_values, its_checks, batch.grams)
 
     def _of_text(self, one: Decomposition, place: int, rows: Float[Tensor, "tokens hidden"]) -> _Waiting:
         if rows.requires_grad:
@@ -165,10 +203,14 @@ def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[
     return values if float32_did(values, min(tokens - 1, hidden_size)) else None
 
 
-def _padded_grams(rows: UnitRows) -> Float[Tensor, "batch k k"]:
-    """The smaller Gram matrix of each text, padded with zeros to one size."""
+def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int, ...]]:
+    """A Gram matrix of each text, padded with zeros to one size, and its own size.
+
+    The smaller one; where lengths lie on both sides of d, the covariance of all.
+    """
+    each = rows.rows
+    if each.dtype == torch.float32 and each.device.type != "mps" and not products_are_exact(each.device.type):
+        each = each.double()  # the caller lets products of float32 be rounded
     if max(rows.tokens) <= rows.hidden_size:
-        return rows.rows @ rows.rows.mT
-    if min(rows.tokens) > rows.hidden_size:
-        return rows.rows.mT @ rows.rows
-    return rows.rows.mT @ rows.rows  # lengths on both sides of d: the covariance has all non-zero eigenvalues
+        return each @ each.mT, rows.tokens
+    return each.mT @ each, (rows.hidden_size,) * len(rows.tokens)

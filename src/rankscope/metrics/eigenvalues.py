@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from rankscope.metrics.device_eigenvalues import can_decompose, eigenvalues_on_device
 
 _BLOCKS = 4
 _WORTH_BLOCKS = 192
@@ -57,3 +59,31 @@ def eigenvalues_of_each(grams: Sequence[Float[Tensor, "_k _k"]]) -> list[Float[T
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(descending_eigenvalues, [grams[place] for place in order]))
     return [values for _, values in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
+
+
+def eigenvalues_of_batch(
+    grams: Float[Tensor, "batch k k"], sizes: Sequence[int]
+) -> tuple[Float[Tensor, "batch k"], Bool[Tensor, " batch"]]:
+    """The eigenvalues of matrices on an accelerator, padded with zeros, and whether each passed a check.
+
+    Sums of eigenvalues and of their squares are those of the matrix's trace and Frobenius norm: vendors' batched
+    decompositions have been wrong without saying so. Nothing is read from the device.
+
+    Args:
+        grams: positive semidefinite, each in its first rows and columns.
+        sizes: rows of each.
+    """
+    if can_decompose(grams.device, grams.shape[1], grams.dtype):
+        values = eigenvalues_on_device(grams, torch.tensor(sizes, device=grams.device))
+    else:
+        values = descending_eigenvalues(grams)
+    return values, are_of(grams, values)
+
+
+def are_of(grams: Float[Tensor, "batch k k"], values: Float[Tensor, "batch k"]) -> Bool[Tensor, " batch"]:
+    """Whether eigenvalues have the sum and the sum of squares of their matrices."""
+    allowed = grams.shape[1] * torch.finfo(grams.dtype).eps
+    trace, squares = grams.diagonal(dim1=1, dim2=2).sum(dim=1), grams.square().sum(dim=(1, 2))
+    same_trace = (values.sum(dim=1) - trace).abs() <= allowed * trace
+    same_squares = (values.square().sum(dim=1) - squares).abs() <= allowed * trace.square()
+    return same_trace & same_squares

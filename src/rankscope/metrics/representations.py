@@ -13,8 +13,9 @@ from rankscope.errors import RepresentationError
 from rankscope.metrics.arithmetic import arithmetic_for, float32_may_do
 from rankscope.metrics.arrays import ArrayLike, hidden_states, token_mask
 from rankscope.metrics.decomposition import Decomposition, Decompositions, Spectrum
+from rankscope.metrics.faults import Faults
 from rankscope.metrics.rounding import rounding_of
-from rankscope.metrics.rows import Faults, Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows, read_at_once
+from rankscope.metrics.rows import Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows, read_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
