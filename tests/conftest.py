@@ -16,6 +16,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side have a core ea
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
 
+if not torch.cuda.is_available():  # read when Triton is imported, so before any test does
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

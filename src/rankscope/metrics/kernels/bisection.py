@@ -16,6 +16,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
+ZERO = tl.constexpr(2.0**-58)  # with trace 1, less is rounding: n eps times the largest eigenvalue is more than 2^-53
+
 
 @no_type_check
 @triton.jit
@@ -23,10 +25,10 @@ def bisect(
     tridiagonal_ptr, values_ptr, sizes_ptr, scales_ptr, stride, columns, halvings,
     BLOCK: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
-    """A block of eigenvalues of one matrix, descending; those not above 0 are 0.
+    """A block of eigenvalues of one matrix, descending; those that are rounding of zero, or below, are 0.
 
     Args:
-        tridiagonal_ptr: (batch, 2, stride) in float64, of norm about 1, as `chase_bulges` leaves it.
+        tridiagonal_ptr: (batch, 2, stride) in float64, of trace 1, as `chase_bulges` leaves it.
         values_ptr: (batch, columns), zeros.
         sizes_ptr: each matrix's own size.
         scales_ptr: what each matrix's eigenvalues are multiplied with.
@@ -58,7 +60,7 @@ def bisect(
             above = n - _count_below(diagonal, squares, middle, n) > place
             low = tl.where(above, middle, low)
             high = tl.where(above, high, middle)
-        value = tl.where(low > 0, 0.5 * (low + high), 0.0) * tl.load(scales_ptr + matrix)
+        value = tl.where(low > ZERO, 0.5 * (low + high), 0.0) * tl.load(scales_ptr + matrix)
         value += tl.sum(fault, axis=0)
         tl.store(values_ptr + matrix * columns + place, value.to(values_ptr.dtype.element_ty), mask=place < n)
 

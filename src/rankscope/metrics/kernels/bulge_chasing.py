@@ -41,54 +41,16 @@ def chase_bulges(
     matrix = tl.program_id(0).to(tl.int64)
     n = tl.load(sizes_ptr + matrix)
     band = band_ptr + matrix * stride * 2 * WIDTH
-    # Axes: slots, columns of a block, rows. Threads lie along slots and rows, so that each holds whole rows.
     slot = tl.arange(0, SLOTS)
-    column = tl.arange(0, WIDTH)[None, :, None]
-    row = tl.arange(0, WIDTH)[None, None, :]
-    first = (tl.arange(0, WIDTH) == 0)[None, :]
-    length: tl.constexpr = 2 * WIDTH - 1
     reflector = tl.zeros((SLOTS, WIDTH), dtype=band_ptr.dtype.element_ty)
     tau = tl.zeros((SLOTS,), dtype=band_ptr.dtype.element_ty)
     for time in range(2 * n - 5):
         newest = tl.minimum(time // 2, n - 3)
         sweep = newest - ((newest + SLOTS - slot) & (SLOTS - 1))
         step = time - 2 * sweep
-        top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)[:, None, None]  # a sweep still to come: nothing inside
-        begins = (step == 0)[:, None, None]
-
-        # The block left of the diagonal: the last reflector from the right, then the next one from the left.
-        inside = (top + row < n) & ((column == WIDTH - 1) | (step > 0)[:, None, None])
-        place = (top - WIDTH + column) * length + top + row
-        block = tl.load(band + place, mask=inside, other=0.0)
-        across = reflector[:, :, None]
-        weight = tl.where(step == 0, 0.0, tau)[:, None]
-        block -= (weight * tl.sum(block * across, axis=1))[:, None, :] * across
-        pivot = column == tl.where(begins, WIDTH - 1, 0)
-        x = tl.sum(tl.where(pivot, block, 0.0), axis=1)
-        alpha = tl.sum(tl.where(first, x, 0.0), axis=1)
-        square = tl.sum(x * x, axis=1)
-        live = square > TINY
-        root = tl.sqrt(tl.where(live, square, 1.0))
-        beta = tl.where(alpha > 0, -root, root)
-        tau = tl.where(live, (beta - alpha) / beta, 0.0)
-        over = tl.where(live, 1.0 / (alpha - beta), 0.0)
-        reflector = tl.where(first, 1.0, x * over[:, None])
-        projections = tl.sum(block * reflector[:, None, :], axis=2) * tau[:, None]
-        block -= projections[:, :, None] * reflector[:, None, :]
-        cleared = tl.where(first, tl.where(live, beta, alpha)[:, None], 0.0)
-        tl.store(band + place, tl.where(pivot, cleared[:, None, :], block), mask=inside)
-
-        # The block on the diagonal: the same reflector from both sides. There is only its lower half.
-        inside = (top + row < n) & (row >= column)
-        place = (top + column) * length + top + row
-        block = tl.load(band + place, mask=inside, other=0.0)
-        across = reflector[:, :, None]
-        update = tl.sum(block * across, axis=1)
-        update += tl.sum(tl.where(row > column, block, 0.0) * reflector[:, None, :], axis=2)
-        update *= tau[:, None]
-        update -= reflector * (0.5 * tau * tl.sum(update * reflector, axis=1))[:, None]
-        block -= across * update[:, None, :] + update[:, :, None] * reflector[:, None, :]
-        tl.store(band + place, block, mask=inside)
+        top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)  # a sweep still to come: nothing inside
+        reflector, tau = _clear_column(band, reflector, tau, step, top, n, WIDTH, TINY)
+        _turn_diagonal_block(band, reflector, tau, top, n, WIDTH)
         tl.debug_barrier()
 
     tridiagonal = tridiagonal_ptr + matrix * 2 * stride
@@ -100,3 +62,58 @@ def chase_bulges(
         square = before.to(tl.float64) * before.to(tl.float64)
         square = tl.where(square < LEAST_SQUARE, LEAST_SQUARE, square)  # a NaN stays
         tl.store(tridiagonal + stride + index, square)
+
+
+@no_type_check
+@triton.jit
+def _clear_column(band, reflector, tau, step, top, n, WIDTH: tl.constexpr, TINY: tl.constexpr):
+    """Each slot's block left of the diagonal: the last reflector from the right, then the next one from the left.
+
+    Axes: slots, columns, rows. Threads lie along slots and rows, so that each holds whole rows.
+
+    Returns:
+        The next reflector of each slot, (slots, WIDTH), and its factor tau.
+    """
+    column = tl.arange(0, WIDTH)[None, :, None]
+    row = tl.arange(0, WIDTH)[None, None, :]
+    first = (tl.arange(0, WIDTH) == 0)[None, :]
+    begins = (step == 0)[:, None, None]  # the column to clear is then the block's last, and there is no reflector yet
+    inside = (top[:, None, None] + row < n) & ((column == WIDTH - 1) | (step > 0)[:, None, None])
+    place = (top[:, None, None] - WIDTH + column) * (2 * WIDTH - 1) + top[:, None, None] + row
+    block = tl.load(band + place, mask=inside, other=0.0)
+    across = reflector[:, :, None]
+    weight = tl.where(step == 0, 0.0, tau)[:, None]
+    block -= (weight * tl.sum(block * across, axis=1))[:, None, :] * across
+    pivot = column == tl.where(begins, WIDTH - 1, 0)
+    x = tl.sum(tl.where(pivot, block, 0.0), axis=1)
+    alpha = tl.sum(tl.where(first, x, 0.0), axis=1)
+    square = tl.sum(x * x, axis=1)
+    live = square > TINY
+    root = tl.sqrt(tl.where(live, square, 1.0))
+    beta = tl.where(alpha > 0, -root, root)
+    tau = tl.where(live, (beta - alpha) / beta, 0.0)
+    over = tl.where(live, 1.0 / (alpha - beta), 0.0)
+    reflector = tl.where(first, 1.0, x * over[:, None])
+    projections = tl.sum(block * reflector[:, None, :], axis=2) * tau[:, None]
+    block -= projections[:, :, None] * reflector[:, None, :]
+    cleared = tl.where(first, tl.where(live, beta, alpha)[:, None], 0.0)
+    tl.store(band + place, tl.where(pivot, cleared[:, None, :], block), mask=inside)
+    return reflector, tau
+
+
+@no_type_check
+@triton.jit
+def _turn_diagonal_block(band, reflector, tau, top, n, WIDTH: tl.constexpr):
+    """Each slot's block on the diagonal, of which there is the lower half: the reflector from both sides."""
+    column = tl.arange(0, WIDTH)[None, :, None]
+    row = tl.arange(0, WIDTH)[None, None, :]
+    inside = (top[:, None, None] + row < n) & (row >= column)
+    place = (top[:, None, None] + column) * (2 * WIDTH - 1) + top[:, None, None] + row
+    block = tl.load(band + place, mask=inside, other=0.0)
+    across = reflector[:, :, None]
+    update = tl.sum(block * across, axis=1)
+    update += tl.sum(tl.where(row > column, block, 0.0) * reflector[:, None, :], axis=2)
+    update *= tau[:, None]
+    update -= reflector * (0.5 * tau * tl.sum(update * reflector, axis=1))[:, None]
+    block -= across * update[:, None, :] + update[:, :, None] * reflector[:, None, :]
+    tl.store(band + place, block, mask=inside)
