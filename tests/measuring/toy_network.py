@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +25,7 @@ class ToyNetwork:
     dtype: torch.dtype = torch.float32
     reading: Reading = field(default_factory=Reading)
 
-    def fitted_to(self, name: str, batches: Sequence[Sequence[Sequence[int]]]) -> ToyNetwork:
+    def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> ToyNetwork:
         assert name
         assert all(token < VOCABULARY for batch in batches for text in batch for token in text)
         return self

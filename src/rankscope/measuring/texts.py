@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rankscope.measuring.columns import Row
-    from rankscope.measuring.plan import Plan, PlannedText, UnusableText
+    from rankscope.measuring.planned import Plan, PlannedText, UnusableText
     from rankscope.models import LoadedNetwork
     from rankscope.settings import Pool
 
@@ -76,8 +76,8 @@ def measure_batches(
         ForwardPassError: the network failed, or its layers are not those of its trial run.
         RankscopeError: the device ran out of memory.
     """
-    for number, batch in enumerate(plan.batches):
-        if number not in done:
+    for number in range(len(plan.batches)):
+        if number not in done and (batch := plan.batches[number]):  # one of another part of the plan is empty
             yield number, _measure_batch(task, batch, network)
     if plan.unusable and len(plan.batches) not in done:
         yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers.names]
