@@ -76,7 +76,7 @@ def plan_batches(
         texts: to be planned.
         tokenizer: the model's.
         layout: how texts become token ids and batches.
-        told: called now and then with the number of texts that were tokenized since.
+        told: called every thousand texts with how many were tokenized since the last time.
 
     Raises:
         DataError: messages that the chat template does not take.
