@@ -104,7 +104,8 @@ def plan_batches(
                 writer.add(name, _reordered(tokens, name, layout, special), is_cut=is_cut)
         if number % _TOLD_EVERY == 0:
             told(_TOLD_EVERY)
-    told(len(texts.texts) % _TOLD_EVERY)
+    if left := len(texts.texts) % _TOLD_EVERY:
+        told(left)
     for skipped in texts.skipped:
         writer.refuse(skipped.id, 0, skipped.reason)
     return writer.plan(layout.batch)
