@@ -92,7 +92,8 @@ class PlannedBatches(Sequence[tuple[PlannedText, ...]]):
 
     def only(self, numbers: Collection[int]) -> PlannedBatches:
         """The same number of batches, of which all but these are empty."""
-        return PlannedBatches.of(self[number] if number in numbers else () for number in range(len(self)))
+        kept = frozenset(numbers)
+        return PlannedBatches.of(self[number] if number in kept else () for number in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
