@@ -16,6 +16,7 @@ Protocol = Literal["default", "paper", "permuted", "revision"]
 OnBadRow = Literal["stop", "skip"]
 Pool = Literal["mean", "last", "first"]
 DataType = Literal["float32", "bfloat16", "float16"]
+SpectraDtype = Literal["float32", "float64"]
 Perturbation = Literal[
     "words-shuffled",
     "words-reversed",

@@ -23,6 +23,7 @@ class ToyNetwork:
 
     passes: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     dtype: torch.dtype = torch.float32
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reading: Reading = field(default_factory=Reading)
 
     def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> ToyNetwork:
@@ -35,7 +36,7 @@ class ToyNetwork:
 
     def run(
         self, batch: Batch, layers: tuple[str, ...], on_layer: Callable[[str, list[Tensor]], None], *, loss: bool
-    ) -> list[float] | None:
+    ) -> Tensor | None:
         self.passes.append((layers, loss))
         states = weights(0)[batch.input_ids]
         for depth in range(BLOCKS + 1):
@@ -44,7 +45,7 @@ class ToyNetwork:
                 on_layer(name, [text[:length] for text, length in zip(states, batch.lengths, strict=True)])
             if depth < BLOCKS:
                 states.copy_(torch.tanh(states @ weights(depth + 1)) + states)
-        return [float(text.sum()) for text in states] if loss else None
+        return states.sum(dim=(1, 2)) if loss else None
 
 
 def weights(depth: int) -> Tensor:

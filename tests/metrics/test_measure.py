@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from rankscope import metrics
-from rankscope.metrics import Representation, measure, metric_names, spectrum
-from rankscope.metrics.measure import measure_representation
+from rankscope.metrics import measure, metric_names
 
 
 def test_equals_each_metric_alone() -> None:
@@ -22,16 +21,8 @@ def test_computes_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(measure(torch.randn(5, 4), ["matrix_nuclear_norm"])) == {"matrix_nuclear_norm"}
 
 
-def test_the_spectrum_comes_along_from_the_same_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden = torch.randn(9, 6)
-    alone = spectrum(hidden).eigenvalues
+def test_decomposes_once_for_all_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     decompose, calls = torch.linalg.eigvalsh, []
     monkeypatch.setattr(torch.linalg, "eigvalsh", lambda gram: calls.append(1) or decompose(gram))
-    one = Representation(hidden)
-    numbers = measure_representation(one, metric_names())
-    assert torch.equal(one.spectrum.eigenvalues, alone)
+    measure(torch.randn(9, 6))
     assert calls == [1]
-    assert numbers["stable_rank"] == pytest.approx(1 / float(alone[0]))
-    another = Representation(hidden)
-    measure_representation(another, ["matrix_nuclear_norm"])
-    assert not another.has_spectrum

@@ -14,7 +14,8 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 import tiny
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics import matrix_entropy, measure, spectrum, unit_rows
-from rankscope.metrics.rounding import relative_distances, rounding_of, tolerances
+from rankscope.metrics.rounding import rounding_of, tolerances
+from rankscope.metrics.rows import Texts, centre
 from rankscope.models import (
     Batch,
     Placement,
@@ -76,9 +77,7 @@ def states(model: Any, *texts: list[int]) -> list[States]:
 
 
 def distances(hidden: torch.Tensor) -> torch.Tensor:
-    rows = hidden.double()
-    mean = rows.mean(dim=0)
-    return relative_distances(rows, mean, torch.linalg.vector_norm(rows - mean, dim=1))
+    return centre(Texts.of([hidden], torch.finfo(torch.float64).eps), torch.float64).distances[0]
 
 
 def fault(hidden: torch.Tensor, **options: Any) -> str | None:

@@ -41,7 +41,7 @@ def test_a_metric_comes_behind_what_its_mean_is_made_of() -> None:
 
 def test_the_table_is_read_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     toy = Metric(
-        "toy", lambda states: states.double().sum(), "states", unit="", range="any", label="toy", digits=1,
+        "toy", lambda rows: rows.counts.double() * 4, "unit rows", unit="", range="any", label="toy", digits=1,
         null=lambda tokens, size: float(tokens * size),
     )  # fmt: skip
     monkeypatch.setattr(table, "METRICS", (*table.METRICS, toy, replace(toy, name="toy_too", default=False)))

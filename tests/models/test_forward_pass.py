@@ -76,7 +76,7 @@ def test_nothing_is_left_on_the_model_also_after_an_error() -> None:
         forward(examine(model), Batch.of(TEXTS), ("1", "last"), fail)
     assert "forward" not in model.model.__dict__
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-    assert run(model, TEXTS, "all")[1] == before[1]
+    assert torch.equal(run(model, TEXTS, "all")[1], before[1])
 
 
 def test_hidden_states_do_not_pile_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
+from rankscope.measuring.across_layers import AcrossLayers
+from rankscope.measuring.each_text import EachText
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.reducers import AcrossLayers, EachText, OneVector
-from rankscope.metrics import Representation
+from rankscope.measuring.reducers import OneVector
+from rankscope.measuring.seen import HowSeen, Seen
+from rankscope.measuring.transfer import Transfer
 from rankscope.models import Batch
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from rankscope.measuring.columns import Row
     from rankscope.measuring.planned import Plan, PlannedText, UnusableText
     from rankscope.models import LoadedNetwork
-    from rankscope.settings import Pool
+    from rankscope.settings import Pool, SpectraDtype
 
 _SEEDS_OF_A_TWIN = 1 << 32
 TEXTS_WITH_SPECTRA = 8
@@ -44,6 +48,7 @@ class TextTask:
             what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
         drop_tokens: which tokens to leave out of representations; see `metrics.drop_tokens`.
         pool: rows hold one vector for each text, of which metrics of the data set are made.
+        spectra_dtype: the arithmetic of spectra; None to decide for each text.
     """
 
     model: str
@@ -55,6 +60,16 @@ class TextTask:
     reseed: bool = False
     drop_tokens: str | None = None
     pool: Pool | None = None
+    spectra_dtype: SpectraDtype | None = None
+
+    @property
+    def arithmetic(self) -> torch.dtype | None:
+        """Of spectra; None to decide for each text."""
+        return (
+            None
+            if self.spectra_dtype is None
+            else {"float32": torch.float32, "float64": torch.float64}[self.spectra_dtype]
+        )
 
 
 def measure_batches(
@@ -76,62 +91,103 @@ def measure_batches(
         ForwardPassError: the network failed, or its layers are not those of its trial run.
         RankscopeError: the device ran out of memory.
     """
+    ahead: deque[tuple[int, list[_Measured]]] = deque()
     for number in range(len(plan.batches)):
-        if number not in done and (batch := plan.batches[number]):  # one of another part of the plan is empty
-            yield number, _measure_batch(task, batch, network)
+        if number in done or not (batch := plan.batches[number]):  # one of another part of the plan is empty
+            continue
+        ahead.append((number, _measure_batch(task, batch, network)))
+        # A device computes this batch while the numbers of the one before are read.
+        while len(ahead) > (0 if network.device.type == "cpu" else 1):
+            yield _read(*ahead.popleft())
+    while ahead:
+        yield _read(*ahead.popleft())
     if plan.unusable and len(plan.batches) not in done:
         yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers.names]
 
 
-def _measure_batch(task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork) -> list[Row]:
+def _read(number: int, parts: list[_Measured]) -> tuple[int, list[Row]]:
+    return number, [row for part in parts for row in part.rows()]
+
+
+def _measure_batch(task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork) -> list[_Measured]:
     whole = Batch.of([list(text.tokens) for text in batch])
-    rows: list[Row] = []
     # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
     with torch.random.fork_rng() if task.reseed else nullcontext():
         if task.reseed and task.seed is not None:
             torch.manual_seed(task.seed * _SEEDS_OF_A_TWIN + batch[0].index)
-        for part in network.parts(whole.lengths):
-            rows += _measure_part(task, [batch[text] for text in part], whole.select(part), network)
-    return rows
+        return [
+            _measure_part(task, [batch[text] for text in part], whole.select(part), network)
+            for part in network.parts(whole.lengths)
+        ]
 
 
-def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, network: LoadedNetwork) -> list[Row]:
-    """The rows of texts that run in one forward pass."""
-    by_place = {text.index: text for text in texts}
-    reducers = (
-        EachText(task.metrics, TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
-        AcrossLayers(task.metrics, task.layers.before),
-        OneVector(task.pool),
-    )
+def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, network: LoadedNetwork) -> _Measured:
+    """Runs texts in one forward pass, and reduces each layer as it appears."""
+    measured = _Measured(task, {text.index: text for text in texts})
+    how = HowSeen(task.drop_tokens, network.dtype, task.arithmetic)
 
     def reduce(layer: str, states: list[Tensor]) -> None:
-        seen = {
-            place: Representation(hidden, computed_in=network.dtype, drop=task.drop_tokens)
-            for place, hidden in zip(by_place, states, strict=True)
-        }
-        for reducer in reducers:
-            reducer.see(layer, seen)
+        seen = Seen(layer, dict(zip(measured.by_place, states, strict=True)), how)
+        for reducer in measured.reducers:
+            reducer.see(seen)
+        seen.release()
 
     try:
         losses = network.run(batch, task.layers.names, reduce, loss="loss" in task.metrics)
+        measured.close(losses)
     except torch.OutOfMemoryError as error:
         raise RankscopeError(
             f"out of memory on a batch of {len(texts)} x {len(texts[0].tokens)} tokens: lower --batch-tokens or "
             f"--max-length, or use --dtype bfloat16 ({first_line(error)})"
         ) from error
-    of_text = {} if losses is None else dict(zip(by_place, losses, strict=True))
-    for place, loss in of_text.items():
-        if not math.isfinite(loss):
-            raise LayerError(f"{task.model}: the loss of text {by_place[place].id!r} is {loss}: the head overflows")
-    each, *more = (reducer.rows() for reducer in reducers)
-    return [
-        _row(task, by_place[place], layer, len(by_place[place].tokens))
-        | {"cut": by_place[place].is_cut}
-        | numbers
-        | {name: value for rows in more for name, value in rows.get((place, layer), {}).items()}
-        | ({"loss": of_text[place]} if of_text else {})
-        for (place, layer), numbers in each.items()
-    ]
+    return measured
+
+
+class _Measured:
+    """Texts that ran in one forward pass, with numbers that may still be on their way."""
+
+    def __init__(self, task: TextTask, by_place: dict[int, PlannedText]) -> None:
+        self.by_place = by_place
+        self._task = task
+        self.reducers = (
+            EachText(task.metrics, TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
+            AcrossLayers(task.metrics, task.layers.before),
+            OneVector(task.pool),
+        )
+        self._losses: Transfer | None = None
+
+    def close(self, losses: Tensor | None) -> None:
+        """The forward pass is done."""
+        for reducer in self.reducers:
+            reducer.close()
+        self._losses = None if losses is None else Transfer([losses])
+
+    def rows(self) -> list[Row]:
+        """A row for each text and layer; waits for the numbers.
+
+        Raises:
+            LayerError: values that are not finite, or all zero.
+        """
+        of_text = self._read_losses()
+        each, *more = (reducer.rows() for reducer in self.reducers)
+        return [
+            _row(self._task, self.by_place[place], layer, len(self.by_place[place].tokens))
+            | {"cut": self.by_place[place].is_cut}
+            | numbers
+            | {name: value for rows in more for name, value in rows.get((place, layer), {}).items()}
+            | ({"loss": of_text[place]} if of_text else {})
+            for (place, layer), numbers in each.items()
+        ]
+
+    def _read_losses(self) -> dict[int, float]:
+        if self._losses is None:
+            return {}
+        of_text = dict(zip(self.by_place, self._losses.read()[0].tolist(), strict=True))
+        for place, loss in of_text.items():
+            if not math.isfinite(loss):
+                name, text = self._task.model, self.by_place[place].id
+                raise LayerError(f"{name}: the loss of text {text!r} is {loss}: the head overflows")
+        return of_text
 
 
 @dataclass(frozen=True)
@@ -141,7 +197,7 @@ class _Refusal:
     task: TextTask
     texts: Mapping[int, PlannedText]
 
-    def __call__(self, place: int, layer: str, one: Representation, error: RepresentationError) -> None:
+    def __call__(self, place: int, layer: str, zero: bool, error: RepresentationError) -> None:
         """Does nothing where the text is to be skipped.
 
         Raises:
@@ -150,7 +206,7 @@ class _Refusal:
         where = f"{self.task.model}, layer {layer}, text {self.texts[place].id!r}"
         if error.fault == "not finite":
             raise LayerError(f"{where}: {error}") from error
-        if error.fault == "equal rows" and not one.states.any():
+        if zero:
             raise LayerError(
                 f"{where}: all hidden states are zero. Weights spread "
                 "over several devices have caused this: try one device, and check the checkpoint"

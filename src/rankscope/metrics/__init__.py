@@ -3,6 +3,7 @@
 from rankscope.metrics.alignment import image_reduction_ratio, image_text_alignment
 from rankscope.metrics.arrays import ArrayLike
 from rankscope.metrics.controls import drop_tokens, parse_drop_rule, rarefaction_curve, rotated_matrix_nuclear_norm
+from rankscope.metrics.decomposition import Spectrum
 from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
 from rankscope.metrics.entropy import (
     effective_rank,
@@ -25,15 +26,16 @@ from rankscope.metrics.modality_integration import (
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum
 from rankscope.metrics.pooled import alpha_req, rankme, uniformity
-from rankscope.metrics.representation import Representation
+from rankscope.metrics.representations import Representations
+from rankscope.metrics.rows import unit_rows
 from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
-from rankscope.metrics.spectrum import Spectrum, spectrum, unit_rows
+from rankscope.metrics.spectrum import spectrum
 from rankscope.metrics.table import Metric, metric_named, metric_names, noise_value
 
 __all__ = [
     "ArrayLike",
     "Metric",
-    "Representation",
+    "Representations",
     "Spectrum",
     "TokenMoments",
     "aggregate_effective_rank",

@@ -11,7 +11,10 @@ from torch import Tensor
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.entropy import effective_rank
-from rankscope.metrics.spectrum import describe_non_finite, unit_rows
+from rankscope.metrics.faults import describe_non_finite
+from rankscope.metrics.norms import sum_of_largest
+from rankscope.metrics.representations import representations_of
+from rankscope.metrics.rows import UnitRows
 
 MASSIVE = 10.0
 """A token is massive if its hidden state is this many times longer than the median token's."""
@@ -121,18 +124,19 @@ def rotated_matrix_nuclear_norm(hidden: ArrayLike, *, seed: int = 0) -> Float[Te
         >>> round(float(rotated_matrix_nuclear_norm(hidden)), 4)
         0.6992
     """
-    return rotated_matrix_nuclear_norm_of_unit_rows(unit_rows(hidden), seed=seed)
+    found = representations_of(states_of_one_text(hidden))
+    found.refuse()
+    return found.of_rows(lambda rows: rotated_matrix_nuclear_norm_of_unit_rows(rows, seed=seed))[0]
 
 
-def rotated_matrix_nuclear_norm_of_unit_rows(
-    rows: Float[Tensor, "tokens hidden"], *, seed: int = 0
-) -> Float[Tensor, ""]:
-    """The same from centred unit rows."""
-    tokens, hidden_size = rows.shape
+def rotated_matrix_nuclear_norm_of_unit_rows(rows: UnitRows, *, seed: int = 0) -> Float[Tensor, " texts"]:
+    """The same of each text from its centred unit rows."""
+    hidden_size = rows.hidden_size
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(hidden_size, min(hidden_size, _DIRECTIONS), generator=generator, dtype=torch.float64)
-    basis: Tensor = torch.linalg.qr(directions)[0].to(rows.device, rows.dtype)
-    columns: Tensor = torch.linalg.vector_norm(rows @ basis, dim=0)
-    share = min(tokens, hidden_size) / hidden_size
-    kept = max(1, round(share * len(columns)))
-    return columns.topk(kept).values.mean() * min(tokens, hidden_size) / tokens
+    basis: Tensor = torch.linalg.qr(directions)[0].to(rows.rows.device, rows.rows.dtype)
+    columns: Tensor = torch.linalg.vector_norm(rows.rows @ basis, dim=1)
+    ranks = [min(tokens, hidden_size) for tokens in rows.tokens]
+    kept = [max(1, round(rank / hidden_size * columns.shape[1])) for rank in ranks]
+    means = sum_of_largest(columns, kept) / columns.new_tensor(kept)
+    return means * columns.new_tensor(ranks) / rows.counts

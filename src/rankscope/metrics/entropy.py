@@ -15,7 +15,8 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics.arrays import ArrayLike
-from rankscope.metrics.spectrum import Spectrum, spectrum
+from rankscope.metrics.decomposition import Spectrum
+from rankscope.metrics.spectrum import spectrum
 
 Mask = ArrayLike | None
 Numbers = Float[Tensor, "*batch"]

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import UnknownNameError
-from rankscope.metrics.arrays import ArrayLike
-from rankscope.metrics.representation import Representation
-from rankscope.metrics.table import ADJACENT_LAYERS, ONE_LAYER, metrics_that_read
+from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.decomposition import Decompositions
+from rankscope.metrics.representations import Representations
+from rankscope.metrics.table import ONE_LAYER, metrics_that_read
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,34 +45,12 @@ def measure(
     for name in names:
         if name not in {one.name for one in known}:
             raise UnknownNameError("metric of hidden states", name, [one.name for one in known])
-    return measure_representation(Representation(hidden, computed_in=computed_in), names)
-
-
-def measure_representation(one: Representation, metrics: Collection[str]) -> dict[str, Float[Tensor, ""]]:
-    """Those of the named metrics that read one layer.
-
-    Raises:
-        RepresentationError: as `measure`, whichever metrics are named.
-    """
-    _ = one.unit_rows  # refuses what has no spectrum
-    wanted = [metric for metric in metrics_that_read(*ONE_LAYER) if metric.name in metrics]
-    return {metric.name: metric.function(one.read_by(metric.reads)) for metric in wanted}
-
-
-def measure_adjacent(
-    before: Representation, after: Representation, metrics: Collection[str]
-) -> dict[str, Float[Tensor, ""]]:
-    """Those of the named metrics that read one text at two adjacent layers.
-
-    Args:
-        before: the earlier layer.
-        after: the later layer.
-        metrics: names.
-
-    Raises:
-        RepresentationError: as `measure`, for either layer.
-    """
-    wanted = [metric for metric in metrics_that_read(*ADJACENT_LAYERS) if metric.name in metrics]
-    return {
-        metric.name: metric.function(before.read_by(metric.reads), after.read_by(metric.reads)) for metric in wanted
-    }
+    found = Representations([states_of_one_text(hidden)], computed_in=computed_in)
+    found.refuse()
+    (part,) = found.parts
+    wanted = [metric for metric in known if metric.name in names]
+    if any(metric.reads == "spectrum" for metric in wanted):
+        waiting = Decompositions()
+        found.decompose(waiting)
+        waiting.run()
+    return {metric.name: part.number(metric)[0] for metric in wanted}

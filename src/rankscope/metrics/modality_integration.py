@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
-from rankscope.metrics.spectrum import describe_non_finite
+from rankscope.metrics.faults import describe_non_finite
 
 OUTLIER_SIGMAS = 3.0
 

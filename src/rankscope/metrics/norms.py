@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.metrics.arrays import ArrayLike, hidden_states
+from rankscope.metrics.decomposition import Spectrum
 from rankscope.metrics.entropy import Mask, Numbers, spectrum_given_or_computed
-from rankscope.metrics.spectrum import Spectrum, unit_rows_of_texts
+from rankscope.metrics.representations import representations_of
+from rankscope.metrics.rows import UnitRows
 
 
 def nuclear_norm(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
@@ -46,14 +50,23 @@ def matrix_nuclear_norm(hidden: ArrayLike, mask: Mask = None) -> Numbers:
         >>> round(float(matrix_nuclear_norm(hidden)), 4)  # 2 sqrt(2) / 4
         0.7071
     """
-    states = hidden_states(hidden)
-    norms = [matrix_nuclear_norm_of_unit_rows(rows) for rows in unit_rows_of_texts(states, mask)]
-    return norms[0] if states.dim() == 2 else torch.stack(norms)
+    found = representations_of(hidden, mask)
+    found.refuse()
+    numbers = found.of_rows(matrix_nuclear_norm_of_unit_rows)
+    return numbers if hidden_states(hidden).dim() == 3 else numbers[0]
 
 
-def matrix_nuclear_norm_of_unit_rows(rows: Float[Tensor, "tokens hidden"]) -> Float[Tensor, ""]:
-    """The Matrix Nuclear-Norm of one text from its centred unit rows."""
-    tokens, hidden_size = rows.shape
-    columns: Tensor = torch.linalg.vector_norm(rows, dim=0)
-    largest = columns if tokens >= hidden_size else columns.topk(tokens).values
-    return largest.sum() / tokens
+def matrix_nuclear_norm_of_unit_rows(rows: UnitRows) -> Float[Tensor, " texts"]:
+    """The Matrix Nuclear-Norm of each text from its centred unit rows."""
+    columns: Tensor = torch.linalg.vector_norm(rows.rows, dim=1)
+    return sum_of_largest(columns, [min(tokens, rows.hidden_size) for tokens in rows.tokens]) / rows.counts
+
+
+def sum_of_largest(numbers: Float[Tensor, "texts columns"], counts: Sequence[int]) -> Float[Tensor, " texts"]:
+    """The sum of so many of the largest numbers of each row."""
+    most = max(counts)
+    largest = numbers if min(counts) == numbers.shape[1] else numbers.topk(most, dim=1).values
+    if min(counts) < most:
+        places = torch.arange(most, device=numbers.device)
+        largest = largest * (places < torch.tensor(counts, device=numbers.device)[:, None])
+    return largest.sum(dim=1)

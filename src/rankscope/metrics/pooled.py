@@ -12,16 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
+from rankscope.metrics.arithmetic import arithmetic_for
 from rankscope.metrics.arrays import ArrayLike, real_tensor
+from rankscope.metrics.eigenvalues import descending_eigenvalues, smaller_gram
+from rankscope.metrics.faults import describe_non_finite
 from rankscope.metrics.modality_integration import TokenMoments
-from rankscope.metrics.spectrum import (
-    arithmetic_for,
-    centred_rows,
-    descending_eigenvalues,
-    describe_non_finite,
-    directions,
-    smaller_gram,
-)
+from rankscope.metrics.rows import centred_rows, directions
 
 RANKME_EPSILON = 1e-7
 """What the RankMe paper adds to each share, for float32."""

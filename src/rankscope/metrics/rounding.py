@@ -25,9 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from rankscope.errors import RepresentationError, SettingsError
+from rankscope.errors import SettingsError
 
 ROUNDINGS = 1024
 """In float32 and float64, rows nearer to the mean than so many eps are there by rounding."""
@@ -67,48 +66,3 @@ def rounding_of(*dtypes: torch.dtype | None) -> float:
         if not dtype.is_floating_point:
             raise SettingsError(f"hidden states are computed in a floating-point dtype, got {dtype}")
     return max(torch.finfo(dtype).eps for dtype in known)
-
-
-def relative_distances(rows: Tensor, mean: Tensor, lengths: Tensor) -> Tensor:
-    """The distance of each row from the mean over the sum of their lengths; 0 where all three are zero."""
-    sizes = torch.linalg.vector_norm(rows, dim=1) + torch.linalg.vector_norm(mean)
-    return lengths / torch.where(sizes > 0, sizes, 1.0)
-
-
-def refuse_equal_rows(distances: Tensor, eps: float) -> None:
-    """Refuses rows that all equal their mean up to rounding.
-
-    Args:
-        distances: of each row from the mean, relative as `relative_distances` gives them, (tokens,).
-        eps: of the dtype of the forward pass.
-
-    Raises:
-        RepresentationError: they do.
-    """
-    if (distances <= tolerances(eps).all_rows).all():
-        raise RepresentationError(
-            "equal rows",
-            f"all {len(distances)} rows are equal up to rounding, so their covariance is zero and has no spectrum: "
-            "a text of one repeated token, or a layer that returns a constant",
-        )
-
-
-def refuse_rounding_noise(distances: Tensor, eps: float) -> None:
-    """Refuses rows whose direction from the mean is rounding.
-
-    Args:
-        distances: of each row from the mean, relative as `relative_distances` gives them, (tokens,).
-        eps: of the dtype of the forward pass.
-
-    Raises:
-        RepresentationError: equal rows, or a row at the mean.
-    """
-    refuse_equal_rows(distances, eps)
-    count = len(distances)
-    at_mean = distances <= tolerances(eps).one_row
-    if at_mean.any():
-        raise RepresentationError(
-            "row at the mean",
-            f"row {int(at_mean.nonzero()[0])} of {count} equals the mean of all rows up to rounding, so it has no "
-            "direction to normalise (0/0): leave the text out, or the token",
-        )

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from rankscope.errors import RepresentationError
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.decomposition import Spectrum
 from rankscope.metrics.entropy import Numbers, matrix_entropy
-from rankscope.metrics.spectrum import Spectrum, centred_rows, directions
+from rankscope.metrics.rows import centred_rows, directions
 
 
 def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spectrum) -> Numbers:

@@ -28,14 +28,15 @@ from rankscope.metrics.likelihood import token_cross_entropy
 from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
 from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
 
-Reads = Literal["spectrum", "unit rows", "states", "adjacent layers", "adjacent spectra", "logits"]
+Reads = Literal["spectrum", "unit rows", "adjacent layers", "adjacent spectra", "logits"]
 """What a metric's function is given.
 
-The `Spectrum` of one text at one layer, its centred unit rows, or its states (tokens, d); the states, or the spectra,
-of two adjacent layers, the earlier first; or logits and token ids.
+The `Spectrum` of several texts at one layer, or their `UnitRows`, from which it makes a number for each; the spectra of
+several texts at two adjacent layers, the earlier first, likewise; the states (tokens, d) of one text at two adjacent
+layers; or logits and token ids.
 """
 
-ONE_LAYER: tuple[Reads, ...] = ("spectrum", "unit rows", "states")
+ONE_LAYER: tuple[Reads, ...] = ("spectrum", "unit rows")
 """Reads hidden states of a single layer."""
 
 ADJACENT_LAYERS: tuple[Reads, ...] = ("adjacent layers", "adjacent spectra")
@@ -48,7 +49,7 @@ class Metric:
 
     Attributes:
         name: of its column; the public function of that name in `rankscope.metrics`, if there is one, documents it.
-        function: returns a tensor with one number.
+        function: returns a tensor: a number for each text that it is given.
         reads: what the function is given.
         unit: of the number; empty for none.
         range: from the least to the largest value, in words.

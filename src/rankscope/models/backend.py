@@ -26,6 +26,10 @@ class LoadedNetwork(Protocol):
         """Of the forward pass."""
 
     @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+
+    @property
     def reading(self) -> Reading:
         """How it reads texts, as far as readers of its numbers should know."""
 
@@ -41,12 +45,12 @@ class LoadedNetwork(Protocol):
     def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
         """The texts of a batch, by their places, that can run in one forward pass."""
 
-    def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> list[float] | None:
+    def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> Tensor | None:
         """Runs one of the `parts`: calls `on_layer` once for each layer, in order of depth.
 
         Returns:
-            Each text's mean loss in nats per token; None where it is not wanted or not defined. Nothing is computed
-            beyond the deepest layer and the loss that were asked for.
+            Each text's mean loss in nats per token, (texts,), on the device; None where it is not wanted or not
+            defined. Nothing is computed beyond the deepest layer and the loss that were asked for.
 
         Raises:
             ForwardPassError: the network fails, or a layer's states are not those of the batch's tokens.

@@ -33,7 +33,7 @@ class _Enough(Exception):  # noqa: N818 (no error: the rest of the network need 
 @torch.no_grad()  # no inference mode: a network in training keeps some of what is made here, such as rotary tables
 def forward(
     network: Network, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool = True
-) -> list[float] | None:
+) -> Tensor | None:
     """Runs a batch, hands each layer's hidden states to `on_layer`, and returns each text's loss.
 
     Args:
@@ -44,7 +44,8 @@ def forward(
         loss: whether losses are wanted.
 
     Returns:
-        Mean cross-entropy of each text in nats per token; None where it is not wanted, or the network is not causal.
+        Mean cross-entropy of each text in nats per token, (texts,), on the device; None where it is not wanted, or the
+        network is not causal.
 
     Raises:
         ForwardPassError: the network fails, or a layer's states are not those of the batch's tokens.
@@ -95,23 +96,29 @@ class _Pass:
         """Whether anything behind the last block is asked for."""
         return self.want_loss or "last" in self.layers
 
-    def in_parts(self) -> list[float] | None:
+    def in_parts(self) -> Tensor | None:
         """The body on the whole batch, then the head on pieces of its output."""
         body = self.network.body
         assert body is not None  # noqa: S101 (for the type checker)
         with self._watched_blocks():
             output = body(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False)
         hidden = output[0]
-        real = self.mask.to(hidden.device).bool()
-        head_input, losses = self._head_in_pieces(output, hidden[real], self.input_ids.to(hidden.device)[real])
+        real = self._places_of_tokens().to(hidden.device)
+        tokens = self.input_ids.to(hidden.device).flatten()[real]
+        head_input, losses = self._head_in_pieces(output, hidden.flatten(0, 1)[real], tokens)
         if "last" in self.layers:
             self._hand("last", list(torch.split(head_input, list(self.lengths))))
         if losses is None:
             return None
         # The last token of a text has nothing to predict; its place holds the next text's first token.
-        return [float(text[:-1].mean()) for text in torch.split(losses, list(self.lengths))]
+        return torch.stack([text[:-1].mean() for text in torch.split(losses, list(self.lengths))])
 
-    def whole(self) -> list[float] | None:
+    def _places_of_tokens(self) -> Tensor:
+        """Where in the flattened batch real tokens are; worked out from lengths, so that no device is asked."""
+        longest = self.input_ids.shape[1]
+        return torch.cat([torch.arange(length) + text * longest for text, length in enumerate(self.lengths)])
+
+    def whole(self) -> Tensor | None:
         """The model's own forward method on one text, head and all."""
         head = self.network.model.get_output_embeddings()
         with ExitStack() as stack:
@@ -125,7 +132,7 @@ class _Pass:
             raise self._failure
         if not self.want_loss:
             return None
-        return [float(token_losses(logits[0, :-1], self.input_ids[0, 1:].to(logits.device)).mean())]
+        return token_losses(logits[0, :-1], self.input_ids[0, 1:].to(logits.device)).mean()[None]
 
     def _take_head_input(self, _head: nn.Module, args: tuple[Any, ...]) -> None:
         texts, tokens = self.input_ids.shape

@@ -17,6 +17,7 @@ from rankscope.models.twins import permuted_twin, untrained_twin
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from rankscope.models.backend import OnLayer
@@ -48,6 +49,11 @@ class TransformersNetwork:
         return self.network.dtype
 
     @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return self.network.device
+
+    @property
     def reading(self) -> Reading:
         """How it reads texts."""
         return Reading.of(self.network)
@@ -73,7 +79,7 @@ class TransformersNetwork:
         """The texts of a batch, by their places, that can run in one forward pass."""
         return self.network.parts(lengths)
 
-    def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> list[float] | None:
+    def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> Tensor | None:
         """As `forward`."""
         return forward(self.network, batch, layers, on_layer, loss=loss)
 

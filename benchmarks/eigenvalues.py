@@ -1,0 +1,213 @@
+"""All eigenvalues of many Gram matrices on a CUDA device: errors and microseconds a matrix, beside LAPACK and cuSOLVER.
+
+python benchmarks/eigenvalues.py             # everything, in about two minutes
+python benchmarks/eigenvalues.py --quick     # the layouts in use alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import torch
+
+from rankscope.metrics import device_eigenvalues as ours
+from rankscope.metrics.device_eigenvalues import Launch
+
+SIZES = (16, 100, 128, 200, 330, 512, 1024, 2048)
+BATCHES = {16: 4096, 100: 2112, 128: 2112, 200: 1056, 330: 1056, 512: 528, 1024: 132, 2048: 48}
+DTYPES = (torch.float64, torch.float32)
+
+
+def variants(n: int) -> list[Launch]:
+    """The layout in use for matrices of n rows, and what might beat it."""
+    used = ours.launch_for(n)
+    if n == 128:
+        others = [
+            replace(used, band_warps=2),
+            replace(used, band_warps=8, band_registers=128, chase_registers=128),
+            replace(used, tile=64, chase_warps=1, bisection_block=64),
+        ]
+    elif n == 330:
+        others = [
+            replace(used, band_registers=None, chase_registers=None, bisection_block=64),
+            replace(used, tile=64, chase_warps=4, chase_registers=None, bisection_block=256),
+            replace(used, tile=64, band_registers=None, chase_registers=80),
+            replace(used, band_warps=4, band_registers=255, chase_warps=4, chase_registers=128),
+            replace(used, tile=64, band_warps=16),
+        ]
+    elif n == 2048:
+        others = [replace(used, chase_warps=32, chase_registers=64)]
+    else:
+        others = []
+    return [used, *others]
+
+
+def jobs(quick: bool) -> list[tuple[int, torch.dtype, Launch]]:
+    return [(n, dtype, one) for dtype in DTYPES for n in SIZES for one in variants(n)[: 1 if quick else None]]
+
+
+def grams(n: int, batch: int, dtype: torch.dtype, device: str = "cuda") -> torch.Tensor:
+    """Gram matrices as texts give them: rows of unit length over n, some far from full rank."""
+    generator = torch.Generator(device).manual_seed(n)
+    rows = torch.randn(batch, n, n + n // 2, generator=generator, dtype=torch.float64, device=device)
+    rows *= torch.logspace(0, -4, rows.shape[2], dtype=torch.float64, device=device)
+    rows[::3, :, n // 2 :] = 0
+    rows = torch.nn.functional.normalize(rows, dim=2)
+    return (rows @ rows.mT / n).to(dtype)
+
+
+def compile_one(job: tuple[int, torch.dtype, Launch]) -> str:
+    """Fills the compiler's cache; what went wrong, or nothing."""
+    n, dtype, launch = job
+    try:
+        sizes = torch.full((2,), n, device="cuda")
+        ours.eigenvalues_on_device(grams(n, 2, dtype), sizes, launch)
+        torch.cuda.synchronize()
+    except Exception as error:  # noqa: BLE001 - one layout that fails must not end the others
+        return f"FAILED n={n} {dtype} {launch}: {type(error).__name__}: {str(error)[:300]}"
+    return ""
+
+
+def milliseconds(work: Callable[[], object], before: Callable[[], object] = lambda: None, repeats: int = 3) -> float:
+    """Median on the device's clock."""
+    times = []
+    for index in range(repeats + 1):
+        before()
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        work()
+        end.record()
+        torch.cuda.synchronize()
+        if index:
+            times.append(start.elapsed_time(end))
+    return statistics.median(times)
+
+
+def check(n: int, dtype: torch.dtype) -> float:
+    """Largest error relative to the largest eigenvalue, on 4 matrices of different sizes; without a sync."""
+    some = grams(n, 4, dtype)
+    some[1] *= 1e-6
+    some[1, 0, 0] += 1.0  # one direction that holds nearly everything
+    sizes = torch.tensor([n, n, max(2, n // 2), max(2, n - 7)], device="cuda")
+    keep = torch.arange(n, device="cuda") < sizes[:, None]
+    some *= keep[:, :, None] & keep[:, None, :]
+    reference = torch.linalg.eigvalsh(some.cpu().double()).flip(1).clamp_min(0)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            values = ours.eigenvalues_on_device(some, sizes)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.cuda.synchronize()
+    error = (values.cpu().double() - reference).abs().amax(1) / reference[:, 0]
+    return float(error.max()) if bool(values.isfinite().all()) else float("nan")
+
+
+def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
+    """Microseconds a matrix: reduction to a band, bulge chasing, bisection, and the whole call with its copies."""
+    batch = BATCHES[n]
+    some = grams(n, batch, dtype)
+    sizes = torch.full((batch,), n, device="cuda")
+    space = ours.workspace_of(some, sizes, launch)
+    dense = space.dense.clone()
+    values = torch.zeros(batch, n, dtype=dtype, device="cuda")
+
+    def fresh() -> None:
+        space.dense.copy_(dense)
+        space.reflectors.zero_()
+        space.updates.zero_()
+        space.band.zero_()
+
+    def banded() -> None:
+        fresh()
+        ours.reduce_all_to_bands(space, launch)
+
+    times = [
+        milliseconds(lambda: ours.reduce_all_to_bands(space, launch), fresh),
+        milliseconds(lambda: ours.chase_all_bulges(space, launch), banded),
+        milliseconds(lambda: ours.bisect_all(space, values, launch)),
+        milliseconds(lambda: ours.eigenvalues_on_device(some, sizes, launch)),
+    ]
+    return [1e3 * one / batch for one in times]
+
+
+def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
+    """Microseconds a matrix of cuSOLVER through torch, and of LAPACK with a thread for each core."""
+    some = grams(n, 64 if n < 1024 else 16, dtype)
+    few = some[: 8 if n < 1024 else 2]
+    device = 1e3 * milliseconds(lambda: torch.linalg.eigvalsh(few), repeats=3) / len(few)
+    pinned = some.cpu().pin_memory()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(torch.linalg.eigvalsh, pinned[:1]))
+        start = time.perf_counter()
+        list(pool.map(torch.linalg.eigvalsh, pinned))
+        host = 1e6 * (time.perf_counter() - start) / len(some)
+    return device, host
+
+
+def attempt(label: str, work: Callable[[], str]) -> None:
+    """Prints the line that the work makes, or its error."""
+    try:
+        print(f"{label:<58}{work()}", flush=True)
+    except Exception as error:  # noqa: BLE001 - the rest of the table is wanted
+        print(f"{label:<58}FAILED {type(error).__name__}: {str(error)[:200]}", flush=True)
+
+
+def short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def in_eps(error: float, dtype: torch.dtype) -> str:
+    return f"{error:9.1e} {error / torch.finfo(dtype).eps:8.1f}"
+
+
+def layout(launch: Launch) -> str:
+    return (
+        f"{launch.tile}/{launch.band_warps}w/{launch.band_registers} {launch.chase_warps}w/{launch.chase_registers} "
+        f"{launch.bisection_block}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the layouts in use alone")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = jobs(options.quick)
+    start = time.perf_counter()
+    with ProcessPoolExecutor(min(12, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+        failures = [one for one in pool.map(compile_one, wanted) if one]
+    print(*failures, sep="\n")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {os.cpu_count()} cores; ", end="")
+    print(f"{len(wanted)} layouts compiled in {time.perf_counter() - start:.0f} s")
+    print("Largest error relative to the largest eigenvalue, and in eps:")
+    for n in SIZES:
+        for dtype in DTYPES:
+            attempt(f"  {n:>5} {short(dtype)}", lambda n=n, dtype=dtype: in_eps(check(n, dtype), dtype))
+    print("Microseconds a matrix: band, chase, bisect, whole call")
+    for n, dtype, launch in wanted:
+        attempt(
+            f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
+            lambda n=n, dtype=dtype, launch=launch: " ".join(f"{one:9.2f}" for one in time_stages(n, dtype, launch)),
+        )
+        torch.cuda.empty_cache()
+    print("Microseconds a matrix: cuSOLVER through torch, LAPACK on all cores")
+    for n in SIZES[1:]:
+        attempt(
+            f"  {n:>5} float64",
+            lambda n=n: " ".join(f"{one:9.1f}" for one in time_others(n, torch.float64)),
+        )
+
+
+if __name__ == "__main__":
+    main()

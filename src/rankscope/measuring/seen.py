@@ -1,0 +1,86 @@
+"""What reducers are shown: the hidden states of a batch's texts at one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rankscope.errors import RepresentationError
+from rankscope.metrics import Representations, Spectrum, drop_tokens
+
+
+@dataclass(frozen=True)
+class HowSeen:
+    """What does not change from layer to layer.
+
+    Attributes:
+        drop: which tokens to leave out; see `metrics.drop_tokens`.
+        computed_in: the dtype of the forward pass.
+        spectra_dtype: the arithmetic of spectra; None to decide for each text.
+    """
+
+    drop: str | None = None
+    computed_in: torch.dtype | None = None
+    spectra_dtype: torch.dtype | None = None
+
+
+class Seen:
+    """The texts of a batch at one layer.
+
+    Args:
+        layer: name.
+        texts: the hidden states (tokens, d) of each text, by its place in the data set.
+        how: they are looked at.
+
+    Attributes:
+        layer: name.
+        states: (tokens, d) of each text that has any; empty once `release` was called, because networks may write the
+            next layer over them, and because they must not pile up.
+        errors: by place in the data set, of texts of which dropping tokens left too little.
+        tokens: N of each text that has states.
+        hidden_size: d.
+        device: where the states are.
+    """
+
+    def __init__(self, layer: str, texts: Mapping[int, Tensor], how: HowSeen | None = None) -> None:
+        self.layer, self._how = layer, how or HowSeen()
+        self.errors: dict[int, RepresentationError] = {}
+        self.states: dict[int, Tensor] = {}
+        for place, hidden in texts.items():
+            try:
+                self.states[place] = hidden if self._how.drop is None else drop_tokens(hidden, self._how.drop)
+            except RepresentationError as error:
+                self.errors[place] = error
+        self.tokens = {place: len(hidden) for place, hidden in self.states.items()}
+        first = next(iter(texts.values()))
+        self.hidden_size, self.device = first.shape[1], first.device
+
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Places in the data set of the texts that have states."""
+        return tuple(self.tokens)
+
+    @cached_property
+    def representations(self) -> Representations:
+        """Of these texts, in the order of `places`; made once, by whoever reads them first."""
+        how = self._how
+        return Representations(list(self.states.values()), dtype=how.spectra_dtype, computed_in=how.computed_in)
+
+    @property
+    def spectra_dtype(self) -> torch.dtype | None:
+        """The arithmetic of spectra."""
+        return self._how.spectra_dtype
+
+    def spectra(self) -> dict[int, Spectrum]:
+        """Of each text that has one, by its place in the data set, once they are decomposed."""
+        each = {place: self.representations.spectrum_of(number) for number, place in enumerate(self.places)}
+        return {place: spectrum for place, spectrum in each.items() if spectrum is not None}
+
+    def release(self) -> None:
+        """Lets go of states and of what is as large."""
+        self.states = {}
+        self.representations.release()

@@ -1,0 +1,91 @@
+"""In which arithmetic a spectrum is computed, decided from the data.
+
+Eigenvalues in float32 err by some eps lambda_max, each. To first order the entropy errs by sum (ln lambda + H) times
+the error of lambda, so by about eps lambda_max sqrt(sum (ln lambda + H)^2) where errors are independent, as rounding
+errors are. That is small where the spectrum is flat and large where one direction holds most of it: massive
+activations, near-equal rows, low rank. Eigenvalues near eps lambda_max are rounding themselves.
+
+So float32 is used where the spectrum is nearly flat, and kept only if its own eigenvalues show that twice this
+estimate is at most 5e-7; otherwise the Gram matrix and its eigenvalues are computed in float64, from unit rows that
+float32 holds with an error of 5e-8 in effective rank. Either way the effective rank is within 1e-6 of an oracle in
+float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.errors import SettingsError
+
+FLAT = 9.0
+"""A spectrum counts as flat where the participation ratio is at least this part of the number of eigenvalues."""
+
+_SAMPLE = 16
+_ERROR_AT_MOST = 5e-7
+_ROUNDINGS_AT_LEAST = 64
+_NUMBERS_AT_LEAST = 1 << 15
+
+
+def arithmetic_for(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """Float64 where the device has it; or what was asked for.
+
+    Raises:
+        SettingsError: an arithmetic other than float32 and float64.
+    """
+    if dtype is None:
+        return torch.float32 if hidden.device.type == "mps" else torch.float64
+    if dtype not in (torch.float32, torch.float64):
+        raise SettingsError(f"spectra are computed in torch.float32 or torch.float64, got dtype={dtype}")
+    return dtype
+
+
+def float32_may_do(states: Float[Tensor, "*batch tokens hidden"]) -> bool:
+    """Whether float32 is worth a try, before any number is looked at.
+
+    Only on a CPU, where what comes out is looked at for free; not for float64, for gradients, or for small matrices,
+    where nothing is won; not where the caller lets float32 products be rounded.
+    """
+    return (
+        states.device.type == "cpu"
+        and states.dtype != torch.float64
+        and not (states.requires_grad and torch.is_grad_enabled())
+        and states.shape[-2] * states.shape[-1] >= _NUMBERS_AT_LEAST
+        and products_are_exact("cpu")
+    )
+
+
+def products_are_exact(device: str) -> bool:
+    """Whether matrix products of float32 are computed in float32: no TF32, no bfloat16, no autocast."""
+    if torch.is_autocast_enabled(device):
+        return False
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:
+        return False  # the caller set the precision of each backend, in a way that this question does not know
+
+
+def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:
+    """Whether the spectrum of unit rows is nearly flat: sum lambda^2 from a sample of rows of the Gram matrix."""
+    tokens, hidden_size = rows.shape
+    sample = rows[:: max(1, tokens // _SAMPLE)]
+    squares = float((sample @ rows.T).square().sum().numpy()) / len(sample) / tokens  # sum lambda^2
+    return squares * min(tokens, hidden_size) <= FLAT
+
+
+def float32_did(eigenvalues: Float[Tensor, " k"], rank: int) -> bool:
+    """Whether eigenvalues of float32 give the effective rank within 1e-6.
+
+    Args:
+        eigenvalues: descending, of sum 1, in float64 or float32.
+        rank: the most that can be non-zero.
+    """
+    values = eigenvalues[:rank].double().numpy()
+    rounding = float(torch.finfo(torch.float32).eps) * values[0]
+    if not values[-1] >= _ROUNDINGS_AT_LEAST * rounding:
+        return False
+    logarithms = np.log(values)
+    spread = np.sqrt(np.square(logarithms - values @ logarithms).sum())
+    return bool(2 * rounding * spread <= _ERROR_AT_MOST)

@@ -1,0 +1,216 @@
+"""From unit rows of many texts to their spectra, decomposed together.
+
+Gram matrices are made while the unit rows exist, and wait: those of several texts and layers are decomposed side by
+side, on a CPU in threads, on an accelerator in one batch. Padding with zeros adds eigenvalues of zero alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from rankscope.metrics.arithmetic import float32_did, is_flat, products_are_exact
+from rankscope.metrics.eigenvalues import (
+    descending_eigenvalues,
+    eigenvalues_of_batch,
+    eigenvalues_of_each,
+    lower_gram,
+    smaller_gram,
+)
+from rankscope.metrics.rows import UnitRows, read_at_once
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues of the normalised covariance of one representation, or of a batch of them.
+
+    Attributes:
+        eigenvalues: non-negative, descending, summing to 1; k = min(tokens, hidden size) of them.
+            In a batch, shorter texts are filled up with zeros, which add nothing to any metric.
+        tokens: N, the rows that each spectrum came from.
+        hidden_size: d.
+    """
+
+    eigenvalues: Float[Tensor, "*batch k"]
+    tokens: Int[Tensor, "*batch"]
+    hidden_size: int
+
+    @cached_property
+    def positive(self) -> Float[Tensor, "*batch k"]:
+        """The eigenvalues with those that are rounding of zero set to exactly 0.
+
+        A representation has at most min(N - 1, d) non-zero eigenvalues. What comes out below
+        eps k lambda_max is rounding in the decomposition; its logarithm and root would bias the
+        metrics and make their gradients infinite.
+        """
+        values = self.eigenvalues
+        floor = torch.finfo(values.dtype).eps * values[..., :1].detach()
+        if values.dtype != torch.float32:  # float32 has no digits to spare: keep what stands above one rounding
+            floor = floor * self.tokens.clamp_max(self.hidden_size)[..., None]
+        return torch.where(values > floor, values, 0.0)
+
+
+@dataclass
+class Decomposition:
+    """The spectra of some texts at one layer, there once `Decompositions.run` was called.
+
+    Attributes:
+        tokens: N of each text.
+        hidden_size: d.
+        checked: whether each text's eigenvalues passed a check, yet to be read; None where a library vouches for them.
+    """
+
+    tokens: tuple[int, ...]
+    hidden_size: int
+    checked: Bool[Tensor, " batch"] | None = None
+    _values: dict[int, Float[Tensor, " _k"]] = field(default_factory=dict, repr=False)
+    _grams: Float[Tensor, "batch k k"] | None = None
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Of all texts, in their order."""
+        return joint_spectrum([self])
+
+    @property
+    def values(self) -> list[Float[Tensor, " _k"]]:
+        """The eigenvalues of each text, of whatever sum."""
+        return [self._values[place] for place in range(len(self.tokens))]
+
+    def keep(self, place: int, values: Float[Tensor, " _k"]) -> None:
+        """Takes the descending eigenvalues of a text, of whatever sum."""
+        self._values[place] = values
+
+    def keep_batch(self, values: Float[Tensor, "batch k"], checked: Tensor, grams: Tensor) -> None:
+        """Takes those of all texts; the matrices are kept until somebody has looked at the check."""
+        self._values, self.checked, self._grams = dict(enumerate(values)), checked, grams
+
+    def again(self, place: int) -> Spectrum:
+        """The spectrum of a text whose check failed, from its Gram matrix on the CPU."""
+        assert self._grams is not None  # noqa: S101 (a programming error)
+        count = self.tokens[place]
+        rank = min(count, self.hidden_size)
+        values = descending_eigenvalues(self._grams[place, :rank, :rank].cpu().double())
+        return Spectrum(values[None] / values.sum(), torch.tensor([count]), self.hidden_size)
+
+
+def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
+    """The spectra of the texts of several decompositions of one hidden size, one after the other."""
+    values = torch.nn.utils.rnn.pad_sequence([one for part in parts for one in part.values], batch_first=True)
+    total = values.sum(dim=-1, keepdim=True)
+    tokens = torch.tensor([count for part in parts for count in part.tokens], device=values.device)
+    # A text without unit rows has eigenvalues of zero alone.
+    return Spectrum(values / torch.where(total > 0, total, 1.0), tokens, parts[0].hidden_size)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """The Gram matrix of a text; its unit rows are kept where float32 may turn out not to do."""
+
+    of: Decomposition
+    place: int
+    gram: Float[Tensor, "k k"]
+    rows: Float[Tensor, "tokens hidden"] | None = None
+
+    def finer(self) -> Float[Tensor, "k k"]:
+        """The Gram matrix in float64."""
+        assert self.rows is not None  # noqa: S101 (for the type checker)
+        return lower_gram(self.rows.double())
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The Gram matrices of several texts, padded with zeros to one size."""
+
+    of: Decomposition
+    grams: Float[Tensor, "batch k k"]
+    sizes: tuple[int, ...]
+
+
+@dataclass
+class Decompositions:
+    """Gram matrices of texts at one layer or several, decomposed side by side.
+
+    Attributes:
+        dtype: float32 or float64 for all; None to decide for each text (`metrics/arithmetic.py`).
+    """
+
+    dtype: torch.dtype | None = None
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _batches: list[_Batch] = field(default_factory=list)
+
+    def add(self, rows: UnitRows) -> Decomposition:
+        """Queues the Gram matrices of some texts."""
+        one = Decomposition(rows.tokens, rows.hidden_size)
+        if read_at_once(rows.rows.device):
+            self._waiting += [self._of_text(one, place, rows.text(place)) for place in range(len(rows.tokens))]
+        else:
+            self._batches.append(_Batch(one, *_padded_grams(rows)))
+        return one
+
+    @property
+    def bytes(self) -> int:
+        """What waits, in memory."""
+        kept = [tensor for one in self._waiting for tensor in (one.gram, one.rows) if tensor is not None]
+        return sum(tensor.nbytes for tensor in [*kept, *(batch.grams for batch in self._batches)])
+
+    def run(self) -> None:
+        """Decomposes all that waits."""
+        waiting, self._waiting = self._waiting, []
+        again = []
+        for one, values in zip(waiting, eigenvalues_of_each([one.gram for one in waiting]), strict=True):
+            if one.rows is None:
+                one.of.keep(one.place, values if self.dtype is not None else values.double())
+            elif (sound := _sound(values, *one.rows.shape)) is not None:
+                one.of.keep(one.place, sound)
+            else:
+                again.append(one)
+        for one, values in zip(again, eigenvalues_of_each([one.finer() for one in again]), strict=True):
+            one.of.keep(one.place, values)
+        batches, self._batches = self._batches, []
+        by_size: dict[int, list[_Batch]] = {}
+        for batch in batches:
+            by_size.setdefault(batch.grams.shape[1], []).append(batch)
+        for alike in by_size.values():
+            sizes = [size for batch in alike for size in batch.sizes]
+            values, checked = eigenvalues_of_batch(torch.cat([batch.grams for batch in alike]), sizes)
+            counts = [len(batch.sizes) for batch in alike]
+            for batch, its_values, its_checks in zip(
+                alike, torch.split(values, counts), torch.split(checked, counts), strict=True
+            ):
+                batch.of.keep_batch(its_values, its_checks, batch.grams)
+
+    def _of_text(self, one: Decomposition, place: int, rows: Float[Tensor, "tokens hidden"]) -> _Waiting:
+        if rows.requires_grad:
+            return _Waiting(one, place, smaller_gram(rows))
+        if rows.dtype == torch.float64 or self.dtype is not None:
+            return _Waiting(one, place, lower_gram(rows))
+        if is_flat(rows):
+            return _Waiting(one, place, lower_gram(rows), rows)
+        return _Waiting(one, place, lower_gram(rows.double()))
+
+
+def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[Tensor, " k"] | None:
+    """Eigenvalues of float32 in float64, of sum 1; None where float32 did not do."""
+    values = values.double()
+    if tokens <= hidden_size:
+        values[-1] = 0  # centred rows have rank N - 1 at most: what is there is rounding
+    values = values / values.sum()
+    return values if float32_did(values, min(tokens - 1, hidden_size)) else None
+
+
+def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int, ...]]:
+    """A Gram matrix of each text, padded with zeros to one size, and its own size.
+
+    The smaller one; where lengths lie on both sides of d, the covariance of all.
+    """
+    each = rows.rows
+    if each.dtype == torch.float32 and each.device.type != "mps" and not products_are_exact(each.device.type):
+        each = each.double()  # the caller lets products of float32 be rounded
+    if max(rows.tokens) <= rows.hidden_size:
+        return each @ each.mT, rows.tokens
+    return each.mT @ each, (rows.hidden_size,) * len(rows.tokens)

@@ -1,0 +1,174 @@
+"""All eigenvalues of many small symmetric matrices at once on a CUDA device.
+
+The vendor's decomposition takes a batch one matrix after the other and leaves most of the card idle. Here each matrix
+is one program's work, and many run side by side: dense to band, band to tridiagonal, then bisection. The eigenvalues
+are those of a matrix within a few n eps ||A|| of the given one, as LAPACK's are.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+LARGEST = 2048
+"""The largest matrix that the kernels were tested with."""
+
+WORK_BYTES = 4 << 30
+"""A batch whose copy would be larger is taken in parts."""
+
+WIDTH = 16
+"""Subdiagonals of the band: the matrix products of the first kernel need 16 columns."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the kernels are laid out on the device. It changes the time, and values by no more than rounding.
+
+    Attributes:
+        tile: rows and columns of a tile of the dense matrix, a power of two.
+        band_warps: warps that reduce one matrix to a band.
+        band_registers: registers that each of their threads may use; None: the compiler's choice.
+        chase_warps: warps that make one band tridiagonal.
+        chase_registers: likewise.
+        bisection_block: eigenvalues that one warp finds.
+    """
+
+    tile: int
+    band_warps: int
+    band_registers: int | None
+    chase_warps: int
+    chase_registers: int | None
+    bisection_block: int = 128
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the kernels hand to each other, for one batch."""
+
+    sizes: Tensor
+    scales: Tensor
+    dense: Tensor
+    reflectors: Tensor
+    updates: Tensor
+    band: Tensor
+    tridiagonal: Tensor
+
+    @property
+    def stride(self) -> int:
+        """Rows of a matrix, with zeros up to whole tiles."""
+        return self.dense.shape[1]
+
+    @property
+    def tiny(self) -> float:
+        """Squared lengths up to this count as zero: below, they have lost digits to underflow."""
+        return 1e-280 if self.dense.dtype == torch.float64 else 1e-30
+
+
+def can_decompose(device: torch.device, n: int, dtype: torch.dtype) -> bool:
+    """Whether `eigenvalues_on_device` takes n x n matrices of this dtype; if not, use `torch.linalg.eigvalsh`."""
+    return (
+        device.type == "cuda"
+        and torch.version.cuda is not None
+        and n <= LARGEST
+        and dtype in (torch.float32, torch.float64)
+        and importlib.util.find_spec("triton") is not None
+    )
+
+
+def eigenvalues_on_device(
+    grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"], launch: Launch | None = None
+) -> Float[Tensor, "batch n"]:
+    """The eigenvalues of positive semidefinite matrices of different sizes, without waiting for the device.
+
+    Args:
+        grams: symmetric matrices in float64 or float32, each in its first rows and columns, zeros behind.
+        sizes: each matrix's own size, on the same device. A matrix costs what its own size needs.
+        launch: the layout on the device; None: chosen by n.
+
+    Returns:
+        For each matrix its eigenvalues, descending, none below 0, zeros behind its own size; NaN for a matrix that
+        has NaN or infinity in it. Not differentiable.
+    """
+    batch, n, _ = grams.shape
+    launch = launch or launch_for(n)
+    values = grams.new_zeros(batch, n)
+    part = max(1, WORK_BYTES // (grams.element_size() * max(n, launch.tile) ** 2))
+    for start in range(0, batch, part):
+        some = slice(start, start + part)
+        workspace = workspace_of(grams[some].detach(), sizes[some], launch)
+        reduce_all_to_bands(workspace, launch)
+        chase_all_bulges(workspace, launch)
+        bisect_all(workspace, values[some], launch)
+    return values
+
+
+def launch_for(n: int) -> Launch:
+    """The layout for matrices of up to n rows."""
+    if n <= 128:
+        return Launch(tile=32, band_warps=4, band_registers=None, chase_warps=2, chase_registers=None)
+    if n <= 512:
+        return Launch(tile=32, band_warps=8, band_registers=128, chase_warps=8, chase_registers=128)
+    return Launch(tile=64, band_warps=16, band_registers=128, chase_warps=16, chase_registers=128)
+
+
+def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"], launch: Launch) -> Workspace:
+    """A copy of the matrices, scaled to trace 1 so that one set of thresholds serves all, and room for the rest."""
+    batch, n, _ = grams.shape
+    stride = math.ceil(n / launch.tile) * launch.tile
+    trace = grams.diagonal(dim1=1, dim2=2).sum(1)
+    scales = torch.where(trace == 0, 1.0, trace)
+    dense = grams.new_zeros(batch, stride, stride)
+    torch.div(grams, scales[:, None, None], out=dense[:, :n, :n])
+    return Workspace(
+        sizes=sizes.to(torch.int32),
+        scales=scales.double(),
+        dense=dense,
+        reflectors=grams.new_zeros(batch, 2, stride, WIDTH),
+        updates=grams.new_zeros(batch, 2, stride, WIDTH),
+        band=grams.new_zeros(batch, stride, 2 * WIDTH),
+        tridiagonal=grams.new_empty(batch, 2, stride, dtype=torch.float64),
+    )
+
+
+def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
+    """Dense matrices to bands of the same eigenvalues."""
+    from rankscope.metrics.kernels.band_reduction import reduce_to_band
+
+    reduce_to_band[(len(space.sizes),)](
+        space.dense, space.reflectors, space.updates, space.band, space.sizes, space.stride,
+        ROWS=max(128, _power_of_two(space.stride)), TILE=launch.tile, WIDTH=WIDTH, TINY=space.tiny,
+        num_warps=launch.band_warps, num_stages=1, maxnreg=launch.band_registers,
+    )  # fmt: skip
+
+
+def chase_all_bulges(space: Workspace, launch: Launch) -> None:
+    """Bands to tridiagonal matrices of the same eigenvalues."""
+    from rankscope.metrics.kernels.bulge_chasing import chase_bulges
+
+    slots = max(2, _power_of_two(math.ceil(space.stride / (2 * WIDTH))))
+    chase_bulges[(len(space.sizes),)](
+        space.band, space.tridiagonal, space.sizes, space.stride,
+        SLOTS=slots, WIDTH=WIDTH, CHUNK=launch.tile, TINY=space.tiny,
+        num_warps=min(launch.chase_warps, slots // 2), num_stages=1, maxnreg=launch.chase_registers,
+    )  # fmt: skip
+
+
+def bisect_all(space: Workspace, values: Float[Tensor, "batch n"], launch: Launch) -> None:
+    """Fills in the eigenvalues of the tridiagonal matrices."""
+    from rankscope.metrics.kernels.bisection import bisect
+
+    n = values.shape[1]
+    bisect[(len(space.sizes), math.ceil(n / launch.bisection_block))](
+        space.tridiagonal, values, space.sizes, space.scales, space.stride, n,
+        54 if values.dtype == torch.float64 else 30,
+        BLOCK=launch.bisection_block, CHUNK=launch.tile, num_warps=1, num_stages=1,
+    )  # fmt: skip
+
+
+def _power_of_two(at_least: int) -> int:
+    return 1 << (at_least - 1).bit_length()

@@ -1,0 +1,1 @@
+"""Triton kernels. Import them inside functions: most machines have no Triton."""

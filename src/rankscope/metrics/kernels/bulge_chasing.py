@@ -1,0 +1,102 @@
+"""Symmetric band matrices to tridiagonal ones with the same eigenvalues, one Triton program a matrix.
+
+Sweep s clears column s below the subdiagonal by a Householder reflector and chases the bulge that this makes down the
+band, one block of `WIDTH` rows at each step. Step k of sweep s touches what step k + 2 of sweep s - 1 has left, and
+no element of those that run at the same time; so at time t all sweeps s with step t - 2 s still inside
+the matrix run at once, each in a slot of its own.
+
+Source: Lang, A parallel algorithm for reducing symmetric banded matrices to tridiagonal form, SIAM J. Sci. Comput. 14
+(1993); the pipeline of sweeps: Haidar, Ltaief and Dongarra, SC 2011.
+"""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+import triton
+import triton.language as tl
+
+LEAST_SQUARE = tl.constexpr(2.0**-120)
+
+
+@no_type_check
+@triton.jit
+def chase_bulges(
+    band_ptr, tridiagonal_ptr, sizes_ptr, stride,
+    SLOTS: tl.constexpr, WIDTH: tl.constexpr, CHUNK: tl.constexpr, TINY: tl.constexpr,
+):  # fmt: skip
+    """Fills the tridiagonal of one matrix, and destroys the band.
+
+    Args:
+        band_ptr: (batch, stride, 2 WIDTH), as `reduce_to_band` leaves it.
+        tridiagonal_ptr: (batch, 2, stride): the diagonal, behind the matrix's own size 4; and the squares of what
+            stands before it in its row, at least 2^-120.
+        sizes_ptr: each matrix's own size.
+        stride: a multiple of CHUNK.
+        SLOTS: sweeps at once, a power of two, at least (stride - 1) / (2 WIDTH).
+        WIDTH: subdiagonals.
+        CHUNK: elements written at once.
+        TINY: squared lengths up to this count as zero.
+    """
+    matrix = tl.program_id(0).to(tl.int64)
+    n = tl.load(sizes_ptr + matrix)
+    band = band_ptr + matrix * stride * 2 * WIDTH
+    # Axes: slots, columns of a block, rows. Threads lie along slots and rows, so that each holds whole rows.
+    slot = tl.arange(0, SLOTS)
+    column = tl.arange(0, WIDTH)[None, :, None]
+    row = tl.arange(0, WIDTH)[None, None, :]
+    first = (tl.arange(0, WIDTH) == 0)[None, :]
+    length: tl.constexpr = 2 * WIDTH - 1
+    reflector = tl.zeros((SLOTS, WIDTH), dtype=band_ptr.dtype.element_ty)
+    tau = tl.zeros((SLOTS,), dtype=band_ptr.dtype.element_ty)
+    for time in range(2 * n - 5):
+        newest = tl.minimum(time // 2, n - 3)
+        sweep = newest - ((newest + SLOTS - slot) & (SLOTS - 1))
+        step = time - 2 * sweep
+        top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)[:, None, None]  # a sweep still to come: nothing inside
+        begins = (step == 0)[:, None, None]
+
+        # The block left of the diagonal: the last reflector from the right, then the next one from the left.
+        inside = (top + row < n) & ((column == WIDTH - 1) | (step > 0)[:, None, None])
+        place = (top - WIDTH + column) * length + top + row
+        block = tl.load(band + place, mask=inside, other=0.0)
+        across = reflector[:, :, None]
+        weight = tl.where(step == 0, 0.0, tau)[:, None]
+        block -= (weight * tl.sum(block * across, axis=1))[:, None, :] * across
+        pivot = column == tl.where(begins, WIDTH - 1, 0)
+        x = tl.sum(tl.where(pivot, block, 0.0), axis=1)
+        alpha = tl.sum(tl.where(first, x, 0.0), axis=1)
+        square = tl.sum(x * x, axis=1)
+        live = square > TINY
+        root = tl.sqrt(tl.where(live, square, 1.0))
+        beta = tl.where(alpha > 0, -root, root)
+        tau = tl.where(live, (beta - alpha) / beta, 0.0)
+        over = tl.where(live, 1.0 / (alpha - beta), 0.0)
+        reflector = tl.where(first, 1.0, x * over[:, None])
+        projections = tl.sum(block * reflector[:, None, :], axis=2) * tau[:, None]
+        block -= projections[:, :, None] * reflector[:, None, :]
+        cleared = tl.where(first, tl.where(live, beta, alpha)[:, None], 0.0)
+        tl.store(band + place, tl.where(pivot, cleared[:, None, :], block), mask=inside)
+
+        # The block on the diagonal: the same reflector from both sides. There is only its lower half.
+        inside = (top + row < n) & (row >= column)
+        place = (top + column) * length + top + row
+        block = tl.load(band + place, mask=inside, other=0.0)
+        across = reflector[:, :, None]
+        update = tl.sum(block * across, axis=1)
+        update += tl.sum(tl.where(row > column, block, 0.0) * reflector[:, None, :], axis=2)
+        update *= tau[:, None]
+        update -= reflector * (0.5 * tau * tl.sum(update * reflector, axis=1))[:, None]
+        block -= across * update[:, None, :] + update[:, :, None] * reflector[:, None, :]
+        tl.store(band + place, block, mask=inside)
+        tl.debug_barrier()
+
+    tridiagonal = tridiagonal_ptr + matrix * 2 * stride
+    for start in range(0, stride, CHUNK):
+        index = start + tl.arange(0, CHUNK)
+        diagonal = tl.load(band + index * 2 * WIDTH, mask=index < n, other=4.0)
+        before = tl.load(band + (index - 1) * 2 * WIDTH + 1, mask=(index > 0) & (index < n), other=0.0)
+        tl.store(tridiagonal + index, diagonal.to(tl.float64))
+        square = before.to(tl.float64) * before.to(tl.float64)
+        square = tl.where(square < LEAST_SQUARE, LEAST_SQUARE, square)  # a NaN stays
+        tl.store(tridiagonal + stride + index, square)

@@ -1,0 +1,212 @@
+"""Hidden states of several texts at one layer, with what metrics read of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rankscope.errors import RepresentationError
+from rankscope.metrics.arithmetic import arithmetic_for, float32_may_do
+from rankscope.metrics.arrays import ArrayLike, hidden_states, token_mask
+from rankscope.metrics.decomposition import Decomposition, Decompositions, Spectrum
+from rankscope.metrics.faults import Faults
+from rankscope.metrics.rounding import rounding_of
+from rankscope.metrics.rows import Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows, read_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rankscope.metrics.table import Metric
+
+
+@dataclass
+class Part:
+    """Texts whose unit rows have one dtype.
+
+    Attributes:
+        places: of the texts, in the order of the call.
+        rows: their unit rows; None once `Representations.release` was called.
+        faults: what is wrong with them, yet to be read; None where that was done and nothing is.
+        decomposition: of their Gram matrices, once it was asked for.
+    """
+
+    places: tuple[int, ...]
+    rows: UnitRows | None
+    faults: Faults | None = None
+    decomposition: Decomposition | None = None
+
+    def number(self, metric: Metric) -> Float[Tensor, " texts"]:
+        """A metric of each text; one that reads spectra needs their decomposition."""
+        return metric.function(self.rows if metric.reads == "unit rows" else self.spectrum)
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Of all these texts."""
+        assert self.decomposition is not None, "decompose comes first"  # noqa: S101 (a programming error)
+        return self.decomposition.spectrum
+
+
+class Representations:
+    """Hidden states of several texts at one layer.
+
+    Args:
+        states: (tokens, d) of each text, on one device.
+        dtype: the arithmetic, as in `spectrum`.
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
+
+    Attributes:
+        states: as given, until `release`.
+        errors: by place, of texts that are known to have no unit rows.
+        zero: places of those whose states are all zero.
+        parts: the other texts. On a CPU all were looked at; on an accelerator their faults are yet to be read.
+    """
+
+    def __init__(
+        self,
+        states: Sequence[Float[Tensor, "_tokens hidden"]],
+        *,
+        dtype: torch.dtype | None = None,
+        computed_in: torch.dtype | None = None,
+    ) -> None:
+        self.states: Sequence[Tensor] = states
+        self.errors = {place: one_token(one) for place, one in enumerate(states) if len(one) < 2}
+        self.zero: set[int] = set()
+        self.parts: list[Part] = []
+        self._dtype = dtype
+        places = tuple(place for place in range(len(states)) if place not in self.errors)
+        if not places:
+            return
+        first = states[places[0]]
+        arithmetic = arithmetic_for(first, dtype)
+        texts = Texts.of([states[place] for place in places], rounding_of(first.dtype, arithmetic, computed_in))
+        if dtype is None and float32_may_do(texts.states):
+            places, texts = self._take_quick(places, texts)
+        if places:
+            self._take_exact(places, texts, arithmetic)
+
+    def decompose(self, waiting: Decompositions) -> None:
+        """Queues the Gram matrices of all texts."""
+        for part in self.parts:
+            if part.rows is not None:
+                part.decomposition = waiting.add(part.rows)
+
+    def release(self) -> None:
+        """Lets go of states and unit rows: what reads them has done so."""
+        self.states = ()
+        for part in self.parts:
+            part.rows = None
+
+    def spectrum_of(self, place: int) -> Spectrum | None:
+        """Of one text, once it is decomposed; None where it has none, as far as is known."""
+        for part in self.parts:
+            if place in part.places and part.decomposition is not None and place not in self.errors:
+                whole, number = part.decomposition, part.places.index(place)
+                values = whole.values[number]
+                tokens = torch.tensor(whole.tokens[number], device=values.device)
+                return Spectrum(values / values.sum(), tokens, whole.hidden_size)
+        return None
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """Of all texts, in their order, decomposed now.
+
+        Raises:
+            RepresentationError: of the first text that has none.
+        """
+        waiting = Decompositions(self._dtype)
+        self.decompose(waiting)
+        waiting.run()
+        self.refuse()
+        each = {
+            place: values
+            for part in self.parts
+            for place, values in zip(part.places, part.spectrum.eigenvalues, strict=True)
+        }
+        eigenvalues = [each[place][: min(one.shape)] for place, one in enumerate(self.states)]
+        tokens = torch.tensor([len(one) for one in self.states], device=eigenvalues[0].device)
+        padded = torch.nn.utils.rnn.pad_sequence(eigenvalues, batch_first=True)
+        return Spectrum(padded, tokens, self.states[0].shape[1])
+
+    def of_rows(self, function: Callable[[UnitRows], Float[Tensor, " _texts"]]) -> Float[Tensor, " texts"]:
+        """A number of each text from its unit rows, in the order of texts; all must have them."""
+        found = {
+            place: number
+            for part in self.parts
+            if part.rows is not None
+            for place, number in zip(part.places, function(part.rows), strict=True)
+        }
+        return torch.stack([found[place].to(torch.float64) for place in range(len(self.states))])
+
+    def refuse(self) -> None:
+        """Reads what is wrong with texts.
+
+        Raises:
+            RepresentationError: of the first text without unit rows; of several texts its message names the one.
+        """
+        for part in self.parts:
+            if part.faults is not None:
+                self.note(part.places, part.faults, part.faults.columns.tolist())
+        if self.errors:
+            place, error = min(self.errors.items())
+            raise (
+                error
+                if len(self.states) == 1
+                else RepresentationError(error.fault, f"text {place} of the batch: {error}")
+            )
+
+    def _take_quick(self, places: tuple[int, ...], texts: Texts) -> tuple[tuple[int, ...], Texts]:
+        """Takes the texts whose unit rows float32 can hold; returns the others."""
+        rows, sound = quick_unit_rows(texts)
+        which = sound.numpy()
+        good = [place for place, is_sound in enumerate(which) if is_sound]
+        others = [place for place, is_sound in enumerate(which) if not is_sound]
+        if good:
+            self.parts.append(Part(_among(places, good), rows.some(good)))
+        return _among(places, others), texts.some(others) if others else texts
+
+    def _take_exact(self, places: tuple[int, ...], texts: Texts, arithmetic: torch.dtype) -> None:
+        rows, faults = exact_unit_rows(texts, arithmetic)
+        if not read_at_once(texts.states.device):
+            self.parts.append(Part(places, rows, faults))
+            return
+        self.note(places, faults, faults.columns.detach().numpy().tolist())
+        good = [place for place, of_call in enumerate(places) if of_call not in self.errors]
+        if good:
+            self.parts.append(Part(_among(places, good), rows.some(good)))
+
+    def note(self, places: Sequence[int], faults: Faults, columns: Iterable[Sequence[float]]) -> None:
+        """Takes in what was read of faults."""
+        for place, of_text in enumerate(columns):
+            if (error := faults.error(place, of_text)) is not None:
+                self.errors[places[place]] = error
+                if of_text[1]:
+                    self.zero.add(places[place])
+
+
+def _among(places: Sequence[int], chosen: Sequence[int]) -> tuple[int, ...]:
+    return tuple(places[place] for place in chosen)
+
+
+def representations_of(
+    hidden: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    computed_in: torch.dtype | None = None,
+) -> Representations:
+    """One text (tokens, d), or the texts of a padded batch (batch, tokens, d), without their padding.
+
+    Raises:
+        RepresentationError: another shape, or a mask that does not fit; what is wrong with texts is found later.
+        SettingsError: an arithmetic other than float32 and float64.
+    """
+    states = hidden_states(hidden)
+    real = None if mask is None else token_mask(mask, states)
+    if states.dim() == 2:
+        return Representations([states if real is None else states[real]], dtype=dtype, computed_in=computed_in)
+    each = [text if real is None else text[real[place]] for place, text in enumerate(states)]
+    return Representations(each, dtype=dtype, computed_in=computed_in)

@@ -1,0 +1,293 @@
+"""Centred unit rows of a batch of texts: the one place that centres and normalises hidden states.
+
+Source: Wei et al., Diff-eRank (NeurIPS 2024, arXiv 2401.17139), section 3.
+
+Texts are handled together, padded with zeros, so that an accelerator runs a few large kernels and is never waited for:
+what is wrong with a text is found by tensors (`Faults`) and read with its numbers. `unit_rows` of one text is a batch
+of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from rankscope.errors import RepresentationError
+from rankscope.metrics.arithmetic import arithmetic_for
+from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.faults import Faults, describe_non_finite
+from rankscope.metrics.rounding import rounding_of
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Hidden states of several texts, padded with zeros.
+
+    Attributes:
+        states: of any floating-point dtype.
+        tokens: N of each text, at least 2; known without asking the device.
+        eps: of the coarsest dtype that the states went through.
+    """
+
+    states: Float[Tensor, "batch longest hidden"]
+    tokens: tuple[int, ...]
+    eps: float
+
+    @classmethod
+    def of(cls, states: Sequence[Float[Tensor, "_tokens hidden"]], eps: float) -> Texts:
+        """Pads the states of each text."""
+        tokens = tuple(len(one) for one in states)
+        if len(states) == 1:
+            return cls(states[0][None], tokens, eps)
+        return cls(torch.nn.utils.rnn.pad_sequence(list(states), batch_first=True), tokens, eps)
+
+    @property
+    def counts(self) -> Float[Tensor, " batch"]:
+        """N of each text as a tensor, in float32, which holds them exactly."""
+        return torch.tensor(self.tokens, dtype=torch.float32, device=self.states.device)
+
+    @property
+    def real(self) -> Bool[Tensor, "batch longest"] | None:
+        """True where a row is a token's; None where all are."""
+        longest = self.states.shape[1]
+        if min(self.tokens) == longest:
+            return None
+        return torch.arange(longest, device=self.states.device) < self.counts[:, None]
+
+    def some(self, places: Sequence[int]) -> Texts:
+        """Some of the texts, padded to the longest of them."""
+        if len(places) == len(self.tokens):
+            return self
+        tokens = tuple(self.tokens[place] for place in places)
+        index = torch.tensor(places, device=self.states.device)
+        return replace(self, states=self.states[index, : max(tokens)], tokens=tokens)
+
+
+@dataclass(frozen=True)
+class UnitRows:
+    """Centred unit rows u_i = (z_i - mean) / ||z_i - mean|| of several texts, with zeros behind each text's own.
+
+    Attributes:
+        rows: in the arithmetic of what follows; zeros for a text that has none.
+        tokens: N of each text.
+    """
+
+    rows: Float[Tensor, "batch longest hidden"]
+    tokens: tuple[int, ...]
+
+    @property
+    def counts(self) -> Float[Tensor, " batch"]:
+        """N of each text as a tensor, in the dtype of the rows."""
+        return torch.tensor(self.tokens, dtype=self.rows.dtype, device=self.rows.device)
+
+    @property
+    def hidden_size(self) -> int:
+        """The d of each row."""
+        return self.rows.shape[2]
+
+    def text(self, place: int) -> Float[Tensor, "_tokens hidden"]:
+        """The rows of one text."""
+        return self.rows[place, : self.tokens[place]]
+
+    def some(self, places: Sequence[int]) -> UnitRows:
+        """The rows of some of the texts."""
+        if len(places) == len(self.tokens):
+            return self
+        tokens = tuple(self.tokens[place] for place in places)
+        index = torch.tensor(places, device=self.rows.device)
+        return UnitRows(self.rows[index, : max(tokens)], tokens)
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Centred rows of several texts, scaled so that squares neither overflow nor vanish.
+
+    Attributes:
+        rows: minus their mean, divided by the largest number among the states; zeros in padding.
+        lengths: of these rows.
+        distances: of each row from the mean over the sum of their lengths; infinite in padding.
+        finite: whether all numbers of a text are.
+    """
+
+    rows: Float[Tensor, "batch longest hidden"]
+    lengths: Float[Tensor, "batch longest"]
+    distances: Float[Tensor, "batch longest"]
+    finite: Bool[Tensor, " batch"]
+
+
+def centre(texts: Texts, dtype: torch.dtype) -> Centred:
+    """Scaled and centred rows in an arithmetic, with what shows whether they can be trusted."""
+    real, counts = texts.real, texts.counts.to(dtype)
+    rows = texts.states.to(dtype)
+    scale = rows.detach().abs().amax(dim=(1, 2))
+    finite = torch.isfinite(scale)
+    # Scaled first, so that squares neither overflow nor vanish.
+    rows = rows / torch.where(finite & (scale > 0), scale, 1.0)[:, None, None]
+    mean = rows.sum(dim=1) / counts[:, None]
+    centred = rows - mean[:, None]
+    if real is not None:
+        centred = centred * real[..., None]
+    lengths: Tensor = torch.linalg.vector_norm(centred, dim=2)
+    sizes = torch.linalg.vector_norm(rows.detach(), dim=2) + torch.linalg.vector_norm(mean.detach(), dim=1)[:, None]
+    distances = lengths.detach() / torch.where(sizes > 0, sizes, 1.0)
+    if real is not None:
+        distances = torch.where(real, distances, torch.inf)
+    return Centred(centred, lengths, distances, finite)
+
+
+def exact_unit_rows(texts: Texts, dtype: torch.dtype = torch.float64) -> tuple[UnitRows, Faults]:
+    """Unit rows in one arithmetic throughout, and what is wrong with texts; nothing is read from the device."""
+    centred = centre(texts, dtype)
+    faults = Faults.of(texts, centred)
+    usable = (faults.columns[:, 0] == 0)[:, None]
+    lengths = torch.where(usable & (centred.lengths > 0), centred.lengths, torch.inf)
+    rows = torch.where(usable[..., None], centred.rows, 0.0) / lengths[..., None]
+    return UnitRows(rows, texts.tokens), faults
+
+
+NEAR_THE_MEAN = 2**-4
+"""Rows nearer to their mean than this, relatively, are left to float64, which also tells whether they are rounding."""
+
+_FAR_FROM_THE_MEAN = 0.5
+
+
+def quick_unit_rows(texts: Texts) -> tuple[UnitRows, Bool[Tensor, " batch"]]:
+    """Unit rows in float32, with the error of rounding them once, and for which texts they hold.
+
+    Rows are centred twice: the first difference loses the digits of the mean, which the second finds. Rows far from
+    their mean lose none. A text with any fault never passes: its rows are not far from the mean, or not finite.
+    """
+    rows, counts = texts.states.float(), texts.counts[:, None]
+    means = rows.sum(dim=1) / counts
+    centred = _without_padding(rows - means[:, None], texts.tokens)
+    lengths: Tensor = torch.linalg.vector_norm(centred, dim=2)
+    distances = _at_least(lengths, means)
+    if not float(distances.amin().numpy()) >= _FAR_FROM_THE_MEAN:  # numpy: nothing is copied on a CPU
+        centred -= (centred.sum(dim=1) / counts)[:, None]
+        lengths = torch.linalg.vector_norm(_without_padding(centred, texts.tokens), dim=2)
+        distances = _at_least(lengths, means)
+    real = texts.real
+    sound = (distances >= NEAR_THE_MEAN) & (lengths > 1e-18) & (lengths < 1e18)  # squares neither vanish nor overflow
+    if real is not None:
+        sound = sound | ~real
+        lengths = torch.where(real, lengths, 1.0)
+    return UnitRows(centred.div_(lengths[..., None]), texts.tokens), sound.all(dim=1)
+
+
+def _at_least(lengths: Tensor, means: Tensor) -> Tensor:
+    """What `Centred.distances` are at least: a row is no longer than its distance from the mean and the mean."""
+    found: Tensor = lengths / (lengths + 2 * torch.linalg.vector_norm(means, dim=1)[:, None])
+    return found
+
+
+def _without_padding(rows: Tensor, tokens: Sequence[int]) -> Tensor:
+    """Sets rows of padding to zero, in place."""
+    for place, count in enumerate(tokens):
+        if count < rows.shape[1]:
+            rows[place, count:] = 0
+    return rows
+
+
+def unit_rows(
+    hidden: ArrayLike, *, dtype: torch.dtype | None = None, computed_in: torch.dtype | None = None
+) -> Float[Tensor, "tokens hidden"]:
+    """Rows centred on their mean, then scaled to unit length: u_i = (z_i - mean) / ||z_i - mean||.
+
+    Args:
+        hidden: Z, the hidden states of one text, (tokens N, hidden size d); a tensor, an array or nested lists.
+        dtype: the arithmetic, float32 or float64. None: float64, or float32 on devices without it (MPS). In
+            float64 the result is immune to TF32 and autocast, and exact for all practical purposes.
+        computed_in: the dtype of the forward pass, where the states were converted to a finer one since. Rows
+            that differ by no more than its rounding are equal; see `metrics/rounding.py`.
+
+    Raises:
+        RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity, another shape.
+        SettingsError: an arithmetic other than float32 and float64.
+
+    Example:
+        >>> unit_rows([[3.0, 1.0], [1.0, 1.0], [2.0, 4.0], [2.0, -2.0]])
+        tensor([[ 1.,  0.],
+                [-1.,  0.],
+                [ 0.,  1.],
+                [ 0., -1.]], dtype=torch.float64)
+    """
+    hidden = states_of_one_text(hidden)
+    arithmetic = arithmetic_for(hidden, dtype)
+    texts = Texts.of([_with_two_tokens(hidden)], rounding_of(hidden.dtype, arithmetic, computed_in))
+    rows, faults = exact_unit_rows(texts, arithmetic)
+    if (error := faults.error(0, faults.columns[0].tolist())) is not None:
+        raise error
+    return rows.rows[0]
+
+
+def centred_rows(
+    hidden: ArrayLike, *, dtype: torch.dtype | None = None, computed_in: torch.dtype | None = None
+) -> Float[Tensor, "tokens hidden"]:
+    """Rows minus their mean, all divided by the largest number among the states, lengths as they are.
+
+    Args:
+        hidden: as in `unit_rows`.
+        dtype: the arithmetic, as in `unit_rows`.
+        computed_in: the dtype of the forward pass, as in `unit_rows`.
+
+    Raises:
+        RepresentationError: fewer than two tokens, equal rows, NaN or infinity, another shape.
+        SettingsError: an arithmetic other than float32 and float64.
+    """
+    hidden = states_of_one_text(hidden)
+    arithmetic = arithmetic_for(hidden, dtype)
+    texts = Texts.of([_with_two_tokens(hidden)], rounding_of(hidden.dtype, arithmetic, computed_in))
+    centred = centre(texts, arithmetic)
+    faults = Faults.of(texts, centred)
+    error = faults.error(0, faults.columns[0].tolist())
+    if error is not None and error.fault != "row at the mean":
+        raise error
+    return centred.rows[0]
+
+
+def _with_two_tokens(hidden: Tensor) -> Tensor:
+    if hidden.shape[0] < 2:
+        raise one_token(hidden)
+    return hidden
+
+
+def one_token(hidden: Tensor) -> RepresentationError:
+    """The error for a text with fewer than two tokens."""
+    return RepresentationError(
+        "one token",
+        f"a spectrum needs at least 2 tokens, got hidden states of shape {tuple(hidden.shape)}: "
+        "centred on its own mean, a single row is zero. Leave such texts out",
+    )
+
+
+def directions(states: Float[Tensor, "rows features"], *, row: str = "token") -> Float[Tensor, "rows features"]:
+    """Rows scaled to unit length, not centred.
+
+    Args:
+        states: the rows.
+        row: what messages call one of them.
+
+    Raises:
+        RepresentationError: a row of zeros, NaN or infinity.
+    """
+    if not torch.isfinite(states).all():
+        raise RepresentationError("not finite", describe_non_finite(states, row=row))
+    rows = states.to(arithmetic_for(states, None))
+    scales = rows.detach().abs().amax(dim=1, keepdim=True)
+    if (scales == 0).any():
+        index = int((scales == 0).flatten().nonzero()[0])
+        raise RepresentationError(
+            "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: leave the text out"
+        )
+    rows = rows / scales  # first, so that squares neither overflow nor vanish
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / lengths
+
+
+def read_at_once(device: torch.device) -> bool:
+    """Whether tensors can be looked at without waiting for the device."""
+    return device.type == "cpu"
