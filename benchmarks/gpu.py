@@ -19,7 +19,7 @@ import torch
 import transformers
 
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.plan import Plan, PlannedText
+from rankscope.measuring.planned import Plan, PlannedText
 from rankscope.measuring.texts import TextTask, measure_batches
 from rankscope.metrics import Representations, metric_names
 from rankscope.metrics.decomposition import Decompositions
@@ -65,7 +65,7 @@ def plan_of(lengths: list[int], vocabulary: int) -> Plan:
             batches[-1].append(text)
         else:
             batches.append([text])
-    return Plan(tuple(tuple(batch) for batch in batches), ())
+    return Plan.of(batches)
 
 
 def bare(network: TransformersNetwork, plan: Plan, layers: tuple[str, ...]) -> None:
@@ -96,7 +96,7 @@ def whole_runs(lengths: list[int]) -> None:
     every = ("0", *(str(depth) for depth in range(1, 24)), "last")
     plan = plan_of(lengths, 50000)
     default = metric_names(default_only=True)
-    few = Plan(plan.batches[:2], ())
+    few = Plan.of(plan.batches[:2])
     for layers in (("last",), every):
         measured(network, few, layers, default)
     tokens = sum(lengths)

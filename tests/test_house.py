@@ -75,7 +75,7 @@ COVERS = {
     ),
     "test_settings.py": ("setting_values.py",),
     "texts/test_files.py": ("texts/json_rows.py",),
-    "texts/test_loading.py": ("texts/text.py",),
+    "texts/test_loading.py": ("texts/text.py", "texts/text_set.py"),
 }  # fmt: skip
 """Tests of what several modules do together, with the modules that have no test file of their own for that reason."""
 

@@ -73,7 +73,7 @@ class MissingExtraError(CallError):
 
 
 class StorageError(RankscopeError):
-    """A result could not be written after measuring had begun, for example on a full disk."""
+    """A result, or what does not fit into memory, could not be written, for example on a full disk."""
 
 
 class NothingMeasuredError(RankscopeError):

@@ -8,7 +8,7 @@ import torch
 from measuring.toy_network import BLOCKS, ToyNetwork, states_by_hand
 from rankscope.errors import LayerError
 from rankscope.measuring import Layers, Plan, TextTask, measure_batches
-from rankscope.measuring.plan import PlannedText, UnusableText
+from rankscope.measuring.planned import PlannedText, UnusableText
 from rankscope.metrics import effective_rank, linear_cka, matrix_entropy, mean_cosine_similarity
 
 ALL = Layers(("0", "1", "2", "last"), {"1": "0", "2": "1", "last": "2"})
@@ -17,7 +17,7 @@ TEXTS = (
     PlannedText(2, "c", (1, 2, 3, 4), is_cut=True),
     PlannedText(1, "b", (3, 3, 3)),
 )
-PLAN = Plan((TEXTS[:2], TEXTS[2:]), (UnusableText(3, "d", 1, "fewer than 2 tokens"),))
+PLAN = Plan.of((TEXTS[:2], TEXTS[2:]), (UnusableText(3, "d", 1, "fewer than 2 tokens"),))
 METRICS = ("matrix_entropy", "effective_rank", "matrix_entropy_change", "linear_cka", "mean_cosine_similarity", "loss")
 
 

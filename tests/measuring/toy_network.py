@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,7 +26,7 @@ class ToyNetwork:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reading: Reading = field(default_factory=Reading)
 
-    def fitted_to(self, name: str, batches: Sequence[Sequence[Sequence[int]]]) -> ToyNetwork:
+    def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> ToyNetwork:
         assert name
         assert all(token < VOCABULARY for batch in batches for text in batch for token in text)
         return self

@@ -22,7 +22,9 @@ from oracle import oracle_entropy, oracle_spectrum
 from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsError, UnknownNameError
 from rankscope.measuring import Row
 from rankscope.runs.folder import RunFolder
+from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Silent
+from rankscope.settings import Settings
 from tiny import SENTENCES, save_tiny, tiny_config, tiny_model, tiny_tokenizer
 from tiny_gguf import save_gguf
 
@@ -477,6 +479,37 @@ class Said(Silent):
 
     def say(self, message: str) -> None:
         self.lines.append(message)
+
+
+def test_reading_and_tokenizing_many_texts_tell_how_far_they_are(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text("".join(json.dumps({"text": f"text {number}"}) + "\n" for number in range(2500)))
+
+    class Counting(Said):
+        def start(self, label: str, total: int, unit: str = "tokens") -> None:
+            self.lines.append(f"{label}: {total} {unit}")
+
+        def advance(self, done: int, *, computed: bool) -> None:
+            self.lines.append(f"{done} {computed}")
+
+    monkeypatch.setattr("rankscope.runs.preparation._ROWS_OF_A_REMARK", 1000)
+    progress = Counting()
+    (job,) = prepare_each([str(tiny_folder)], [str(file)], [Settings(field="text")], progress=progress)
+    assert progress.lines == ["many.jsonl: 1,000 rows read", "many.jsonl: 2,000 rows read"]
+    progress.lines.clear()
+    (model,), (texts,) = job.subjects, job.text_sets
+    few = job.plan(model.model, texts, progress)
+    assert progress.lines == []
+    monkeypatch.setattr("rankscope.runs.job._MANY_TEXTS", 2500)
+    assert job.plan(model.model, texts, progress) == few
+    assert progress.lines == [
+        f"{tiny_folder.name} on many.jsonl, tokens: 2500 texts",
+        "1000 True",
+        "1000 True",
+        "500 True",
+    ]
 
 
 def test_cut_texts_are_counted_said_and_noted(tmp_path: Path, data: str, tiny_folder: Path) -> None:

@@ -46,7 +46,8 @@ def test_only_the_special_tokens_that_a_text_has_are_taken_off() -> None:
 
 def test_each_text_is_encoded_as_the_tokenizer_does_it_alone() -> None:
     texts = [Text(str(number), sentence) for number, sentence in enumerate(SENTENCES * 300)]
-    encoded = Encoder(tiny_tokenizer()).encode(texts)
+    read, encoded = zip(*Encoder(tiny_tokenizer()).encode(texts), strict=True)
+    assert list(read) == texts
     assert [one.tokens for one in encoded[:8]] == [tiny_tokenizer()(sentence).input_ids for sentence in SENTENCES]
     assert [one.tokens for one in encoded] == [one.tokens for one in encoded[:8]] * 300
 
@@ -63,7 +64,7 @@ def test_a_very_long_text_is_not_encoded_whole() -> None:
             seen.append(len(strings))
             return tokenizer(strings, **options)
 
-    (encoded,) = Encoder(Watched(), enough=100).encode([Text("long", text)])
+    ((_, encoded),) = Encoder(Watched(), enough=100).encode([Text("long", text)])
     assert encoded.tokens == tokenizer(text[:2000]).input_ids[:100]
     assert not encoded.is_whole
     assert max(seen) < 20_000
@@ -75,3 +76,24 @@ def test_a_tokenizer_without_a_chat_template_is_refused() -> None:
         check_chat_template(tokenizer, "base")
     tokenizer.chat_template = "{{ messages }}"
     check_chat_template(tokenizer, "instruct")
+
+
+def test_a_call_of_the_tokenizer_takes_so_many_texts_and_so_many_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, calls = tiny_tokenizer(), []
+
+    class Watched:
+        def __call__(self, strings, **options):
+            calls.append(len(strings))
+            return tokenizer(strings, **options)
+
+    monkeypatch.setattr("rankscope.texts.tokens._CHARACTERS_AT_ONCE", 2000)
+    texts = [Text(str(number), "short" if number < 2500 else "long " * 150) for number in range(2506)]
+    found = Encoder(Watched()).encode(iter(texts))
+    assert next(found)[0] == texts[0]
+    assert calls == [400]  # the others have not been read yet
+    assert [text for text, _ in found] == texts[1:]
+    assert calls == [400, 400, 400, 400, 400, 400, 102, 3, 1]
+    monkeypatch.undo()
+    calls.clear()
+    assert len(list(Encoder(Watched()).encode(texts))) == 2506
+    assert calls == [1000, 1000, 506]

@@ -5,7 +5,8 @@ from rankscope.measuring.integration import PASSES, measure_integration
 from rankscope.measuring.layers import Layers, choose_layers
 from rankscope.measuring.memory import measure_texts
 from rankscope.measuring.pairs import PairTask, measure_pairs
-from rankscope.measuring.plan import Layout, Plan, plan_batches, special_tokens_of_windows
+from rankscope.measuring.plan import Layout, plan_batches, special_tokens_of_windows
+from rankscope.measuring.planned import Plan
 from rankscope.measuring.texts import TextTask, measure_batches
 
 __all__ = [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankscope.errors import DataError, ModelError, SettingsError
+from rankscope.measuring.planned import Plan, PlanWriter
 from rankscope.texts import Encoded, Encoder, SpecialTokens, reorder_tokens, special_tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -21,76 +19,7 @@ if TYPE_CHECKING:
 
 FEWEST_TOKENS = 2
 """Of a text, so that it has a spectrum and a loss."""
-
-
-@dataclass(frozen=True)
-class PlannedText:
-    """One text as token ids.
-
-    Attributes:
-        index: its place in the data set's order.
-        id: the text's own; with the window's number where texts are cut into windows.
-        tokens: the ids.
-        is_cut: whether the text goes on after them.
-    """
-
-    index: int
-    id: str
-    tokens: tuple[int, ...]
-    is_cut: bool = False
-
-
-@dataclass(frozen=True)
-class UnusableText:
-    """One text that cannot be measured, and why; `n_tokens` is None where they were not all counted."""
-
-    index: int
-    id: str
-    n_tokens: int | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one model does with one set of texts.
-
-    Attributes:
-        batches: longest texts first, so that memory runs out at once or not at all.
-        unusable: texts of too few or too many tokens, and those that were skipped to begin with.
-    """
-
-    batches: tuple[tuple[PlannedText, ...], ...]
-    unusable: tuple[UnusableText, ...]
-
-    @property
-    def cut(self) -> int:
-        """How many texts are measured by their first tokens alone, because they are longer than allowed."""
-        return sum(text.is_cut for batch in self.batches for text in batch)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """sha256 over what a network would see: token ids, in which batches, and what is left out."""
-        content = (
-            [[[text.index, text.id, text.tokens] for text in batch] for batch in self.batches],
-            [[text.index, text.id, text.reason] for text in self.unusable],
-        )
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Tokens of each batch, padding left out; behind them 0 for the unusable texts, if there are any."""
-        read = (sum(len(text.tokens) for text in batch) for batch in self.batches)
-        return (*read, *([0] if self.unusable else []))
-
-    @property
-    def tokens(self) -> int:
-        """Tokens in all batches, padding left out."""
-        return sum(self.sizes)
-
-    @property
-    def token_ids(self) -> list[list[tuple[int, ...]]]:
-        """The ids of each text of each batch."""
-        return [[text.tokens for text in batch] for batch in self.batches]
+_TOLD_EVERY = 1000
 
 
 @dataclass(frozen=True)
@@ -132,43 +61,54 @@ class Layout:
         )
 
 
-def plan_batches(texts: TextSet, tokenizer: PreTrainedTokenizerBase, layout: Layout) -> Plan:
+def plan_batches(
+    texts: TextSet,
+    tokenizer: PreTrainedTokenizerBase,
+    layout: Layout,
+    told: Callable[[int], None] = lambda _: None,
+) -> Plan:
     """Tokenizes, cuts, sorts by length, and fills batches.
+
+    Texts are read one after the other, and token ids move to a temporary file where they become many, so that
+    millions of texts can be planned.
+
+    Args:
+        texts: to be planned.
+        tokenizer: the model's.
+        layout: how texts become token ids and batches.
+        told: called every thousand texts with how many were tokenized since the last time.
 
     Raises:
         DataError: messages that the chat template does not take.
         ModelError: windows of a tokenizer whose special tokens cannot be told.
         SettingsError: windows without room for a text.
+        StorageError: no room for the token ids.
     """
     enough = None if layout.window is not None else layout.longest + 1
     encoder = Encoder(tokenizer, layout.special_tokens, enough)
     around = SpecialTokens()
     if layout.window is not None:
         around = special_tokens_of_windows(tokenizer, layout.window, special_tokens=layout.special_tokens)
-    planned: list[PlannedText] = []
-    unusable: list[UnusableText] = []
-    for text, encoded in zip(texts.texts, encoder.encode(texts.texts), strict=True):
+    special = frozenset(tokenizer.all_special_ids)
+    writer = PlanWriter()
+    for number, (text, encoded) in enumerate(encoder.encode(texts.texts), start=1):
         if isinstance(encoded, DataError):
             if layout.on_bad_row == "stop":
                 raise DataError(f"{texts.name}, text {text.id}: {encoded}") from encoded
-            unusable.append(UnusableText(len(planned) + len(unusable), text.id, None, str(encoded)))
-            continue
-        if (reason := _why_unusable(encoded, layout)) is not None:
-            count = len(encoded.tokens) if encoded.is_whole else None
-            unusable.append(UnusableText(len(planned) + len(unusable), text.id, count, reason))
-            continue
-        for piece in _pieces(text, encoded, layout, around):
-            planned.append(replace(piece, index=len(planned) + len(unusable)))
+            writer.refuse(text.id, None, str(encoded))
+        elif (reason := _why_unusable(encoded, layout)) is not None:
+            writer.refuse(text.id, len(encoded.tokens) if encoded.is_whole else None, reason)
+        else:
+            is_cut = layout.window is None and len(encoded.tokens) > layout.longest
+            for name, tokens in _pieces(text, encoded, layout, around):
+                writer.add(name, _reordered(tokens, name, layout, special), is_cut=is_cut)
+        if number % _TOLD_EVERY == 0:
+            told(_TOLD_EVERY)
+    if left := len(texts.texts) % _TOLD_EVERY:
+        told(left)
     for skipped in texts.skipped:
-        unusable.append(UnusableText(len(planned) + len(unusable), skipped.id, 0, skipped.reason))
-    if layout.perturbation is not None and layout.perturbation.startswith("tokens-"):
-        special = frozenset(tokenizer.all_special_ids)
-        planned = [
-            replace(text, tokens=tuple(reorder_tokens(text.tokens, layout.perturbation, text.id, special)))
-            for text in planned
-        ]
-    planned.sort(key=lambda text: (-len(text.tokens), text.index))
-    return Plan(tuple(_fill(planned, layout.batch)), tuple(unusable))
+        writer.refuse(skipped.id, 0, skipped.reason)
+    return writer.plan(layout.batch)
 
 
 def special_tokens_of_windows(
@@ -205,27 +145,18 @@ def _why_unusable(encoded: Encoded, layout: Layout) -> str | None:
     return None
 
 
-def _pieces(text: Text, encoded: Encoded, layout: Layout, around: SpecialTokens) -> Iterator[PlannedText]:
-    """What is measured of a text: its first tokens, or its windows."""
+def _pieces(text: Text, encoded: Encoded, layout: Layout, around: SpecialTokens) -> Iterator[tuple[str, Sequence[int]]]:
+    """What is measured of a text, with its name: its first tokens, or its windows."""
     if layout.window is None:
-        tokens = encoded.tokens[: layout.longest]
-        yield PlannedText(0, text.id, tuple(tokens), len(encoded.tokens) > layout.longest)
+        yield text.id, encoded.tokens[: layout.longest]
         return
     around = around.those_of(encoded.tokens)
     own, step = around.off(encoded.tokens), layout.window - len(around)
     for number, start in enumerate(range(0, len(own) - step + 1, step)):
-        yield PlannedText(0, f"{text.id}#{number}", tuple(around.around(own[start : start + step])))
+        yield f"{text.id}#{number}", around.around(own[start : start + step])
 
 
-def _fill(planned: list[PlannedText], batch_tokens: int | None) -> list[tuple[PlannedText, ...]]:
-    """Batches of texts sorted by falling length, so the first of each is its longest."""
-    batches: list[list[PlannedText]] = []
-    for text in planned:
-        fits = (
-            batch_tokens is not None and batches and len(batches[-1][0].tokens) * (len(batches[-1]) + 1) <= batch_tokens
-        )
-        if fits:
-            batches[-1].append(text)
-        else:
-            batches.append([text])
-    return [tuple(batch) for batch in batches]
+def _reordered(tokens: Sequence[int], name: str, layout: Layout, special: frozenset[int]) -> Sequence[int]:
+    if layout.perturbation is None or not layout.perturbation.startswith("tokens-"):
+        return tokens
+    return reorder_tokens(tokens, layout.perturbation, name, special)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rankscope.measuring.columns import Row
-    from rankscope.measuring.plan import Plan, PlannedText, UnusableText
+    from rankscope.measuring.planned import Plan, PlannedText, UnusableText
     from rankscope.models import LoadedNetwork
     from rankscope.settings import Pool, SpectraDtype
 
@@ -92,8 +92,8 @@ def measure_batches(
         RankscopeError: the device ran out of memory.
     """
     ahead: deque[tuple[int, list[_Measured]]] = deque()
-    for number, batch in enumerate(plan.batches):
-        if number in done:
+    for number in range(len(plan.batches)):
+        if number in done or not (batch := plan.batches[number]):  # one of another part of the plan is empty
             continue
         ahead.append((number, _measure_batch(task, batch, network)))
         # A device computes this batch while the numbers of the one before are read.

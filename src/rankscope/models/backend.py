@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
@@ -33,8 +33,10 @@ class LoadedNetwork(Protocol):
     def reading(self) -> Reading:
         """How it reads texts, as far as readers of its numbers should know."""
 
-    def fitted_to(self, name: str, batches: Sequence[Sequence[Sequence[int]]]) -> LoadedNetwork:
+    def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> LoadedNetwork:
         """The same network, checked against the token ids of all batches before the first of them runs.
+
+        Batches come one after the other, and only once: there may be millions of texts in them.
 
         Raises:
             ModelError: a token id without a row in the embedding; the message begins with `name`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -58,15 +58,21 @@ class TransformersNetwork:
         """How it reads texts."""
         return Reading.of(self.network)
 
-    def fitted_to(self, name: str, batches: Sequence[Sequence[Sequence[int]]]) -> TransformersNetwork:
+    def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> TransformersNetwork:
         """Checks the largest token id, and padding on the two texts that differ most in length.
 
         Raises:
             ModelError: a token id without a row in the embedding.
         """
-        largest = max((max(tokens) for batch in batches for tokens in batch), default=0)
+        largest, padding = 0, 0
+        pair: tuple[Sequence[int], Sequence[int]] | None = None
+        for batch in batches:
+            largest = max(largest, *map(max, batch))
+            for part in self.parts(tuple(map(len, batch))):
+                longer, shorter = batch[part[0]], batch[part[-1]]
+                if len(longer) - len(shorter) > padding:
+                    padding, pair = len(longer) - len(shorter), (longer, shorter)
         check_token_ids(name, largest, self.network.model)
-        pair = self._most_padded(batches)
         return self if pair is None else replace(self, network=check_padding(self.network, *pair))
 
     def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
@@ -76,16 +82,6 @@ class TransformersNetwork:
     def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> Tensor | None:
         """As `forward`."""
         return forward(self.network, batch, layers, on_layer, loss=loss)
-
-    def _most_padded(self, batches: Sequence[Sequence[Sequence[int]]]) -> tuple[Sequence[int], Sequence[int]] | None:
-        """The longest and the shortest text of the forward pass with most padding; None where there is none."""
-        pairs = [
-            (batch[part[0]], batch[part[-1]])
-            for batch in batches
-            for part in self.parts(tuple(len(tokens) for tokens in batch))
-        ]
-        longer, shorter = max(pairs, key=lambda pair: len(pair[0]) - len(pair[1]), default=((), ()))
-        return (longer, shorter) if len(longer) > len(shorter) else None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,11 @@ def evaluate_each(
     progress.say("reading texts, tokenizers and configurations")
     given = [data] if isinstance(data, str) else list(data)
     jobs = prepare_each(
-        [models] if isinstance(models, str) else models, given, [settings for _, settings in conditions], backend
+        [models] if isinstance(models, str) else models,
+        given,
+        [settings for _, settings in conditions],
+        backend,
+        progress,
     )
     for remark in dict.fromkeys(remark for job in jobs for texts in job.text_sets for remark in texts.remarks):
         progress.say(remark)
@@ -116,7 +120,7 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
             progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
         for job, record in opened:
-            for part in job.parts(job.subjects[place]):
+            for part in job.parts(job.subjects[place], progress):
                 by_seed.setdefault(part.task.seed, []).append((part, record))
         for seed, parts in by_seed.items():
             units = tuple(_unit(part, record, twins, progress) for part, record in parts)

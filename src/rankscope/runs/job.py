@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rankscope.models import ModelDescription, Placement
+    from rankscope.runs.progress import Progress
     from rankscope.runs.subject import Subject
     from rankscope.settings import Settings
     from rankscope.texts import TextSet
 
 _BATCH_TOKENS = {"cpu": 1024}
 _BATCH_TOKENS_ELSEWHERE = 16384
+_MANY_TEXTS = 20_000
+"""So many are tokenized in about four seconds."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,22 @@ class Job:
         """How texts become batches of one model."""
         return Layout.of(self.settings, model.positions, self.batch_tokens)
 
-    def plan(self, model: ModelDescription, texts: TextSet) -> Plan:
-        """The batches of one model on one set of texts."""
-        return plan_batches(texts, model.tokenizer, self.layout(model))
+    def plan(self, model: ModelDescription, texts: TextSet, progress: Progress | None = None) -> Plan:
+        """The batches of one model on one set of texts; progress is told where there are many texts."""
+        if progress is None or len(texts.texts) < _MANY_TEXTS:
+            return plan_batches(texts, model.tokenizer, self.layout(model))
+        progress.start(f"{model.reference.label} on {texts.name}, tokens", len(texts.texts), "texts")
+        told = partial(progress.advance, computed=True)
+        return plan_batches(texts, model.tokenizer, self.layout(model), told)
 
-    def parts(self, subject: Subject) -> Iterator[Part]:
+    def parts(self, subject: Subject, progress: Progress | None = None) -> Iterator[Part]:
         """What is measured of one model: for each role and seed, each data set. Without a known initialiser, no twins.
 
         A data set is planned once for all of a model's networks.
         """
         model, settings = subject.model, self.settings
         layers = choose_layers(model.config, settings)
-        plans = [self.plan(model, texts) for texts in self.text_sets]
+        plans = [self.plan(model, texts, progress) for texts in self.text_sets]
         for seed in (None, *range(settings.untrained_seeds if subject.has_twins else 0)):
             role = "trained" if seed is None else "untrained"
             for place, (texts, plan) in enumerate(zip(self.text_sets, plans, strict=True)):

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from rankscope.models import Initializer, ModelDescription
+    from rankscope.runs.progress import Progress
     from rankscope.settings import Settings
     from rankscope.texts import DataReference, TextSet
 
+_ROWS_OF_A_REMARK = 500_000
 _SAME_NETWORK = (
     "dtype",
     "device",
@@ -52,9 +54,15 @@ def prepare(models: Sequence[str], data: Sequence[str], settings: Settings, back
 
 
 def prepare_each(
-    models: Sequence[str], data: Sequence[str], conditions: Sequence[Settings], backend: Backend = TRANSFORMERS
+    models: Sequence[str],
+    data: Sequence[str],
+    conditions: Sequence[Settings],
+    backend: Backend = TRANSFORMERS,
+    progress: Progress | None = None,
 ) -> list[Job]:
     """A job for each condition; models are looked up once for all of them.
+
+    Progress is told of long data sets as they are read.
 
     Raises:
         CallError: whatever is wrong with the call.
@@ -77,7 +85,7 @@ def prepare_each(
     outlines = [outline_of(model) for model in described]
     jobs = []
     for of_one, settings in zip(references, conditions, strict=True):
-        texts = tuple(_texts(reference, settings) for reference in of_one)
+        texts = tuple(_texts(reference, settings, progress) for reference in of_one)
         subjects = tuple(
             Subject(model, place, dropout_of(outline), baseline, _initializer(model, outline, settings), backend)
             for place, (model, outline, baseline) in enumerate(zip(described, outlines, baselines, strict=True))
@@ -119,9 +127,13 @@ def _references(data: Sequence[str], settings: Settings) -> list[DataReference]:
     ]
 
 
-def _texts(reference: DataReference, settings: Settings) -> TextSet:
+def _texts(reference: DataReference, settings: Settings, progress: Progress | None = None) -> TextSet:
+    def told(rows: int) -> None:
+        if progress is not None and rows % _ROWS_OF_A_REMARK == 0:
+            progress.say(f"{reference.name}: {rows:,} rows read")
+
     texts = load_texts(
-        reference, limit=settings.limit, sample_seed=settings.sample_seed, on_bad_row=settings.on_bad_row
+        reference, limit=settings.limit, sample_seed=settings.sample_seed, on_bad_row=settings.on_bad_row, told=told
     )
     return changed_texts(texts, settings.prefix, settings.perturbation)
 

@@ -8,7 +8,8 @@ from rankscope.texts.pairs import DRAWN_SCENES, Pair, PairFields, PairSet, load_
 from rankscope.texts.perturbations import changed_texts, reorder_tokens
 from rankscope.texts.reference import DataReference, parse_data_reference
 from rankscope.texts.responses import read_responses
-from rankscope.texts.text import Message, SkippedText, Text, TextSet
+from rankscope.texts.text import Message, SkippedText, Text
+from rankscope.texts.text_set import TextSet
 from rankscope.texts.tokens import Encoded, Encoder, SpecialTokens, check_chat_template, special_tokens_of
 
 __all__ = [

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rankscope.errors import DataError, SettingsError
 from rankscope.settings import OnBadRow
+from rankscope.spool import Spool
 from rankscope.texts.catalogue import MadeSource
-from rankscope.texts.conversations import plain_text
 from rankscope.texts.files import scan_files
 from rankscope.texts.folders import FolderContent, data_files, is_arrow_folder
 from rankscope.texts.hub import HubRows, HubSource, read_hub
 from rankscope.texts.reference import DataReference
 from rankscope.texts.rows import BadRow, LocatedRow, own_id
-from rankscope.texts.text import EMPTY, Content, SkippedText, Text, TextSet, name_some
+from rankscope.texts.stored import Collector
+from rankscope.texts.text import EMPTY, Content, SkippedText, Text, name_some
+from rankscope.texts.text_set import TextSet
 
 PAPER_SEED = 123
+_TOLD_EVERY = 1000
 
 
 def load_texts(
@@ -25,8 +29,11 @@ def load_texts(
     limit: int | None = None,
     sample_seed: int | None = None,
     on_bad_row: OnBadRow = "stop",
+    told: Callable[[int], None] = lambda _: None,
 ) -> TextSet:
     """Reads a data set's texts, in the order in which they are measured.
+
+    The data set is read once. Its texts move to a temporary file where they become many.
 
     Args:
         reference: which data set.
@@ -35,10 +42,12 @@ def load_texts(
         sample_seed: rows are drawn by `random.Random(sample_seed).sample(range(rows), limit)`, and
             on in random order where some of those are unusable.
         on_bad_row: a malformed line, or a row without the field, is an error, or is skipped and counted.
+        told: called every thousand rows with the number of rows read so far.
 
     Raises:
         DataError: a bad row, data that cannot be read as a whole, or no usable text at all.
         SettingsError: a seed for a sample of unknown size.
+        StorageError: no room for the texts.
     """
     rows, source, left_out = _open(reference)
     paper_sample = reference.entry.sample if reference.entry else None
@@ -54,7 +63,7 @@ def load_texts(
         size = limit
         chosen = enumerate(rows)
         source += f"; the first {limit}" if limit else "; all"
-    texts, skipped = _collect(chosen, reference, size, on_bad_row)
+    texts, skipped = _collect(chosen, reference, size, on_bad_row, told)
     if not texts:
         raise DataError(f"{reference.name}: no usable text in {source} ({_counted(skipped)}")
     return TextSet(reference.name, source, texts, skipped, left_out)
@@ -93,7 +102,7 @@ def _draw(
     rows: Iterable[LocatedRow | BadRow], size: int, seed: int, *, spare: bool
 ) -> Iterator[tuple[int, LocatedRow | BadRow]]:
     """Rows at random, with their numbers; all in order where a paper's sample is larger than the data."""
-    table = rows if isinstance(rows, HubRows) else list(rows)
+    table = rows if isinstance(rows, HubRows) else Spool(rows)
     count = len(table)
     if size >= count and not spare:
         yield from ((place, table[place]) for place in range(count))
@@ -102,43 +111,36 @@ def _draw(
     first = generator.sample(range(count), min(size, count))
     yield from ((place, table[place]) for place in first)
     if spare:
-        rest = sorted(set(range(count)).difference(first))
+        drawn = set(first)
+        rest = array("q", (place for place in range(count) if place not in drawn))
         generator.shuffle(rest)
         yield from ((place, table[place]) for place in rest)
 
 
 def _collect(
-    chosen: Iterable[tuple[int, LocatedRow | BadRow]], reference: DataReference, size: int | None, on_bad_row: OnBadRow
-) -> tuple[tuple[Text, ...], tuple[SkippedText, ...]]:
+    chosen: Iterable[tuple[int, LocatedRow | BadRow]],
+    reference: DataReference,
+    size: int | None,
+    on_bad_row: OnBadRow,
+    told: Callable[[int], None],
+) -> tuple[Sequence[Text], tuple[SkippedText, ...]]:
     """The first `size` usable texts; empty ones and bad rows met before are skipped and counted."""
-    found: list[tuple[int, str | None, Content]] = []
-    skipped: dict[int, SkippedText] = {}
-    usable = 0
-    for place, row in chosen:
+    found = Collector()
+    for met, (place, row) in enumerate(chosen, start=1):
+        if met % _TOLD_EVERY == 0:
+            told(met)
         try:
             own, content = _read(row, reference)
         except DataError as error:
             if on_bad_row == "stop":
                 raise DataError(f"{row.where}: {error}") from error
-            skipped[place] = SkippedText(row.where, str(error))
+            found.skip(SkippedText(row.where, str(error)))
             continue
         if content is not None:
-            found.append((place, own, content))
-            usable += not _is_empty(content)
-            if usable == size:
+            found.add(own, place, content)
+            if found.usable == size:
                 break
-    ids = [own for _, own, _ in found]
-    if None in ids or len(set(ids)) < len(ids):
-        ids = [str(place) for place, _, _ in found]
-    texts = []
-    for own, (place, _, content) in zip(ids, found, strict=True):
-        if _is_empty(content):
-            skipped[place] = SkippedText(str(own), EMPTY)
-        elif isinstance(content, str):
-            texts.append(Text(str(own), content))
-        else:
-            texts.append(Text(str(own), plain_text(content), content))
-    return tuple(texts), tuple(skipped.values())
+    return found.finish()
 
 
 def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | None, Content | None]:
@@ -150,7 +152,3 @@ def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | Non
     if isinstance(row, BadRow):
         raise DataError(row.reason)
     return own_id(row.row), reference.render(row.row)
-
-
-def _is_empty(content: Content) -> bool:
-    return not (content if isinstance(content, str) else plain_text(content)).strip()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from rankscope.errors import SettingsError
 from rankscope.settings import Perturbation
-from rankscope.texts.text import Text, TextSet
+from rankscope.texts.stored import StoredTexts
+from rankscope.texts.text import Text
+from rankscope.texts.text_set import TextSet
 from rankscope.texts.word_spacing import lacks_word_spacing
 
 _Item = TypeVar("_Item")
@@ -33,27 +35,33 @@ def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation
     """
     before = f"{prefix} " if prefix else ""
     of_words = perturbation if perturbation is not None and perturbation.startswith("words-") else None
-
-    def change(text: Text) -> Text:
-        words = reorder_words(text.text, of_words, text.id) if of_words else text.text
-        return replace(text, text=before + words)
-
     if not before and not of_words:
         return texts
-    kept = _without_word_spacing(texts, of_words) if of_words else ()
-    return replace(texts, texts=tuple(change(text) for text in texts.texts), kept_order=kept)
+    unspaced: list[str] = []
+
+    def changed() -> Iterator[Text]:
+        for text in texts.texts:
+            words = text.text
+            if of_words:
+                words = reorder_words(text.text, of_words, text.id)
+                if lacks_word_spacing(text.text):
+                    unspaced.append(text.id)
+            yield replace(text, text=before + words)
+
+    stored = StoredTexts.of(changed())
+    if of_words:
+        _refuse_many(unspaced, texts, of_words)
+    return replace(texts, texts=stored, kept_order=tuple(unspaced))
 
 
-def _without_word_spacing(texts: TextSet, perturbation: Perturbation) -> tuple[str, ...]:
-    """The ids of the few texts whose words have no white space between them."""
-    found = tuple(text.id for text in texts.texts if lacks_word_spacing(text.text))
-    if len(found) > _FEW * len(texts.texts):
+def _refuse_many(unspaced: Sequence[str], texts: TextSet, perturbation: Perturbation) -> None:
+    """A few texts whose words have no white space between them can be borne, and are named in the remarks."""
+    if len(unspaced) > _FEW * len(texts.texts):
         raise SettingsError(
-            f"perturbation {perturbation!r} moves what white space sets apart, and {len(found):,} of "
+            f"perturbation {perturbation!r} moves what white space sets apart, and {len(unspaced):,} of "
             f"{len(texts.texts):,} texts of {texts.name} have none between words, as in Chinese, Japanese or Thai (the "
-            f"first: {found[0]}): reorder tokens instead, with {perturbation.replace('words', 'tokens')}"
+            f"first: {unspaced[0]}): reorder tokens instead, with {perturbation.replace('words', 'tokens')}"
         )
-    return found
 
 
 def reorder_words(text: str, perturbation: Perturbation, name: str) -> str:

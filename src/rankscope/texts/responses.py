@@ -9,7 +9,8 @@ from typing import Any
 from rankscope.errors import DataError
 from rankscope.texts.files import read_path
 from rankscope.texts.rows import Row, own_id, text_at, value_at
-from rankscope.texts.text import SkippedText, Text, TextSet
+from rankscope.texts.text import SkippedText, Text
+from rankscope.texts.text_set import TextSet
 
 _MODEL_FIELDS = ("model", "generator")
 _RESPONSE_FIELDS = ("response", "output")

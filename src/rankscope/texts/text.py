@@ -1,10 +1,10 @@
-"""Texts and conversations as they go to a model, and those that were left out."""
+"""A text or a conversation as it goes to a model, and one that was left out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,53 +50,30 @@ class SkippedText:
     reason: str
 
 
-@dataclass(frozen=True)
-class TextSet:
-    """The texts of one data set.
+class TextsDigest:
+    """A running sha256 over ids and texts."""
 
-    Attributes:
-        name: as results call it.
-        source: where the texts came from and how they were chosen, for people.
-        texts: usable ones, in order.
-        skipped: empty ones, and bad rows, that were met on the way.
-        left_out: files of the data's folder that are not among its data.
-        kept_order: ids of texts whose words could not be reordered, for want of white space between them.
-    """
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
 
-    name: str
-    source: str
-    texts: tuple[Text, ...]
-    skipped: tuple[SkippedText, ...] = ()
-    left_out: tuple[str, ...] = ()
-    kept_order: tuple[str, ...] = ()
+    def add(self, name: str, content: bytes) -> None:
+        """A text: its id, and the `content_bytes` of the rest."""
+        self._digest.update(_framed(name) + content)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What people should know of the texts: files left out, rows that could not be read, words that stayed."""
-        found = []
-        if self.left_out:
-            found.append(f"{self.name}: left out, not data: {name_some(self.left_out)}")
-        if self.kept_order:
-            found.append(
-                f"{self.name}: words keep their order, for want of white space between them, in "
-                f"{len(self.kept_order):,} of {len(self.texts):,} texts: {name_some(self.kept_order)}"
-            )
-        bad = [one for one in self.skipped if one.reason != EMPTY]
-        if bad:
-            found.append(f"{self.name}: {len(bad):,} bad rows skipped, the first at {bad[0].id}: {bad[0].reason}")
-        return tuple(found)
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 over ids and texts, and over what was left out: equal where measurements have the same rows."""
-        digest = hashlib.sha256()
-        for text in self.texts:
-            parts = [text.id, text.text]
-            if text.messages:
-                parts.append(json.dumps(text.messages, sort_keys=True, default=str))
-            for part in (part.encode("utf-8", "surrogatepass") for part in parts):
-                digest.update(len(part).to_bytes(8, "big") + part)
-        for skipped in self.skipped:
-            for part in (b"skipped", skipped.id.encode(), skipped.reason.encode()):
-                digest.update(len(part).to_bytes(8, "big") + part)
+    def with_skipped(self, skipped: Iterable[SkippedText]) -> str:
+        """The digest of the texts so far and of what was left out."""
+        digest = self._digest.copy()
+        for one in skipped:
+            digest.update(_framed("skipped") + _framed(one.id) + _framed(one.reason))
         return digest.hexdigest()
+
+
+def content_bytes(text: str, messages: tuple[Message, ...]) -> bytes:
+    """What a text holds, for a digest."""
+    return _framed(text) + (_framed(json.dumps(messages, sort_keys=True, default=str)) if messages else b"")
+
+
+def _framed(part: str) -> bytes:
+    """With its length before it, so that no two lists of parts give the same bytes."""
+    encoded = part.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8, "big") + encoded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rankscope.texts.text import Message, Text
 
 _AT_ONCE = 1000
+_CHARACTERS_AT_ONCE = 1 << 21
+"""A tokenizer keeps about a hundred bytes for each token of a call until the call is over."""
 _PROBES = ("a", "the", "1", ".", "\u4e00")
 
 
@@ -113,12 +115,13 @@ class Encoder:
     special_tokens: bool = True
     enough: int | None = None
 
-    def encode(self, texts: Sequence[Text]) -> list[Encoded | DataError]:
-        """For each text its tokens, or why the chat template does not take its messages."""
-        found: list[Encoded | DataError] = []
-        for start in range(0, len(texts), _AT_ONCE):
-            found += self._encode(texts[start : start + _AT_ONCE])
-        return found
+    def encode(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Encoded | DataError]]:
+        """Each text with its tokens, or with why the chat template does not take its messages.
+
+        Texts are read as the tokens are asked for, so many at a time as one call of the tokenizer takes.
+        """
+        for some in _in_portions(texts):
+            yield from zip(some, self._encode(some), strict=True)
 
     def _encode(self, texts: Sequence[Text]) -> list[Encoded | DataError]:
         """Very long texts one by one, others in one call of the tokenizer, which is then fastest."""
@@ -152,3 +155,17 @@ class Encoder:
     @cached_property
     def _beginnings(self) -> Beginnings:
         return Beginnings(self.tokenizer)
+
+
+def _in_portions(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """Lists of neighbouring texts, no more and no longer than one call of a tokenizer takes."""
+    portion: list[Text] = []
+    characters = 0
+    for text in texts:
+        portion.append(text)
+        characters += len(text.text)
+        if len(portion) == _AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
+            yield portion
+            portion, characters = [], 0
+    if portion:
+        yield portion

@@ -1,0 +1,128 @@
+"""Long sequences that are written once and read item by item: in memory while they are short, then on the disk."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from threading import Lock
+from typing import Any, Generic, TypeVar, overload
+from weakref import finalize
+
+from rankscope.errors import StorageError
+
+IN_MEMORY = 64 << 20
+"""Bytes that a spool keeps in memory before it moves to a temporary file."""
+_READ_AT_ONCE = 1 << 20
+
+Item = TypeVar("Item")
+
+
+class Spool(Sequence[Item], Generic[Item]):
+    """Items that are pickled when they are added, and made anew whenever they are read.
+
+    Beyond `IN_MEMORY` bytes they lie in a temporary file without a name, which the system deletes when the spool, or
+    the process, is gone. Pickling a spool takes its content along. Threads may read at the same time.
+
+    Args:
+        items: the first ones.
+
+    Raises:
+        StorageError: there is no room for them.
+    """
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (closed by `finalize`)
+        self._ends = array("q", [0])
+        self._lock = Lock()
+        self._at_end = True
+        finalize(self, self._file.close)
+        for item in items:
+            self.add(item)
+
+    def add(self, item: Item) -> None:
+        """Appends an item.
+
+        Raises:
+            StorageError: there is no room for it.
+        """
+        self._write(pickle.dumps(item, protocol=5))
+
+    def _write(self, piece: bytes | memoryview) -> None:
+        with self._lock:
+            try:
+                if not self._at_end:
+                    self._file.seek(self._ends[-1])
+                    self._at_end = True
+                self._file.write(piece)
+            except OSError as error:
+                raise _no_room(error) from error
+            self._ends.append(self._ends[-1] + len(piece))
+
+    def _read(self, start: int, end: int) -> memoryview:
+        """The bytes of the items from one place up to another."""
+        with self._lock:
+            self._at_end = False
+            try:
+                self._file.seek(self._ends[start])  # writes what is still buffered
+                return memoryview(self._file.read(self._ends[end] - self._ends[start]))
+            except OSError as error:
+                raise _no_room(error) from error
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        places = range(len(self))[place]
+        if isinstance(places, range):
+            return [self[one] for one in places]
+        return self._item(self._read(places, places + 1))
+
+    def __iter__(self) -> Iterator[Item]:
+        start = 0
+        while start < len(self):
+            begin = self._ends[start]
+            end = max(bisect_right(self._ends, begin + _READ_AT_ONCE) - 1, start + 1)
+            content = self._read(start, end)
+            for place in range(start, end):
+                yield self._item(content[self._ends[place] - begin : self._ends[place + 1] - begin])
+            start = end
+
+    @staticmethod
+    def _item(content: memoryview) -> Item:
+        item: Item = pickle.loads(content)  # noqa: S301 (bytes that this class wrote)
+        return item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (bytes(self._read(0, len(self))), self._ends.tobytes())
+
+
+def _no_room(error: OSError) -> StorageError:
+    return StorageError(
+        f"could not keep texts in the temporary folder {tempfile.gettempdir()}: {error.strerror or error}. "
+        "Make room there, or set TMPDIR to a folder on a larger disk"
+    )
+
+
+def _restored(content: bytes, ends: bytes) -> Spool[Any]:
+    spool: Spool[Any] = Spool()
+    whole = memoryview(content)
+    for start, end in pairwise(array("q", ends)):
+        spool._write(whole[start:end])
+    return spool
+
+
+def equal_items(one: Sequence[object], other: object) -> bool:
+    """Whether two sequences hold equal items, of whatever type the sequences are."""
+    return (
+        isinstance(other, Sequence)
+        and len(one) == len(other)
+        and all(mine == theirs for mine, theirs in zip(one, other, strict=True))
+    )
