@@ -122,12 +122,13 @@ def whole_runs(lengths: list[int]) -> None:
     texts = [batch[0] for batch in plan.batches[:: max(1, len(plan.batches) // 6)]]
     published = synchronized(lambda: [published_way(network, text) for text in texts]) / len(texts)
     print(
-        f"  the released script's way on {len(texts)} texts: {published:.3f} s a text, {published * len(lengths):,.0f} s for all"
+        f"  the released script's way on {len(texts)} texts: {published:.3f} s a text, "
+        f"{published * len(lengths):,.0f} s for all"
     )
 
 
 def published_way(network: TransformersNetwork, text: PlannedText) -> float:
-    """One text at a time: centre, unit rows, d x d covariance in the model's dtype raised to float32, SVD with vectors."""
+    """One text at a time: centre, unit rows, d x d covariance, all in float32, and its SVD with vectors."""
     kept: list[torch.Tensor] = []
     network.run(Batch.of([list(text.tokens)]), ("last",), lambda _, states: kept.extend(states), loss=False)
     hidden = kept[0].float()

@@ -19,15 +19,15 @@ from rankscope.measuring.seen import Seen
 from rankscope.measuring.transfer import Transfer
 from rankscope.metrics import Metric, Spectrum
 from rankscope.metrics.decomposition import Decompositions, joint_spectrum
+from rankscope.metrics.devices import on_device, read_at_once
 from rankscope.metrics.representations import Part
-from rankscope.metrics.rows import read_at_once
 from rankscope.metrics.table import metrics_that_read
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 _AT_ONCE = 64 << 20
-_AT_ONCE_ON_DEVICES = 1 << 30
+_AT_ONCE_ON_DEVICES = 256 << 20
 """Bytes of Gram matrices that wait to be decomposed together."""
 
 
@@ -88,7 +88,7 @@ class EachText:
         checks = [check for one in parts if (check := _check_of(one.part)) is not None]
         tensors += [*([torch.cat(checks)] if checks else []), *numbers]
         if spectra is not None and (shown := self._shown(parts)):
-            tensors.append(spectra.positive[shown])
+            tensors.append(spectra.positive[on_device(shown, spectra.positive.device)])
         self._sent.append((parts, Transfer(tensors)))
 
     def rows(self) -> dict[Place, Row]:

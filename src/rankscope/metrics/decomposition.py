@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rankscope.metrics.arithmetic import float32_did, is_flat, products_are_exact
+from rankscope.metrics.devices import on_device, read_at_once
 from rankscope.metrics.eigenvalues import (
     descending_eigenvalues,
     eigenvalues_of_batch,
@@ -22,7 +23,7 @@ from rankscope.metrics.eigenvalues import (
     lower_gram,
     smaller_gram,
 )
-from rankscope.metrics.rows import UnitRows, read_at_once
+from rankscope.metrics.rows import UnitRows
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Decomposition:
     hidden_size: int
     checked: Bool[Tensor, " batch"] | None = None
     _values: dict[int, Float[Tensor, " _k"]] = field(default_factory=dict, repr=False)
-    _grams: Float[Tensor, "batch k k"] | None = None
+    _batch: Float[Tensor, "batch k"] | None = field(default=None, repr=False)
+    _grams: Float[Tensor, "batch k k"] | None = field(default=None, repr=False)
 
     @property
     def spectrum(self) -> Spectrum:
@@ -77,9 +79,12 @@ class Decomposition:
         return joint_spectrum([self])
 
     @property
-    def values(self) -> list[Float[Tensor, " _k"]]:
+    def values(self) -> Float[Tensor, "batch k"]:
         """The eigenvalues of each text, of whatever sum."""
-        return [self._values[place] for place in range(len(self.tokens))]
+        if self._batch is not None:
+            return self._batch
+        each = [self._values[place] for place in range(len(self.tokens))]
+        return torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
 
     def keep(self, place: int, values: Float[Tensor, " _k"]) -> None:
         """Takes the descending eigenvalues of a text, of whatever sum."""
@@ -87,7 +92,7 @@ class Decomposition:
 
     def keep_batch(self, values: Float[Tensor, "batch k"], checked: Tensor, grams: Tensor) -> None:
         """Takes those of all texts; the matrices are kept until somebody has looked at the check."""
-        self._values, self.checked, self._grams = dict(enumerate(values)), checked, grams
+        self._batch, self.checked, self._grams = values, checked, grams
 
     def again(self, place: int) -> Spectrum:
         """The spectrum of a text whose check failed, from its Gram matrix on the CPU."""
@@ -100,9 +105,11 @@ class Decomposition:
 
 def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
     """The spectra of the texts of several decompositions of one hidden size, one after the other."""
-    values = torch.nn.utils.rnn.pad_sequence([one for part in parts for one in part.values], batch_first=True)
+    each = [part.values for part in parts]
+    most = max(values.shape[1] for values in each)
+    values = torch.cat([torch.nn.functional.pad(values, (0, most - values.shape[1])) for values in each])
     total = values.sum(dim=-1, keepdim=True)
-    tokens = torch.tensor([count for part in parts for count in part.tokens], device=values.device)
+    tokens = on_device([count for part in parts for count in part.tokens], values.device)
     # A text without unit rows has eigenvalues of zero alone.
     return Spectrum(values / torch.where(total > 0, total, 1.0), tokens, parts[0].hidden_size)
 
@@ -177,7 +184,8 @@ class Decompositions:
             by_size.setdefault(batch.grams.shape[1], []).append(batch)
         for alike in by_size.values():
             sizes = [size for batch in alike for size in batch.sizes]
-            values, checked = eigenvalues_of_batch(torch.cat([batch.grams for batch in alike]), sizes)
+            grams = torch.cat([batch.grams for batch in alike]) if len(alike) > 1 else alike[0].grams
+            values, checked = eigenvalues_of_batch(grams, on_device(sizes, grams.device))
             counts = [len(batch.sizes) for batch in alike]
             for batch, its_values, its_checks in zip(
                 alike, torch.split(values, counts), torch.split(checked, counts), strict=True

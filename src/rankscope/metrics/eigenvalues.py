@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rankscope.metrics.device_eigenvalues import can_decompose, eigenvalues_on_device
@@ -62,7 +62,7 @@ def eigenvalues_of_each(grams: Sequence[Float[Tensor, "_k _k"]]) -> list[Float[T
 
 
 def eigenvalues_of_batch(
-    grams: Float[Tensor, "batch k k"], sizes: Sequence[int]
+    grams: Float[Tensor, "batch k k"], sizes: Int[Tensor, " batch"]
 ) -> tuple[Float[Tensor, "batch k"], Bool[Tensor, " batch"]]:
     """The eigenvalues of matrices on an accelerator, padded with zeros, and whether each passed a check.
 
@@ -71,10 +71,10 @@ def eigenvalues_of_batch(
 
     Args:
         grams: positive semidefinite, each in its first rows and columns.
-        sizes: rows of each.
+        sizes: rows of each, on the same device.
     """
     if can_decompose(grams.device, grams.shape[1], grams.dtype):
-        values = eigenvalues_on_device(grams, torch.tensor(sizes, device=grams.device))
+        values = eigenvalues_on_device(grams, sizes)
     else:
         values = descending_eigenvalues(grams)
     return values, are_of(grams, values)

@@ -39,20 +39,22 @@ class Faults:
     @classmethod
     def of(cls, texts: Texts, centred: Centred) -> Faults:
         """The first fault of each text, in the order of `FAULTS`."""
-        limits, distances = tolerances(texts.eps), centred.distances
+        limits, distances, states = tolerances(texts.eps), centred.distances, texts.states.detach()
         at_mean = distances <= limits.one_row
         equal = ((distances <= limits.all_rows) | torch.isinf(distances)).all(dim=1)
-        numbers = texts.states.detach().flatten(1)
-        bad = ~torch.isfinite(numbers)
-        first = bad.int().argmax(dim=1, keepdim=True)
+        bad = ~torch.isfinite(states)
+        bad_row = bad.any(dim=2).int().argmax(dim=1)
+        texts_of = torch.arange(len(states), device=states.device)
+        bad_feature = bad[texts_of, bad_row].int().argmax(dim=1)
         code = torch.where(at_mean.any(dim=1), 3, 0)
         code = torch.where(equal, 2, code)
         code = torch.where(centred.finite, code, 1)
-        place = torch.where(centred.finite, at_mean.int().argmax(dim=1), first.squeeze(1))
-        columns = (code, ~(numbers != 0).any(dim=1), bad.sum(dim=1), place, numbers.gather(1, first).squeeze(1))
-        kind = torch.float32 if numbers.device.type == "mps" else torch.float64
+        place = torch.where(centred.finite, at_mean.int().argmax(dim=1), bad_row * states.shape[2] + bad_feature)
+        zero = (centred.sizes == 0).all(dim=1)
+        columns = (code, zero, bad.sum(dim=(1, 2)), place, states[texts_of, bad_row, bad_feature])
+        kind = torch.float32 if states.device.type == "mps" else torch.float64
         found = torch.stack([one.to(kind) for one in columns], dim=1)
-        return cls(found, texts.tokens, texts.states.shape[2], texts.states.dtype)
+        return cls(found, texts.tokens, states.shape[2], states.dtype)
 
     def error(self, place: int, columns: Sequence[float]) -> RepresentationError | None:
         """The fault of a text; None where it has none.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rankscope.metrics.arrays import ArrayLike, hidden_states
 from rankscope.metrics.decomposition import Spectrum
+from rankscope.metrics.devices import on_device
 from rankscope.metrics.entropy import Mask, Numbers, spectrum_given_or_computed
 from rankscope.metrics.representations import representations_of
 from rankscope.metrics.rows import UnitRows
@@ -68,5 +69,5 @@ def sum_of_largest(numbers: Float[Tensor, "texts columns"], counts: Sequence[int
     largest = numbers if min(counts) == numbers.shape[1] else numbers.topk(most, dim=1).values
     if min(counts) < most:
         places = torch.arange(most, device=numbers.device)
-        largest = largest * (places < torch.tensor(counts, device=numbers.device)[:, None])
+        largest = largest * (places < on_device(counts, numbers.device)[:, None])
     return largest.sum(dim=1)

@@ -13,9 +13,10 @@ from rankscope.errors import RepresentationError
 from rankscope.metrics.arithmetic import arithmetic_for, float32_may_do
 from rankscope.metrics.arrays import ArrayLike, hidden_states, token_mask
 from rankscope.metrics.decomposition import Decomposition, Decompositions, Spectrum
+from rankscope.metrics.devices import on_device, read_at_once
 from rankscope.metrics.faults import Faults
 from rankscope.metrics.rounding import rounding_of
-from rankscope.metrics.rows import Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows, read_at_once
+from rankscope.metrics.rows import Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -106,7 +107,7 @@ class Representations:
             if place in part.places and part.decomposition is not None and place not in self.errors:
                 whole, number = part.decomposition, part.places.index(place)
                 values = whole.values[number]
-                tokens = torch.tensor(whole.tokens[number], device=values.device)
+                tokens = on_device([whole.tokens[number]], values.device)[0]
                 return Spectrum(values / values.sum(), tokens, whole.hidden_size)
         return None
 
@@ -127,7 +128,7 @@ class Representations:
             for place, values in zip(part.places, part.spectrum.eigenvalues, strict=True)
         }
         eigenvalues = [each[place][: min(one.shape)] for place, one in enumerate(self.states)]
-        tokens = torch.tensor([len(one) for one in self.states], device=eigenvalues[0].device)
+        tokens = on_device([len(one) for one in self.states], eigenvalues[0].device)
         padded = torch.nn.utils.rnn.pad_sequence(eigenvalues, batch_first=True)
         return Spectrum(padded, tokens, self.states[0].shape[1])
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,6 +20,7 @@ from torch import Tensor
 from rankscope.errors import RepresentationError
 from rankscope.metrics.arithmetic import arithmetic_for
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
+from rankscope.metrics.devices import on_device, places_of_tokens, read_at_once
 from rankscope.metrics.faults import Faults, describe_non_finite
 from rankscope.metrics.rounding import rounding_of
 
@@ -43,14 +45,18 @@ class Texts:
         tokens = tuple(len(one) for one in states)
         if len(states) == 1:
             return cls(states[0][None], tokens, eps)
-        return cls(torch.nn.utils.rnn.pad_sequence(list(states), batch_first=True), tokens, eps)
+        # Two kernels, where padding text by text would launch one for each.
+        longest, hidden_size = max(tokens), states[0].shape[1]
+        padded = states[0].new_zeros(len(states) * longest, hidden_size)
+        padded = padded.index_copy(0, places_of_tokens(tokens, longest, padded.device), torch.cat(list(states)))
+        return cls(padded.view(len(states), longest, hidden_size), tokens, eps)
 
-    @property
+    @cached_property
     def counts(self) -> Float[Tensor, " batch"]:
         """N of each text as a tensor, in float32, which holds them exactly."""
-        return torch.tensor(self.tokens, dtype=torch.float32, device=self.states.device)
+        return on_device(self.tokens, self.states.device, torch.float32)
 
-    @property
+    @cached_property
     def real(self) -> Bool[Tensor, "batch longest"] | None:
         """True where a row is a token's; None where all are."""
         longest = self.states.shape[1]
@@ -63,7 +69,7 @@ class Texts:
         if len(places) == len(self.tokens):
             return self
         tokens = tuple(self.tokens[place] for place in places)
-        index = torch.tensor(places, device=self.states.device)
+        index = on_device(places, self.states.device)
         return replace(self, states=self.states[index, : max(tokens)], tokens=tokens)
 
 
@@ -79,10 +85,10 @@ class UnitRows:
     rows: Float[Tensor, "batch longest hidden"]
     tokens: tuple[int, ...]
 
-    @property
+    @cached_property
     def counts(self) -> Float[Tensor, " batch"]:
         """N of each text as a tensor, in the dtype of the rows."""
-        return torch.tensor(self.tokens, dtype=self.rows.dtype, device=self.rows.device)
+        return on_device(self.tokens, self.rows.device, self.rows.dtype)
 
     @property
     def hidden_size(self) -> int:
@@ -98,55 +104,57 @@ class UnitRows:
         if len(places) == len(self.tokens):
             return self
         tokens = tuple(self.tokens[place] for place in places)
-        index = torch.tensor(places, device=self.rows.device)
+        index = on_device(places, self.rows.device)
         return UnitRows(self.rows[index, : max(tokens)], tokens)
 
 
 @dataclass(frozen=True)
 class Centred:
-    """Centred rows of several texts, scaled so that squares neither overflow nor vanish.
+    """Centred rows of several texts, in a scale in which squares neither overflow nor vanish.
 
     Attributes:
-        rows: minus their mean, divided by the largest number among the states; zeros in padding.
-        lengths: of these rows.
+        rows: minus their mean, all of a text divided by one number; not zero in padding.
+        lengths: of these rows; infinite in padding.
+        sizes: lengths of the states themselves; zero in padding.
         distances: of each row from the mean over the sum of their lengths; infinite in padding.
         finite: whether all numbers of a text are.
     """
 
     rows: Float[Tensor, "batch longest hidden"]
     lengths: Float[Tensor, "batch longest"]
+    sizes: Float[Tensor, "batch longest"]
     distances: Float[Tensor, "batch longest"]
     finite: Bool[Tensor, " batch"]
 
 
 def centre(texts: Texts, dtype: torch.dtype) -> Centred:
-    """Scaled and centred rows in an arithmetic, with what shows whether they can be trusted."""
-    real, counts = texts.real, texts.counts.to(dtype)
-    rows = texts.states.to(dtype)
-    scale = rows.detach().abs().amax(dim=(1, 2))
-    finite = torch.isfinite(scale)
-    # Scaled first, so that squares neither overflow nor vanish.
-    rows = rows / torch.where(finite & (scale > 0), scale, 1.0)[:, None, None]
-    mean = rows.sum(dim=1) / counts[:, None]
-    centred = rows - mean[:, None]
-    if real is not None:
-        centred = centred * real[..., None]
+    """Centred rows in an arithmetic, with what shows whether they can be trusted."""
+    states, counts = texts.states, texts.counts.to(dtype)
+    if torch.finfo(states.dtype).bits >= torch.finfo(dtype).bits:  # else squares fit into the wider exponent
+        scale = states.detach().abs().amax(dim=(1, 2)).to(dtype)
+        states = states.to(dtype) / torch.where(torch.isfinite(scale) & (scale > 0), scale, 1.0)[:, None, None]
+    mean = states.sum(dim=1, dtype=dtype) / counts[:, None]
+    centred = states - mean[:, None]
     lengths: Tensor = torch.linalg.vector_norm(centred, dim=2)
-    sizes = torch.linalg.vector_norm(rows.detach(), dim=2) + torch.linalg.vector_norm(mean.detach(), dim=1)[:, None]
-    distances = lengths.detach() / torch.where(sizes > 0, sizes, 1.0)
-    if real is not None:
-        distances = torch.where(real, distances, torch.inf)
-    return Centred(centred, lengths, distances, finite)
+    sizes: Tensor = torch.linalg.vector_norm(states.detach(), dim=2, dtype=dtype)
+    together = sizes + torch.linalg.vector_norm(mean.detach(), dim=1)[:, None]
+    distances = lengths.detach() / torch.where(together > 0, together, 1.0)
+    finite = torch.isfinite(lengths.detach()).all(dim=1)
+    if texts.real is not None:
+        lengths, distances = (torch.where(texts.real, one, torch.inf) for one in (lengths, distances))
+    return Centred(centred, lengths, sizes, distances, finite)
 
 
 def exact_unit_rows(texts: Texts, dtype: torch.dtype = torch.float64) -> tuple[UnitRows, Faults]:
     """Unit rows in one arithmetic throughout, and what is wrong with texts; nothing is read from the device."""
     centred = centre(texts, dtype)
     faults = Faults.of(texts, centred)
-    usable = (faults.columns[:, 0] == 0)[:, None]
-    lengths = torch.where(usable & (centred.lengths > 0), centred.lengths, torch.inf)
-    rows = torch.where(usable[..., None], centred.rows, 0.0) / lengths[..., None]
-    return UnitRows(rows, texts.tokens), faults
+    usable = faults.columns[:, 0] == 0
+    lengths = torch.where(usable[:, None] & (centred.lengths > 0), centred.lengths, torch.inf)
+    rows = centred.rows / lengths[..., None]
+    if read_at_once(rows.device):
+        return UnitRows(rows, texts.tokens), faults  # who reads faults leaves out the texts that have one
+    return UnitRows(torch.where(usable[:, None, None], rows, 0.0), texts.tokens), faults
 
 
 NEAR_THE_MEAN = 2**-4
@@ -286,8 +294,3 @@ def directions(states: Float[Tensor, "rows features"], *, row: str = "token") ->
     rows = rows / scales  # first, so that squares neither overflow nor vanish
     lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     return rows / lengths
-
-
-def read_at_once(device: torch.device) -> bool:
-    """Whether tensors can be looked at without waiting for the device."""
-    return device.type == "cpu"

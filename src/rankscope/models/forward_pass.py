@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from rankscope.errors import ForwardPassError, RankscopeError, first_line
 from rankscope.metrics import token_losses
+from rankscope.metrics.devices import places_of_tokens
 from rankscope.models.arrangement import Arrangement, arrangement_of
 from rankscope.models.backend import OnLayer
 
@@ -86,7 +87,7 @@ class _Pass:
     ) -> None:
         self.network, self.layers, self.want_loss = network, layers, want_loss
         self.lengths = batch.lengths
-        self.input_ids, self.mask = batch.input_ids.to(network.device), batch.mask.to(network.device)
+        self.input_ids, self.mask = (_sent(one, network.device) for one in (batch.input_ids, batch.mask))
         self.failed_outside = False
         self._hand_over = hand_over
         self._failure: Exception | None = None
@@ -103,7 +104,7 @@ class _Pass:
         with self._watched_blocks():
             output = body(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False)
         hidden = output[0]
-        real = self._places_of_tokens().to(hidden.device)
+        real = places_of_tokens(self.lengths, self.input_ids.shape[1], hidden.device)
         tokens = self.input_ids.to(hidden.device).flatten()[real]
         head_input, losses = self._head_in_pieces(output, hidden.flatten(0, 1)[real], tokens)
         if "last" in self.layers:
@@ -112,11 +113,6 @@ class _Pass:
             return None
         # The last token of a text has nothing to predict; its place holds the next text's first token.
         return torch.stack([text[:-1].mean() for text in torch.split(losses, list(self.lengths))])
-
-    def _places_of_tokens(self) -> Tensor:
-        """Where in the flattened batch real tokens are; worked out from lengths, so that no device is asked."""
-        longest = self.input_ids.shape[1]
-        return torch.cat([torch.arange(length) + text * longest for text, length in enumerate(self.lengths)])
 
     def whole(self) -> Tensor | None:
         """The model's own forward method on one text, head and all."""
@@ -232,6 +228,11 @@ class _Pass:
             if not self.network.in_step:
                 raise
             self._failure = error
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on its way to a device that nobody waits for."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def first_states(candidates: Any) -> Tensor | None:

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import torch
+
+from rankscope.metrics.devices import on_device, places_of_tokens, read_at_once
+
+CPU = torch.device("cpu")
+
+
+def test_numbers_arrive_in_their_dtype() -> None:
+    assert on_device([3, 1], CPU).tolist() == [3, 1]
+    assert on_device((3, 1), CPU, torch.float32).dtype == torch.float32
+
+
+def test_places_are_those_of_real_tokens() -> None:
+    padded = torch.arange(12).view(3, 4)
+    expected = torch.cat([padded[0, :2], padded[1, :4], padded[2, :1]])
+    assert torch.equal(padded.flatten()[places_of_tokens((2, 4, 1), 4, CPU)], expected)
+
+
+def test_only_a_cpu_is_never_waited_for() -> None:
+    assert read_at_once(CPU)
+    assert not read_at_once(torch.device("cuda"))
