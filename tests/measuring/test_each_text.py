@@ -26,13 +26,7 @@ def test_layers_of_other_hidden_sizes_are_measured_each() -> None:
 
 
 def test_eigenvalues_that_are_not_those_of_their_matrix_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (
-        "metrics.rows",
-        "metrics.representations",
-        "metrics.decomposition",
-        "measuring.each_text",
-    ):  # as on an accelerator
-        monkeypatch.setattr(f"rankscope.{module}.read_at_once", lambda _: False)
+    monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)  # as on an accelerator
     decompose = torch.linalg.eigvalsh
     expected = [float(effective_rank(layer(place))) for place in range(3)]
 

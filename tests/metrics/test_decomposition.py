@@ -54,7 +54,7 @@ def test_a_flat_spectrum_is_decomposed_in_float32_and_others_in_float64(monkeypa
 @pytest.mark.parametrize("later", [False, True])
 def test_lengths_on_both_sides_of_the_hidden_size(later: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if later:  # padded, as on an accelerator
-        monkeypatch.setattr("rankscope.metrics.decomposition.read_at_once", lambda _: False)
+        monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)
     texts = [torch.randn(tokens, 6, generator=torch.Generator().manual_seed(tokens)) for tokens in (4, 6, 9)]
     waiting = Decompositions(torch.float64)
     found = waiting.add(exact_unit_rows(Texts.of(texts, EPS))[0])

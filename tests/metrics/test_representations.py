@@ -54,9 +54,7 @@ def alone(hidden: torch.Tensor) -> dict[str, float] | str:
 def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Faults are read at once, as on a CPU, or with the numbers, as on an accelerator."""
     if request.param == "later":
-        monkeypatch.setattr("rankscope.metrics.rows.read_at_once", lambda _: False)
-        monkeypatch.setattr("rankscope.metrics.representations.read_at_once", lambda _: False)
-        monkeypatch.setattr("rankscope.metrics.decomposition.read_at_once", lambda _: False)
+        monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)
     return str(request.param)
 
 

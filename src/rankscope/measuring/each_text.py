@@ -17,9 +17,9 @@ from rankscope.measuring.columns import Row
 from rankscope.measuring.reducers import Place
 from rankscope.measuring.seen import Seen
 from rankscope.measuring.transfer import Transfer
-from rankscope.metrics import Metric, Spectrum
+from rankscope.metrics import Metric, Spectrum, devices
 from rankscope.metrics.decomposition import Decompositions, joint_spectrum
-from rankscope.metrics.devices import on_device, read_at_once
+from rankscope.metrics.devices import on_device
 from rankscope.metrics.representations import Part
 from rankscope.metrics.table import metrics_that_read
 
@@ -71,7 +71,7 @@ class EachText:
         if self._reads_spectra:
             self._waiting.dtype = seen.spectra_dtype
             found.decompose(self._waiting)
-        if self._waiting.bytes > (_AT_ONCE if read_at_once(seen.device) else _AT_ONCE_ON_DEVICES):
+        if self._waiting.bytes > (_AT_ONCE if devices.read_at_once(seen.device) else _AT_ONCE_ON_DEVICES):
             self.close()
 
     def close(self) -> None:

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from rankscope.metrics import devices
 from rankscope.metrics.arithmetic import float32_did, is_flat, products_are_exact
-from rankscope.metrics.devices import on_device, read_at_once
+from rankscope.metrics.devices import on_device
 from rankscope.metrics.eigenvalues import (
     descending_eigenvalues,
     eigenvalues_of_batch,
@@ -153,7 +154,7 @@ class Decompositions:
     def add(self, rows: UnitRows) -> Decomposition:
         """Queues the Gram matrices of some texts."""
         one = Decomposition(rows.tokens, rows.hidden_size)
-        if read_at_once(rows.rows.device):
+        if devices.read_at_once(rows.rows.device):
             self._waiting += [self._of_text(one, place, rows.text(place)) for place in range(len(rows.tokens))]
         else:
             self._batches.append(_Batch(one, *_padded_grams(rows)))

@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
+from rankscope.metrics import devices
 from rankscope.metrics.arithmetic import arithmetic_for, float32_may_do
 from rankscope.metrics.arrays import ArrayLike, hidden_states, token_mask
 from rankscope.metrics.decomposition import Decomposition, Decompositions, Spectrum
-from rankscope.metrics.devices import on_device, read_at_once
+from rankscope.metrics.devices import on_device
 from rankscope.metrics.faults import Faults
 from rankscope.metrics.rounding import rounding_of
 from rankscope.metrics.rows import Texts, UnitRows, exact_unit_rows, one_token, quick_unit_rows
@@ -171,7 +172,7 @@ class Representations:
 
     def _take_exact(self, places: tuple[int, ...], texts: Texts, arithmetic: torch.dtype) -> None:
         rows, faults = exact_unit_rows(texts, arithmetic)
-        if not read_at_once(texts.states.device):
+        if not devices.read_at_once(texts.states.device):
             self.parts.append(Part(places, rows, faults))
             return
         self.note(places, faults, faults.columns.detach().numpy().tolist())

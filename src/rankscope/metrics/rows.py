@@ -18,9 +18,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
+from rankscope.metrics import devices
 from rankscope.metrics.arithmetic import arithmetic_for
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
-from rankscope.metrics.devices import on_device, places_of_tokens, read_at_once
+from rankscope.metrics.devices import on_device, places_of_tokens
 from rankscope.metrics.faults import Faults, describe_non_finite
 from rankscope.metrics.rounding import rounding_of
 
@@ -152,7 +153,7 @@ def exact_unit_rows(texts: Texts, dtype: torch.dtype = torch.float64) -> tuple[U
     usable = faults.columns[:, 0] == 0
     lengths = torch.where(usable[:, None] & (centred.lengths > 0), centred.lengths, torch.inf)
     rows = centred.rows / lengths[..., None]
-    if read_at_once(rows.device):
+    if devices.read_at_once(rows.device):
         return UnitRows(rows, texts.tokens), faults  # who reads faults leaves out the texts that have one
     return UnitRows(torch.where(usable[:, None, None], rows, 0.0), texts.tokens), faults
 
