@@ -15,22 +15,19 @@ EPS = torch.finfo(torch.float32).eps
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_rows_are_exact_up_to_rounding_or_refused(kind: str) -> None:
-    texts = [hard_matrix(kind, seed)[:120, :140] for seed in range(6)]
-    texts[1] = texts[1][:77]
-    rows, sound = quick_unit_rows(Texts.of(texts, EPS))
-    for place, hidden in enumerate(texts):
-        distances = centre(Texts.of([hidden], EPS), torch.float64).distances
-        if bool(sound[place]):
-            torch.testing.assert_close(rows.text(place).double(), unit_rows(hidden), atol=4e-7, rtol=0)
-            assert not rows.rows[place, len(hidden) :].any()
+    for seed in range(6):
+        hidden = hard_matrix(kind, seed)[: 120 - seed, :140]
+        rows = quick_unit_rows(hidden)
+        if rows is not None:
+            torch.testing.assert_close(rows.double(), unit_rows(hidden), atol=4e-7, rtol=0)
         else:
-            assert float(distances.min()) < 3 * NEAR_THE_MEAN
+            assert float(centre(Texts.of([hidden], EPS), torch.float64).distances.min()) < 3 * NEAR_THE_MEAN
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30, float("nan"), float("inf"), 0.0])
 def test_numbers_that_float32_cannot_square_are_refused(scale: float) -> None:
-    texts = [torch.randn(8, 5) * scale, torch.randn(8, 5)]
-    assert quick_unit_rows(Texts.of(texts, EPS))[1].tolist() == [False, True]
+    assert quick_unit_rows(torch.randn(8, 5) * scale) is None
+    assert quick_unit_rows(torch.randn(8, 5)) is not None
 
 
 def test_a_batch_is_never_read_from_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,8 +71,8 @@ def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:
     """Whether the spectrum of unit rows is nearly flat: sum lambda^2 from a sample of rows of the Gram matrix."""
     tokens, hidden_size = rows.shape
     sample = rows[:: max(1, tokens // _SAMPLE)]
-    squares = float((sample @ rows.T).square().sum().numpy()) / len(sample) / tokens  # sum lambda^2
-    return squares * min(tokens, hidden_size) <= FLAT
+    length = float(torch.linalg.matrix_norm(sample @ rows.T).numpy())
+    return length**2 / len(sample) / tokens * min(tokens, hidden_size) <= FLAT
 
 
 def float32_did(eigenvalues: Float[Tensor, " k"], rank: int) -> bool:

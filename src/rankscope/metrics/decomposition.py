@@ -80,12 +80,9 @@ class Decomposition:
         return joint_spectrum([self])
 
     @property
-    def values(self) -> Float[Tensor, "batch k"]:
+    def values(self) -> Float[Tensor, "batch k"] | list[Float[Tensor, " _k"]]:
         """The eigenvalues of each text, of whatever sum."""
-        if self._batch is not None:
-            return self._batch
-        each = [self._values[place] for place in range(len(self.tokens))]
-        return torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
+        return [self._values[place] for place in range(len(self.tokens))] if self._batch is None else self._batch
 
     def keep(self, place: int, values: Float[Tensor, " _k"]) -> None:
         """Takes the descending eigenvalues of a text, of whatever sum."""
@@ -107,8 +104,10 @@ class Decomposition:
 def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
     """The spectra of the texts of several decompositions of one hidden size, one after the other."""
     each = [part.values for part in parts]
-    most = max(values.shape[1] for values in each)
-    values = torch.cat([torch.nn.functional.pad(values, (0, most - values.shape[1])) for values in each])
+    if len(each) == 1 and isinstance(each[0], Tensor):
+        values = each[0]
+    else:
+        values = torch.nn.utils.rnn.pad_sequence([of_text for of_part in each for of_text in of_part], batch_first=True)
     total = values.sum(dim=-1, keepdim=True)
     tokens = on_device([count for part in parts for count in part.tokens], values.device)
     # A text without unit rows has eigenvalues of zero alone.

@@ -82,13 +82,10 @@ class Representations:
         places = tuple(place for place in range(len(states)) if place not in self.errors)
         if not places:
             return
-        first = states[places[0]]
-        arithmetic = arithmetic_for(first, dtype)
-        texts = Texts.of([states[place] for place in places], rounding_of(first.dtype, arithmetic, computed_in))
-        if dtype is None and float32_may_do(texts.states):
-            places, texts = self._take_quick(places, texts)
+        if dtype is None and float32_may_do(states[places[0]]):
+            places = self._take_quick(places)
         if places:
-            self._take_exact(places, texts, arithmetic)
+            self._take_exact(places, computed_in)
 
     def decompose(self, waiting: Decompositions) -> None:
         """Queues the Gram matrices of all texts."""
@@ -160,17 +157,21 @@ class Representations:
                 else RepresentationError(error.fault, f"text {place} of the batch: {error}")
             )
 
-    def _take_quick(self, places: tuple[int, ...], texts: Texts) -> tuple[tuple[int, ...], Texts]:
-        """Takes the texts whose unit rows float32 can hold; returns the others."""
-        rows, sound = quick_unit_rows(texts)
-        which = sound.numpy()
-        good = [place for place, is_sound in enumerate(which) if is_sound]
-        others = [place for place, is_sound in enumerate(which) if not is_sound]
-        if good:
-            self.parts.append(Part(_among(places, good), rows.some(good)))
-        return _among(places, others), texts.some(others) if others else texts
+    def _take_quick(self, places: tuple[int, ...]) -> tuple[int, ...]:
+        """Takes the texts whose unit rows float32 can hold, each alone; returns the others."""
+        others = []
+        for place in places:
+            rows = quick_unit_rows(self.states[place])
+            if rows is None:
+                others.append(place)
+            else:
+                self.parts.append(Part((place,), UnitRows(rows[None], (len(rows),))))
+        return tuple(others)
 
-    def _take_exact(self, places: tuple[int, ...], texts: Texts, arithmetic: torch.dtype) -> None:
+    def _take_exact(self, places: tuple[int, ...], computed_in: torch.dtype | None) -> None:
+        each = [self.states[place] for place in places]
+        arithmetic = arithmetic_for(each[0], self._dtype)
+        texts = Texts.of(each, rounding_of(each[0].dtype, arithmetic, computed_in))
         rows, faults = exact_unit_rows(texts, arithmetic)
         if not devices.read_at_once(texts.states.device):
             self.parts.append(Part(places, rows, faults))

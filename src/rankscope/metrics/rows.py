@@ -164,41 +164,27 @@ NEAR_THE_MEAN = 2**-4
 _FAR_FROM_THE_MEAN = 0.5
 
 
-def quick_unit_rows(texts: Texts) -> tuple[UnitRows, Bool[Tensor, " batch"]]:
-    """Unit rows in float32, with the error of rounding them once, and for which texts they hold.
+def quick_unit_rows(states: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"] | None:
+    """Unit rows of one text in float32, on a CPU, with the error of rounding them once; None where they need float64.
 
     Rows are centred twice: the first difference loses the digits of the mean, which the second finds. Rows far from
-    their mean lose none. A text with any fault never passes: its rows are not far from the mean, or not finite.
+    their mean lose none. None for a text with any fault: its rows are not far from the mean, or not finite.
     """
-    rows, counts = texts.states.float(), texts.counts[:, None]
-    means = rows.sum(dim=1) / counts
-    centred = _without_padding(rows - means[:, None], texts.tokens)
-    lengths: Tensor = torch.linalg.vector_norm(centred, dim=2)
-    distances = _at_least(lengths, means)
-    if not float(distances.amin().numpy()) >= _FAR_FROM_THE_MEAN:  # numpy: nothing is copied on a CPU
-        centred -= (centred.sum(dim=1) / counts)[:, None]
-        lengths = torch.linalg.vector_norm(_without_padding(centred, texts.tokens), dim=2)
-        distances = _at_least(lengths, means)
-    real = texts.real
-    sound = (distances >= NEAR_THE_MEAN) & (lengths > 1e-18) & (lengths < 1e18)  # squares neither vanish nor overflow
-    if real is not None:
-        sound = sound | ~real
-        lengths = torch.where(real, lengths, 1.0)
-    return UnitRows(centred.div_(lengths[..., None]), texts.tokens), sound.all(dim=1)
-
-
-def _at_least(lengths: Tensor, means: Tensor) -> Tensor:
-    """What `Centred.distances` are at least: a row is no longer than its distance from the mean and the mean."""
-    found: Tensor = lengths / (lengths + 2 * torch.linalg.vector_norm(means, dim=1)[:, None])
-    return found
-
-
-def _without_padding(rows: Tensor, tokens: Sequence[int]) -> Tensor:
-    """Sets rows of padding to zero, in place."""
-    for place, count in enumerate(tokens):
-        if count < rows.shape[1]:
-            rows[place, count:] = 0
-    return rows
+    rows = states.float()
+    mean = rows.mean(dim=0)
+    centred = rows - mean
+    lengths: Tensor = torch.linalg.vector_norm(centred, dim=1)
+    shortest, longest = (float(one) for one in (lengths.numpy().min(), lengths.numpy().max()))
+    if not (shortest > 1e-18 and longest < 1e18):  # squares would vanish or overflow; or NaN
+        return None
+    # A row is no longer than its distance from the mean and the mean: the least that `Centred.distances` can be.
+    nearest = shortest / (shortest + 2 * float(torch.linalg.vector_norm(mean).numpy()))
+    if nearest < NEAR_THE_MEAN:
+        return None
+    if nearest < _FAR_FROM_THE_MEAN:
+        centred -= centred.mean(dim=0)
+        lengths = torch.linalg.vector_norm(centred, dim=1)
+    return centred.div_(lengths[:, None])
 
 
 def unit_rows(
