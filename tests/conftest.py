@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from pathlib import Path
@@ -15,6 +16,13 @@ import tiny
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side have a core each, and so have those that they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """What is imported by now is left out of garbage collections: evaluations ask for one after each network."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
