@@ -56,6 +56,8 @@ def started(work: Callable[..., object], *arguments: object, log: Path | None = 
         arguments: which it is called with.
         log: takes what it says; without, that is mixed with what the tests say.
     """
+    if log is not None:
+        log.touch()
     process = context().Process(target=_with_streams, args=(work, arguments, dict(os.environ), log, log))
     process.start()
     try:
