@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 import smollm2
 import tiny
@@ -47,14 +48,12 @@ def smollm2_gguf() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2_folder(smollm2_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same model as a folder, which loads in a second."""
-    from rankscope.models import Placement, describe_model, load_model, parse_model_reference
-
-    folder = tmp_path_factory.mktemp("smollm2") / "SmolLM2-135M-Instruct"
-    description = describe_model(parse_model_reference(str(smollm2_gguf)))
-    description.config.initializer_range = 1 / 24  # as HuggingFaceTB/SmolLM2-135M publishes it; GGUF does not carry it
-    load_model(description, Placement()).save_pretrained(folder)  # plain weights, not packed ones
-    description.tokenizer.save_pretrained(folder)
+    """The same model as transformers reads it, in a folder that loads in a second; made once for all workers."""
+    place = tmp_path_factory.getbasetemp()
+    folder = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "SmolLM2-135M-Instruct"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            smollm2.save_folder(smollm2_gguf, folder)
     return folder
 
 

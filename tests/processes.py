@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import time
@@ -95,6 +96,12 @@ def rankscope(*arguments: object) -> None:
 
     sys.argv = ["rankscope", *map(str, arguments)]
     main()
+
+
+def script(file: Path, *arguments: object) -> None:
+    """A file of Python as a script, in this process; for `started`."""
+    sys.argv = [str(file), *map(str, arguments)]
+    runpy.run_path(str(file), run_name="__main__")
 
 
 def run_command(folder: Path, *arguments: object, stdout: Path | None = None) -> Ended:

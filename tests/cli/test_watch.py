@@ -22,7 +22,14 @@ from tiny import SENTENCES, save_tiny, tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ("--device", "cpu", "--batch-tokens", "64", "--every", "1")  # longer than the files of a checkpoint are written
+SETTINGS = (
+    "--device",
+    "cpu",
+    "--batch-tokens",
+    "64",
+    "--every",
+    "1",
+)  # longer than the files of a checkpoint are written
 
 
 @pytest.fixture

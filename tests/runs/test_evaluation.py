@@ -362,20 +362,17 @@ def test_wrong_calls(tmp_path: Path, data: str, tiny_folder: Path) -> None:
         rs.evaluate([str(tiny_folder)] * 2, data, field="text")
 
 
-def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gguf: Path, tmp_path: Path) -> None:
-    """A real trained model, from weights and text to numbers, against the definition in float64."""
+def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(
+    smollm2_gguf: Path, smollm2_folder: Path, tmp_path: Path
+) -> None:
+    """A real trained model, from a GGUF file and text to numbers, against the definition in float64."""
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(SENTENCES[:4]))
-    where = {"pretrained_model_name_or_path": smollm2_gguf.parent, "gguf_file": smollm2_gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    model = AutoModel.from_pretrained(**where, dtype=torch.float32).eval()
-    config = model.config
-    del config.quantization_config
-    config.initializer_range = 0.041666666666666664  # as HuggingFaceTB/SmolLM2-135M publishes it
-    config.save_pretrained(tmp_path / "published")
-    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", config_from=str(tmp_path / "published"))
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
+    model = AutoModel.from_pretrained(smollm2_folder).eval()
+    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", config_from=str(smollm2_folder))
     torch.manual_seed(0)
-    twin = AutoModel.from_config(config, dtype=torch.float32).eval()
+    twin = AutoModel.from_config(model.config, dtype=torch.float32).eval()
     for row in run.measurements().rows(named=True):
         ids = torch.tensor([tokenizer(SENTENCES[row["text_index"]]).input_ids])
         with torch.no_grad():
