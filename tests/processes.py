@@ -117,7 +117,11 @@ def run_command(folder: Path, *arguments: object, stdout: Path | None = None) ->
         file.write_bytes(b"")
     process = context().Process(target=_with_streams, args=(rankscope, arguments, dict(os.environ), stdout or out, err))
     process.start()
-    return Ended(wait_for(process), out.read_bytes(), err.read_bytes())
+    try:
+        return Ended(wait_for(process), out.read_bytes(), err.read_bytes())
+    finally:
+        process.kill()
+        process.join()
 
 
 def _with_streams(
