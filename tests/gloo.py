@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -13,13 +12,14 @@ from typing import Any
 import torch
 import torch.distributed
 
+from processes import context
+
 
 def in_processes(
     work: Callable[[int], Any], count: int, folder: Path, *, seconds: float = 120, killed: tuple[int, ...] = ()
 ) -> list[Any]:
     """What the function, at the top of an importable module, returns in each process that is not to be killed."""
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_join, args=(work, rank, count, folder)) for rank in range(count)]
+    processes = [context().Process(target=_join, args=(work, rank, count, folder)) for rank in range(count)]
     for process in processes:
         process.start()
     deadline = time.monotonic() + seconds

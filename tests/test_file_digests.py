@@ -3,13 +3,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from processes import started, wait_for
 from rankscope.errors import RankscopeError
 from rankscope.file_digests import DigestCache, default_digest_cache, digest_of
 
@@ -175,14 +174,14 @@ def test_the_oldest_entries_make_room(tmp_path: Path, cache: DigestCache, monkey
     assert str(tmp_path / "0") not in paths
 
 
-def test_two_processes_share_it(tmp_path: Path, file: Path, cache: DigestCache) -> None:
-    code = (
-        "import pathlib; from rankscope.file_digests import DigestCache\n"
-        f"cache = DigestCache(pathlib.Path({str(cache.folder)!r}), smallest=0)\n"
-        f"print(*{{cache.digest(pathlib.Path({str(file)!r})) for _ in range(100)}})\n"
-    )
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate()[0].strip() for process in both] == [by_hand(file)] * 2
+def read_often(cache: DigestCache, file: Path, digest: str) -> None:
+    assert {cache.digest(file) for _ in range(100)} == {digest}
+
+
+def test_two_processes_share_it(file: Path, cache: DigestCache) -> None:
+    share = (read_often, cache, file, by_hand(file))
+    with started(*share) as one, started(*share) as other:
+        assert wait_for(one) == wait_for(other) == 0
     assert entry(cache).suffix == ".json"
 
 

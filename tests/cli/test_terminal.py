@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import run_command
 from rankscope.cli import main
 from rankscope.cli.terminal import print_json, streams_for_any_text
 from tiny import SENTENCES
@@ -74,11 +75,30 @@ def test_every_command_prints(monkeypatch: pytest.MonkeyPatch, encoding: str, ar
     assert "Unicode" not in err.text()
 
 
-def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "rankscope", *map(os.fsencode, map(str, arguments))],
-        capture_output=True, env=os.environ | environment, check=False,
+IN_TURN = """
+import json, os, sys
+from rankscope.cli import main
+folder, calls = os.fsencode(sys.argv[1]), json.loads(sys.argv[2])
+for number, call in enumerate(calls):
+    os.dup2(os.open(folder + b"/%d" % number, os.O_WRONLY | os.O_CREAT), 1)
+    try:
+        main([os.fsdecode(bytes.fromhex(argument)) for argument in call])
+    except SystemExit as exit_:
+        print(exit_.code, file=sys.stderr)
+    sys.stdout.flush()
+"""
+
+
+def commands(folder: Path, calls: list[tuple[object, ...]], **environment: str) -> tuple[list[bytes], list[int]]:
+    """What commands print, and the statuses they end with; all in one Python, whose start takes seconds."""
+    encoded = json.dumps([[os.fsencode(str(argument)).hex() for argument in call] for call in calls])
+    done = subprocess.run(
+        [sys.executable, "-c", IN_TURN, str(folder), encoded],
+        stderr=subprocess.PIPE, env=os.environ | environment, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    statuses = [int(line) for line in done.stderr.splitlines() if line.isdigit()]
+    return [(folder / str(number)).read_bytes() for number in range(len(calls))], statuses
 
 
 @pytest.mark.parametrize(
@@ -87,18 +107,17 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
     ids=["cp1252", "C"],
 )
 def test_a_whole_evaluation_in_another_encoding(tmp_path: Path, environment: dict[str, str]) -> None:
-    data = tmp_path / "dätä→.txt"
+    data, run, page = tmp_path / "dätä→.txt", tmp_path / "rün", tmp_path / "ä.html"
     data.write_text("\n".join(SENTENCES), encoding="utf-8")
-    call = ("evaluate", "pico-0.1m", "--data", data, "--output", tmp_path / "rün")
-    done = command(*call, **environment)
-    assert done.returncode == 0, done.stderr
-    assert b"untrained -> trained" in done.stdout
-    (row,) = json.loads(command(*call, "--json", **environment).stdout.decode("ascii"))["rows"]
+    call = ("evaluate", "pico-0.1m", "--data", data, "--output", run)
+    calls = [call, (*call, "--json"), ("compare", run, run), ("report", run, "--output", page)]
+    (table, summary, *_), statuses = commands(tmp_path, calls, **environment)
+    assert statuses == [0, 0, 2, 0]
+    assert b"untrained -> trained" in table
+    (row,) = json.loads(summary.decode("ascii"))["rows"]
     assert row["dataset"] == "dätä→.txt"  # the same name in every locale
-    assert json.loads((tmp_path / "rün" / "summary.json").read_text("utf-8"))["rows"] == [row]
-    assert command("compare", tmp_path / "rün", tmp_path / "rün", **environment).returncode == 2
-    assert command("report", tmp_path / "rün", "--output", tmp_path / "ä.html", **environment).returncode == 0
-    assert "dätä→.txt" in (tmp_path / "ä.html").read_text("utf-8")
+    assert json.loads((run / "summary.json").read_text("utf-8"))["rows"] == [row]
+    assert "dätä→.txt" in page.read_text("utf-8")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -108,17 +127,18 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     data = root / os.fsdecode(b"d\xfe\x1b[31m\n.txt")
     data.write_text("\n".join(SENTENCES))
     run = root / os.fsdecode(b"r\xff[1]")
-    done = command("evaluate", "pico-0.1m", "--data", data, "--output", run)
-    assert done.returncode == 0, done.stderr
+    done = run_command(tmp_path, "evaluate", "pico-0.1m", "--data", data, "--output", run)
+    assert done.status == 0, done.stderr
     assert b"\x1b" not in done.stdout
     for file in ("manifest.json", "summary.json"):
         json.loads((run / file).read_text("utf-8"))
     page = root / "page.html"
-    done = command("report", run, "--output", page, "--tables", root / "tables", "--figures", root / "figures")
-    assert done.returncode == 0, done.stderr
+    tables, figures = root / "tables", root / "figures"
+    done = run_command(tmp_path, "report", run, "--output", page, "--tables", tables, "--figures", figures)
+    assert done.status == 0, done.stderr
     assert "\N{REPLACEMENT CHARACTER}" in page.read_text("utf-8")
-    model = command("evaluate", root / "absent", "--data", data)
-    assert (model.returncode, model.stderr.count(b"unexpected")) == (2, 0)
+    model = run_command(tmp_path, "evaluate", root / "absent", "--data", data)
+    assert (model.status, model.stderr.count(b"unexpected")) == (2, 0)
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 import rankscope as rs
+from processes import kill, rankscope, started, wait_for, wait_until
 from rankscope.cli import main
 from rankscope.settings import Settings
-from tiny import SENTENCES, save_tiny
+from tiny import SENTENCES, save_tiny, tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
-TRAINING = """
-import sys, time
-sys.path.insert(0, sys.argv[2])
-import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from tiny import SENTENCES, tiny_model, tiny_tokenizer
-
-class Slowly(TrainerCallback):
-    def on_step_end(self, *_, **__):
-        time.sleep(0.25)
-
-tokenizer = tiny_tokenizer()
-rows = [{"input_ids": ids, "labels": ids} for ids in (tokenizer(text)["input_ids"][:16] for text in SENTENCES * 8)]
-rows = [row for row in rows if len(row["input_ids"]) == 16]
-arguments = TrainingArguments(
-    sys.argv[1], max_steps=20, save_steps=5, per_device_train_batch_size=4, learning_rate=3e-3, report_to=[],
-    disable_tqdm=True, use_cpu=True, save_total_limit=None,
-)
-Trainer(tiny_model("llama"), arguments, train_dataset=rows, processing_class=tokenizer, callbacks=[Slowly()]).train()
-"""
-SETTINGS = ("--device", "cpu", "--batch-tokens", "64", "--every", "0.3")
+SETTINGS = (
+    "--device",
+    "cpu",
+    "--batch-tokens",
+    "64",
+    "--every",
+    "1",
+)  # longer than the files of a checkpoint are written
 
 
 @pytest.fixture
@@ -52,27 +39,26 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def command(folder: Path, data: Path, output: Path, *more: str) -> list[str]:
-    called = [sys.executable, "-m", "rankscope", "watch", str(folder), "--data", str(data), "--output", str(output)]
-    return [*called, *SETTINGS, *more]
+class Slowly(TrainerCallback):
+    def on_step_end(self, *_: object, **__: object) -> None:
+        time.sleep(0.25)
 
 
-@contextmanager
-def started(called: list[str], log: Path) -> Iterator[subprocess.Popen]:
-    with log.open("ab") as file:
-        process = subprocess.Popen(called, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def train(folder: Path) -> None:
+    """Saves a checkpoint every 5 steps, 4 in all."""
+    tokenizer = tiny_tokenizer()
+    rows = [{"input_ids": ids, "labels": ids} for ids in (tokenizer(text)["input_ids"][:16] for text in SENTENCES * 8)]
+    rows = [row for row in rows if len(row["input_ids"]) == 16]
+    arguments = TrainingArguments(
+        str(folder), max_steps=20, save_steps=5, per_device_train_batch_size=4, learning_rate=3e-3, report_to=[],
+        disable_tqdm=True, use_cpu=True, save_total_limit=None,
+    )  # fmt: skip
+    model = tiny_model("llama")
+    Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer, callbacks=[Slowly()]).train()
 
 
-def wait_for(condition: Callable[[], object], what: str, log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what}: {log.read_text()[-3000:]}"
-        time.sleep(0.005)
+def call(folder: Path, data: Path, output: Path) -> tuple[object, ...]:
+    return ("watch", folder, "--data", data, "--output", output, *SETTINGS)
 
 
 def rows_in(output: Path) -> list[dict[str, str]]:
@@ -84,22 +70,21 @@ def test_beside_a_training_and_killed_twice_each_checkpoint_has_one_row_that_equ
     data: Path, tmp_path: Path
 ) -> None:
     out, output, log = tmp_path / "out", tmp_path / "kept", tmp_path / "log"
-    watch = command(out, data, output, "--until-step", "20")
+    watch = (rankscope, *call(out, data, output), "--until-step", "20")
 
     def is_measuring(name: str) -> Callable[[], bool]:
         place = output / "checkpoints" / name
         return lambda: any(place.glob("measurements/parts/*/*.parquet")) and not (place / "summary.json").exists()
 
-    with started([sys.executable, "-c", TRAINING, str(out), str(TESTS)], tmp_path / "training") as training:
+    with started(train, out, log=tmp_path / "training") as training:
         for name in ("checkpoint-5", "checkpoint-10"):
-            with started(watch, log) as process:
-                wait_for(is_measuring(name), f"{name} is being measured", log)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+            with started(*watch, log=log) as process:
+                wait_until(is_measuring(name), process, log)
+                kill(process)
             assert not (output / "checkpoints" / name / "summary.json").exists()
-        with started(watch, log) as process:
-            assert process.wait(timeout=240) == 0, log.read_text()[-3000:]
-        assert training.wait(timeout=60) == 0, (tmp_path / "training").read_text()
+        with started(*watch, log=log) as process:
+            assert wait_for(process) == 0, log.read_text()[-3000:]
+        assert wait_for(training) == 0, (tmp_path / "training").read_text()
     rows = rows_in(output)
     assert [row["checkpoint"] for row in rows] == [f"checkpoint-{step}" for step in (5, 10, 15, 20)]
     assert len({row["loss"] for row in rows}) == 4
@@ -120,11 +105,11 @@ def test_beside_a_training_and_killed_twice_each_checkpoint_has_one_row_that_equ
 def test_ctrl_c_keeps_everything(data: Path, tmp_path: Path) -> None:
     out, output, log = tmp_path / "out", tmp_path / "kept", tmp_path / "log"
     save_tiny(out / "checkpoint-5")
-    with started(command(out, data, output), log) as process:
-        wait_for(lambda: "checkpoint-5 is measured" in log.read_text(), "measured", log)
-        wait_for((output / "report.html").exists, "the page", log)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+    with started(rankscope, *call(out, data, output), log=log) as process:
+        wait_until(lambda: "checkpoint-5 is measured" in log.read_text(), process, log)
+        wait_until((output / "report.html").exists, process, log)
+        os.kill(process.pid, signal.SIGINT)
+        assert wait_for(process) == 130
     assert "give the same command again to go on" in log.read_text().splitlines()[-1]
     assert [row["checkpoint"] for row in rows_in(output)] == ["checkpoint-5"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from processes import context, started, wait_for
 from rankscope.errors import RankscopeError
 from rankscope.measuring import Row, text_columns
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
@@ -108,10 +108,9 @@ def work(path: Path, names: tuple[str, ...], told: Any, start: Any = None, secon
 
 def test_two_processes_share_a_run(tmp_path: Path) -> None:
     """Each measures what the other does not; both come back when all is there, and nothing is there twice."""
-    context = multiprocessing.get_context("spawn")
-    told, start = context.Queue(), context.Barrier(2)
+    told, start = context().Queue(), context().Barrier(2)
     processes = [
-        context.Process(target=work, args=(tmp_path, names, told, start))
+        context().Process(target=work, args=(tmp_path, names, told, start))
         for names in (("a", "b", "c"), ("c", "b", "a"))
     ]
     for process in processes:
@@ -131,18 +130,15 @@ def test_two_processes_share_a_run(tmp_path: Path) -> None:
 
 
 def test_a_unit_of_another_process_is_waited_for(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    other = context.Process(target=work, args=(tmp_path, ("a",), told, None, 1.5))
-    other.start()
-    while not list(tmp_path.glob("measurements/parts/a/*.parquet")):
-        time.sleep(0.02)
-        assert other.is_alive()
-    said: list[str] = []
-    folder = open_run_folder(tmp_path, IDENTITY, said.append)
-    record, diary = Record(folder, {"versions": {}}), Diary()
-    carry_out([group(diary, unit(record, "a", diary))], Silent())
-    assert diary.loads == []
-    assert RunFolder.is_finished(folder, "a")
-    assert said == [f"{tmp_path}: another process measures a, waiting for it"]
-    other.join()
+    with started(work, tmp_path, ("a",), context().Queue(), None, 1.5) as other:
+        while not list(tmp_path.glob("measurements/parts/a/*.parquet")):
+            time.sleep(0.02)
+            assert other.is_alive()
+        said: list[str] = []
+        folder = open_run_folder(tmp_path, IDENTITY, said.append)
+        record, diary = Record(folder, {"versions": {}}), Diary()
+        carry_out([group(diary, unit(record, "a", diary))], Silent())
+        assert diary.loads == []
+        assert RunFolder.is_finished(folder, "a")
+        assert said == [f"{tmp_path}: another process measures a, waiting for it"]
+        assert wait_for(other) == 0

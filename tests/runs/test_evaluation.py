@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import rankscope as rs
 from oracle import oracle_entropy, oracle_spectrum
+from processes import kill, started, wait_until
 from rankscope.errors import LayerError, ModelError, RunFolderError, SettingsError, UnknownNameError
 from rankscope.measuring import Row
 from rankscope.runs.folder import RunFolder
@@ -277,28 +274,27 @@ def test_other_settings_or_changed_weights_are_refused(tmp_path: Path, data: str
         evaluate(folder, data, tmp_path / "run", untrained_seeds=0, limit=4)
 
 
+def evaluate_slowly(model: str, data: str, arguments: dict) -> None:
+    write = RunFolder.write_batch
+
+    def slow(self: RunFolder, *rest: object) -> None:
+        time.sleep(0.3)
+        write(self, *rest)
+
+    RunFolder.write_batch = slow
+    rs.evaluate(model, data, **arguments)
+
+
 def test_a_killed_run_goes_on_where_it_was(
     tmp_path: Path, data: str, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kill -9 after the third batch; what is there then is not computed again, and the end is the same."""
     arguments = {"output": str(tmp_path / "killed"), "field": "text", "batch_tokens": 40, "layers": "all"}
-    code = (
-        "import time, rankscope.runs.folder as store, rankscope as rs\n"
-        "write = store.RunFolder.write_batch\n"
-        "def slow(self, *rest):\n"
-        "    time.sleep(0.3)\n"
-        "    write(self, *rest)\n"
-        "store.RunFolder.write_batch = slow\n"
-        f"rs.evaluate({str(tiny_folder)!r}, {data!r}, **{arguments!r})"
-    )
     parts = tmp_path / "killed" / "measurements" / "parts"
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while len(list(parts.glob("*/*.parquet"))) < 3:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
+    log = tmp_path / "log"
+    with started(evaluate_slowly, str(tiny_folder), data, arguments, log=log) as process:
+        wait_until(lambda: len(list(parts.glob("*/*.parquet"))) >= 3, process, log)
+        kill(process)
     kept = {part: part.stat().st_mtime_ns for part in parts.glob("*/*.parquet")}
     assert rs.Run(tmp_path / "killed").measurements().height >= 3
     with pytest.raises(RunFolderError, match="is not finished"):
@@ -368,20 +364,17 @@ def test_wrong_calls(tmp_path: Path, data: str, tiny_folder: Path) -> None:
         rs.evaluate([str(tiny_folder)] * 2, data, field="text")
 
 
-def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(smollm2_gguf: Path, tmp_path: Path) -> None:
-    """A real trained model, from weights and text to numbers, against the definition in float64."""
+def test_smollm2_agrees_with_the_oracle_and_its_twin_with_from_config(
+    smollm2_gguf: Path, smollm2_folder: Path, tmp_path: Path
+) -> None:
+    """A real trained model, from a GGUF file and text to numbers, against the definition in float64."""
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(SENTENCES[:4]))
-    where = {"pretrained_model_name_or_path": smollm2_gguf.parent, "gguf_file": smollm2_gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    model = AutoModel.from_pretrained(**where, dtype=torch.float32).eval()
-    config = model.config
-    del config.quantization_config
-    config.initializer_range = 0.041666666666666664  # as HuggingFaceTB/SmolLM2-135M publishes it
-    config.save_pretrained(tmp_path / "published")
-    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", config_from=str(tmp_path / "published"))
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_folder)
+    model = AutoModel.from_pretrained(smollm2_folder).eval()
+    run = rs.evaluate(str(smollm2_gguf), str(path), output=tmp_path / "run", config_from=str(smollm2_folder))
     torch.manual_seed(0)
-    twin = AutoModel.from_config(config, dtype=torch.float32).eval()
+    twin = AutoModel.from_config(model.config, dtype=torch.float32).eval()
     for row in run.measurements().rows(named=True):
         ids = torch.tensor([tokenizer(SENTENCES[row["text_index"]]).input_ids])
         with torch.no_grad():

@@ -3,13 +3,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
-import sys
+import resource
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from processes import started, wait_for
 from rankscope.errors import RunFolderError, StorageError
 from rankscope.measuring import Row, text_columns
 from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
@@ -101,20 +101,18 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         open_run_folder(tmp_path / "file" / "run", IDENTITY)
 
 
+def write_until_full(path: Path) -> None:
+    folder = open_run_folder(path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    with pytest.raises(StorageError, match="could not write .*What was finished is kept"):
+        folder.write_batch("unit", 1, [row(0)])
+
+
 def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
     """A limit on file sizes stands in for a full disk: the same error from the same call."""
-    code = (
-        "import pathlib, resource; from rankscope.measuring import text_columns\n"
-        "from rankscope.runs.folder import open_run_folder\n"
-        f"folder = open_run_folder(pathlib.Path({str(tmp_path)!r}), {IDENTITY!r})\n"
-        "row = dict.fromkeys(text_columns()) | {'text_index': 0, 'layer': 'last'}\n"
-        "folder.write_batch('unit', 0, [row])\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "folder.write_batch('unit', 1, [row])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "StorageError: could not write" in done.stderr
-    assert "What was finished is kept" in done.stderr
+    with started(write_until_full, tmp_path) as process:
+        assert wait_for(process) == 0
     folder = open_run_folder(tmp_path, IDENTITY)
     assert folder.finished_batches("unit") == {0}
 

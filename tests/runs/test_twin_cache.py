@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import rankscope as rs
+from processes import started, wait_for
 from rankscope.errors import SettingsError, StorageError
 from rankscope.measuring import text_columns
 from rankscope.runs.progress import Silent
@@ -60,21 +59,17 @@ def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -
         cache.put("a", frame())
 
 
+def put_and_get(folder: Path) -> None:
+    cache = TwinCache(folder, limit=20_000)
+    for number in range(150):
+        cache.put(str(number % 20), frame())
+        found = cache.get(str((number * 7) % 20))
+        assert found is None or found.height == 1
+
+
 def test_two_processes_at_once(tmp_path: Path) -> None:
-    code = (
-        "import pathlib, polars as pl; from rankscope.measuring import text_columns; "
-        "from rankscope.runs.twin_cache import TwinCache\n"
-        f"cache = TwinCache(pathlib.Path({str(tmp_path)!r}), limit=20_000)\n"
-        "frame = pl.DataFrame({name: [None] for name in text_columns()}, schema=text_columns())\n"
-        "for n in range(150):\n"
-        "    cache.put(str(n % 20), frame)\n"
-        "    found = cache.get(str((n * 7) % 20))\n"
-        "    assert found is None or found.height == 1\n"
-    )
-    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for process in both:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+    with started(put_and_get, tmp_path) as one, started(put_and_get, tmp_path) as other:
+        assert wait_for(one) == wait_for(other) == 0
 
 
 def test_where_it_is_and_how_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -149,7 +150,15 @@ def script_bundle() -> str:
     Raises:
         MissingExtraError: vl-convert is not installed.
     """
-    bundle: str = import_extra("vl_convert", "vl-convert-python").javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    import_extra("vl_convert", "vl-convert-python")
+    return _bundled_scripts()
+
+
+@cache
+def _bundled_scripts() -> str:
+    """Made once: it takes two seconds."""
+    converter = import_extra("vl_convert", "vl-convert-python")
+    bundle: str = converter.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", "<\\/script")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import platform
 import sysconfig
 from collections.abc import Iterator
@@ -33,8 +34,7 @@ def read_stdlib_docs() -> Iterator[LocatedRow]:
         DataError: this Python came without the sources of its library.
     """
     root = Path(sysconfig.get_path("stdlib"))
-    files = [file.relative_to(root) for file in root.rglob("*.py")]
-    library = [file for file in files if not _NO_LIBRARY & set(file.parts)]
+    library = list(_sources(root))
     if not library:
         raise DataError(f"no sources of the standard library in {root}: this Python came without them")
     seen: set[str] = set()
@@ -45,6 +45,13 @@ def read_stdlib_docs() -> Iterator[LocatedRow]:
                     seen.add(passage)
                     where = f"{file.as_posix()}:{name}:{number}"
                     yield LocatedRow(where, {"id": where, "text": passage})
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Relative to the root; folders that are no part of the library, such as installed packages, are not entered."""
+    for folder, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if name not in _NO_LIBRARY]
+        yield from (Path(folder, name).relative_to(root) for name in names if name.endswith(".py"))
 
 
 def passages(docstring: str) -> Iterator[str]:
