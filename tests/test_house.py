@@ -60,10 +60,13 @@ COVERS = {
     "runs/test_comparison.py": ("runs/difference.py",),
     "runs/test_evaluation.py": (
         "runs/job.py", "runs/preparation.py", "runs/record.py", "runs/run.py", "runs/session.py", "runs/subject.py",
+        "runs/summary.py",
     ),
-    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py"),
+    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py", "runs/parquet.py"),
     "runs/test_responses.py": ("runs/answers.py",),
     "runs/test_readings.py": (),
+    "runs/test_shards.py": ("runs/inventory.py",),
+    "runs/test_twin_cache.py": ("runs/shared_twins.py",),
     "runs/test_watching.py": ("runs/kept_checkpoints.py",),
     "studies/test_conduct.py": tuple(
         f"studies/{name}.py"

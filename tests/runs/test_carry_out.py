@@ -92,7 +92,7 @@ def test_what_was_kept_before_an_error_is_not_measured_again(tmp_path: Path) -> 
 
 def test_what_is_adopted_needs_no_network(tmp_path: Path) -> None:
     record, diary = opened(tmp_path), Diary()
-    adopting = Unit(**(vars(unit(record, "a", diary)) | {"adopt": lambda: True}))
+    adopting = Unit(**(vars(unit(record, "a", diary)) | {"adopt": lambda _: True}))
     carry_out([group(diary, adopting)], Silent())
     assert diary.loads == []
 

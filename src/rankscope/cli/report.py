@@ -12,7 +12,7 @@ from rankscope.errors import SettingsError
 
 
 def report(
-    runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
+    runs: Annotated[list[str], Parameter(name="RUN_DIR", negative="")],
     /,
     *,
     output: Path | None = None,
@@ -30,7 +30,7 @@ def report(
         rankscope report runs/mine --output report.html --tables paper/tables --figures paper/figures
 
     Args:
-        runs: Folders of finished runs.
+        runs: Folders or addresses of finished runs.
         output: The page, one HTML file.
         tables: A folder for every table as Markdown, LaTeX (booktabs) and CSV.
         figures: A folder for every figure as SVG, PNG and PDF.

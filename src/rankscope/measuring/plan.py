@@ -87,6 +87,12 @@ class Plan:
         """Tokens in all batches, padding left out."""
         return sum(self.sizes)
 
+    def texts_of(self, number: int) -> list[int]:
+        """The indices of the texts in a batch; the one behind the others holds the unusable ones."""
+        if number == len(self.batches):
+            return [text.index for text in self.unusable]
+        return [text.index for text in self.batches[number]]
+
     @property
     def token_ids(self) -> list[list[tuple[int, ...]]]:
         """The ids of each text of each batch."""

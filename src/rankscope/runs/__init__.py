@@ -11,6 +11,8 @@ from rankscope.runs.preparation import prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
+from rankscope.runs.shards import Shard
+from rankscope.runs.shared_twins import SharedTwinCache
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.runs.watching import Watch, open_watch
 
@@ -26,6 +28,8 @@ __all__ = [
     "MeasuredCheckpoint",
     "Progress",
     "Run",
+    "Shard",
+    "SharedTwinCache",
     "Silent",
     "TwinCache",
     "Watch",
