@@ -84,12 +84,12 @@ def test_memory_is_a_store_as_well() -> None:
 
 def sometimes(failure: Failure, every: int) -> Callable[[str, str], Failure | None]:
     numbers = count()
-    return lambda _method, _path: failure if next(numbers) % every else None
+    return lambda _method, _path: failure if next(numbers) % every == 0 else None
 
 
 @pytest.mark.parametrize("failure", [SLOW_DOWN, INTERNAL, Failure("429 Too Many Requests", "TooManyRequests")])
 def test_what_passes_is_tried_again(store: ObjectStore, server: S3Server, failure: Failure) -> None:
-    server.fails = sometimes(failure, every=3)  # two of three requests
+    server.fails = sometimes(failure, every=3)
     assert store.create("a", b"0")
     assert not store.create("a", b"0")
     for number in range(5):

@@ -133,10 +133,10 @@ class ObjectStore:
             StorageError: the store does not answer.
         """
         try:
-            self._trying(f"look for {self.called(name)}", lambda: self.files.info(self._path(name)))
+            found = self._trying(f"look for {self.called(name)}", lambda: self.files.info(self._path(name)))
         except FileNotFoundError:
             return False
-        return True
+        return bool(found["type"] == "file")
 
     def names(self, folder: str) -> list[str]:
         """All objects under a folder of this one.
