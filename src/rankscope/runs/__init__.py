@@ -7,6 +7,7 @@ from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job
 from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
 from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
+from rankscope.runs.merge import merge
 from rankscope.runs.preparation import prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate_each",
     "folder_names",
     "key_of",
+    "merge",
     "open_watch",
     "prepare",
     "respond",

@@ -123,7 +123,7 @@ def difference_in_words(path: Place, manifest: Mapping[str, Any], identity: dict
             said = None
         if said:
             return said
-        if found := _first_difference(one, other, key):
+        if found := first_difference(one, other, key):
             name, before, now = found
             return (
                 f"{path} belongs to another run: {name} is {before} there and {now} in this call. "
@@ -204,16 +204,17 @@ def _hint(manifest: Mapping[str, Any]) -> str:
     return f" (the run was begun with {changed})" if changed else ""
 
 
-def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+def first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+    """The name of the first value in which two identities differ, and what it is in each; None where in none."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in [*there, *(key for key in here if key not in there)]:
             inside = f"{name}.{key}" if name and name != "settings" else str(key)
-            if found := _first_difference(there.get(key), here.get(key), inside):
+            if found := first_difference(there.get(key), here.get(key), inside):
                 return found
         return None
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for place, (one, other) in enumerate(zip(there, here, strict=True)):
-            if found := _first_difference(one, other, f"{name}[{place}]"):
+            if found := first_difference(one, other, f"{name}[{place}]"):
                 return found
         return None
     return None if there == here else (name, _shown(there), _shown(here))

@@ -30,6 +30,15 @@ class Inventory:
     records: Mapping[str, UnitRecord]
     batches: Mapping[str, frozenset[int]]
 
+    def __or__(self, other: Inventory) -> Inventory:
+        """Of two folders of the same run together."""
+        batches = {
+            unit: self.batches.get(unit, frozenset()) | other.batches.get(unit, frozenset())
+            for unit in {**self.batches, **other.batches}
+        }
+        finished = self.finished | other.finished
+        return Inventory(self.units, finished, {**self.records, **other.records}, batches)
+
     @property
     def not_begun(self) -> tuple[str, ...]:
         """Units of which nothing is there."""
