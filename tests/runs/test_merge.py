@@ -96,14 +96,12 @@ def test_a_batch_that_is_missing_is_named(parts: list[Path], tmp_path: Path) -> 
     gone = batches(parts[1])[0]
     gone.unlink()
     name = f"{gone.parent.name} {int(gone.stem)}"
-    with pytest.raises(RunFolderError, match=rf"do not make a whole run: 1 batch is missing \({name}\)\. Measure what"):
+    with pytest.raises(RunFolderError, match=rf"are not a whole run: 1 batch is missing \({name}\)\. Measure what"):
         rs.merge(parts, tmp_path / "whole")
     assert not (tmp_path / "whole").exists()
     with pytest.raises(RunFolderError, match=r"batches are missing|unit has not been begun"):
         rs.merge(parts[:1], tmp_path / "whole")
-    with pytest.raises(
-        RunFolderError, match=r"is not finished: .*(missing|not been begun).* the shards that are missing"
-    ):
+    with pytest.raises(RunFolderError, match=r"is not finished: .*(missing|not been begun).* the shards that"):
         rs.Run(parts[0]).summary()
 
 
@@ -126,7 +124,7 @@ def test_a_batch_that_is_there_twice(single: rs.Run, parts: list[Path], tmp_path
     run = rs.merge(parts, tmp_path / "whole", told)
     assert run.measurements().equals(single.measurements())
     name = twin.relative_to(parts[1])
-    assert told.said[0] == f"1 files are in several folders with the same numbers, and count once ({name} ...)"
+    assert told.said[0] == f"{name} is in several folders with the same numbers, and counts once"
     pl.read_parquet(twin).with_columns(pl.col("loss") + 1).write_parquet(twin)
     with pytest.raises(RunFolderError, match=f"part-0 and .*part-1 hold different numbers for {name}"):
         rs.merge(parts, tmp_path / "other")
@@ -155,9 +153,7 @@ def test_parts_of_another_run(parts: list[Path], tmp_path: Path) -> None:
 def test_parts_of_other_tokens(parts: list[Path], tmp_path: Path) -> None:
     (unit,) = {file.name for file in parts[0].glob("units/*")} & {file.name for file in parts[1].glob("units/*")}
     edited(parts[1] / "units" / unit, lambda it: it.update(tokens="0"))
-    with pytest.raises(
-        RunFolderError, match=rf"part-1: {Path(unit).stem} was measured on other tokens or in another way"
-    ):
+    with pytest.raises(RunFolderError, match=rf"part-1: {Path(unit).stem} was measured on other tokens"):
         rs.merge(parts, tmp_path / "whole")
 
 

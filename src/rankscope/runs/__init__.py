@@ -14,6 +14,7 @@ from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.shards import Shard
 from rankscope.runs.shared_twins import SharedTwinCache
+from rankscope.runs.storage import local_path
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.runs.watching import Watch, open_watch
 
@@ -44,6 +45,7 @@ __all__ = [
     "evaluate_each",
     "folder_names",
     "key_of",
+    "local_path",
     "merge",
     "open_watch",
     "prepare",

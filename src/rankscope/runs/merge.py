@@ -59,7 +59,8 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     if not whole.is_complete:
         places = " and ".join(str(part.place) for part in parts[:3]) + (" ..." if len(parts) > 3 else "")
         raise RunFolderError(
-            f"{places} {'is' if len(parts) == 1 else 'are'} not a whole run: {whole.in_words()}. Measure what is missing with --shard, or with the run's command and --output "
+            f"{places} {'is' if len(parts) == 1 else 'are'} not a whole run: {whole.in_words()}. Measure what is "
+            "missing with --shard, or with the run's command and --output "
             f"{parts[0].place}, then merge again"
         )
     progress.say(_doubles_in_words(parts[:given], _refuse_different_doubles(parts)))
