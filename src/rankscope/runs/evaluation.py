@@ -14,8 +14,9 @@ from rankscope.measuring import measure_batches
 from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork
 from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
-from rankscope.runs.folder import READINGS, open_run_folder, part_file
+from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
+from rankscope.runs.measurements import part_file
 from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
