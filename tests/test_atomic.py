@@ -1,46 +1,37 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-import polars as pl
 import pytest
 
 import rankscope
 from processes import started, wait_for
-from rankscope.atomic import write_bytes, write_frame, write_text
+from rankscope.atomic import create_bytes, write_bytes, write_file, write_text
 from rankscope.errors import StorageError
-
-
-class Frame:
-    """Stands for a frame, and writes as a test wants it to."""
-
-    def __init__(self, write_parquet: Callable[[BinaryIO], object]) -> None:
-        self.write_parquet = write_parquet
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     write_bytes(tmp_path / "new" / "a.bin", b"\0\xff")
     write_text(tmp_path / "new" / "a.txt", "eRank → 3\n\ud800")
-    frame = pl.DataFrame({"a": [1, 2]})
-    write_frame(tmp_path / "new" / "a.parquet", frame)
     assert (tmp_path / "new" / "a.bin").read_bytes() == b"\0\xff"
     assert (tmp_path / "new" / "a.txt").read_bytes().decode() == "eRank → 3\n\N{REPLACEMENT CHARACTER}"
-    assert pl.read_parquet(tmp_path / "new" / "a.parquet").equals(frame)
-    assert len(list((tmp_path / "new").iterdir())) == 3
+    assert len(list((tmp_path / "new").iterdir())) == 2
 
 
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
         (OSError(5, "Input/output error"), StorageError),
-        (pl.exceptions.ComputeError("half"), StorageError),
         (KeyboardInterrupt(), KeyboardInterrupt),
         (ValueError("a defect"), ValueError),
     ],
@@ -59,7 +50,7 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
         raise error
 
     with pytest.raises(raised):
-        write_frame(place, Frame(half))  # type: ignore[arg-type]
+        write_file(place, half)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if before is None else [before])
 
 
@@ -69,7 +60,7 @@ def write_half(place: Path) -> None:
         file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
-    write_frame(place, Frame(half))  # type: ignore[arg-type]
+    write_file(place, half)
 
 
 def test_a_kill_half_way_leaves_the_old_file(tmp_path: Path) -> None:
@@ -92,8 +83,54 @@ def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
         assert place.read_bytes() == b"second"
         file.write(b"whole")
 
-    write_frame(place, Frame(while_another_writes))  # type: ignore[arg-type]
+    write_file(place, while_another_writes)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"first, whole"]
+
+
+def test_a_folder_that_is_tidied_meanwhile_is_made_again(tmp_path: Path) -> None:
+    place = tmp_path / "parts" / "a.parquet"
+    calls: list[int] = []
+
+    def while_another_tidies(file: BinaryIO) -> None:
+        calls.append(len(calls))
+        if len(calls) < 3:
+            shutil.rmtree(place.parent)
+        file.write(b"whole")
+
+    write_file(place, while_another_tidies)
+    assert (place.read_bytes(), calls) == (b"whole", [0, 1, 2])
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.ENOTSUP])
+def test_a_file_is_created_by_one_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(number, "no links")
+
+    if number is not None:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    place = tmp_path / "new" / "manifest.json"
+    assert create_bytes(place, b"first")
+    assert not create_bytes(place, b"second")
+    assert [file.read_bytes() for file in place.parent.iterdir()] == [b"first"]
+
+
+def test_threads_that_create_a_file_agree_on_one(tmp_path: Path) -> None:
+    place, start = tmp_path / "manifest.json", threading.Barrier(8)
+
+    def create(number: int) -> bool:
+        start.wait(timeout=60)
+        return create_bytes(place, str(number).encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, range(8)))
+    assert sum(created) == 1
+    assert place.read_bytes() == str(created.index(True)).encode()
+
+
+def test_a_file_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="could not write .*file/a: (Not a directory|File exists)"):
+        create_bytes(tmp_path / "file" / "a", b"")
 
 
 def test_links_permissions_and_long_names_stay(tmp_path: Path) -> None:
@@ -141,6 +178,7 @@ WRITE_OTHERWISE = {
     "integrations/harness.py": "files of a temporary folder, for the harness",
     "models/gguf/parts.py": "a temporary file, for transformers",
     "runs/answers.py": "lines that are appended, of which a cut one is left out",
+    "runs/parquet.py": "a buffer in memory",
     "studies/questions/timing.py": "a switch of the kernel",
 }
 

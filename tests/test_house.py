@@ -40,7 +40,7 @@ MAY_IMPORT = {
 """Each floor, from the bottom to the top, with those that it may import. Files beside the floors are open to all."""
 
 COVERS = {
-    "cli/test_main.py": ("cli/cache.py", "cli/evaluate.py", "cli/listing.py", "cli/study.py"),
+    "cli/test_main.py": ("cli/cache.py", "cli/evaluate.py", "cli/listing.py", "cli/merge.py", "cli/study.py"),
     "cli/test_terminal.py": ("cli/compare.py",),
     "integrations/test_harness.py": ("texts/benchmark_rows.py",),
     "measuring/test_reads.py": (),
@@ -61,10 +61,14 @@ COVERS = {
     "runs/test_comparison.py": ("runs/difference.py",),
     "runs/test_evaluation.py": (
         "runs/job.py", "runs/preparation.py", "runs/record.py", "runs/run.py", "runs/session.py", "runs/subject.py",
+        "runs/summary.py",
     ),
-    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py"),
+    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py", "runs/measurements.py", "runs/parquet.py"),
     "runs/test_responses.py": ("runs/answers.py",),
     "runs/test_readings.py": (),
+    "runs/test_runs_in_a_store.py": (),
+    "runs/test_shards.py": ("runs/inventory.py",),
+    "runs/test_twin_cache.py": ("runs/shared_twins.py",),
     "runs/test_watching.py": ("runs/kept_checkpoints.py",),
     "studies/test_conduct.py": tuple(
         f"studies/{name}.py"

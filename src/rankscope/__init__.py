@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         token_cross_entropy,
     )
     from rankscope.monitoring import Monitor
-    from rankscope.runs import Comparison, Run, align, compare, evaluate
+    from rankscope.runs import Comparison, Run, align, compare, evaluate, merge
     from rankscope.settings import AlignmentSettings, Settings
 
 __version__ = "0.1.0"
@@ -79,7 +79,7 @@ _CONTENTS = {
         "token_cross_entropy",
     ),
     "rankscope.monitoring": ("Monitor",),
-    "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate"),
+    "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate", "merge"),
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
@@ -107,6 +107,7 @@ __all__ = [
     "mean_cosine_similarity",
     "measure",
     "measure_texts",
+    "merge",
     "modality_integration_rate",
     "noise_value",
     "normalized_matrix_entropy",

@@ -18,13 +18,15 @@ from rankscope.errors import StorageError
 from rankscope.names import valid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    import polars as pl
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_LONGEST_NAME = 255 - len(".0123456789ab.unfinished")  # bytes: file systems allow 255 with the ending
+UNFINISHED = ".unfinished"
+"""How the names of files end that are being written, or were when their process was killed."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+_LONGEST_NAME = 255 - len(f".0123456789ab{UNFINISHED}")  # bytes: file systems allow 255 with the ending
+_TRIES = 5
 
 
 def write_bytes(place: Path, content: bytes) -> None:
@@ -33,8 +35,7 @@ def write_bytes(place: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    with _telling(place), _beside(place) as file:
-        file.write(content)
+    write_file(place, lambda file: file.write(content))
 
 
 def write_text(place: Path, text: str) -> None:
@@ -46,45 +47,78 @@ def write_text(place: Path, text: str) -> None:
     write_bytes(place, valid_text(text).encode())
 
 
-def write_frame(place: Path, frame: pl.DataFrame) -> None:
-    """Writes a frame as a Parquet file; see `write_bytes`.
+def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Writes a file as a function fills it, which may be called again; see `write_bytes`.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    from polars.exceptions import PolarsError
+    with _telling(place):
+        for left in reversed(range(_TRIES)):
+            try:
+                _replace(place, fill)
+            except FileNotFoundError:  # another process tidied the folder meanwhile
+                if not left:
+                    raise
+            else:
+                return
 
-    with _telling(place, (OSError, PolarsError)), _beside(place) as file:
-        frame.write_parquet(file)
+
+def create_bytes(place: Path, content: bytes) -> bool:
+    """Writes a file, and the folders above it, unless it is there; returns whether it did.
+
+    Of several processes that do so at the same time one writes the file.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    with _telling(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = _name_beside(place)
+        try:
+            _fill(beside, lambda file: file.write(content))
+            return _linked(beside, place)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _linked(beside: Path, place: Path) -> bool:
+    """Gives a file a second name; returns whether that was free."""
+    try:
+        place.hardlink_to(beside)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if place.exists():  # without links two processes may both pass here: then the last one's file stands
+            return False
+        beside.replace(place)
+    return True
 
 
 @contextmanager
-def _telling(place: Path, failures: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+def _telling(place: Path) -> Iterator[None]:
     try:
         yield
-    except failures as error:
-        reason = getattr(error, "strerror", None) or error
-        may_be_full = not isinstance(error, OSError) or error.errno in _FULL  # polars does not say
-        hint = ". What was finished is kept: make room, then give the same command again" if may_be_full else ""
-        raise StorageError(f"could not write {place}: {reason}{hint}") from error
+    except OSError as error:
+        hint = ". What was finished is kept: make room, then give the same command again"
+        raise StorageError(
+            f"could not write {place}: {error.strerror or error}{hint if error.errno in _FULL else ''}"
+        ) from error
 
 
-@contextmanager
-def _beside(place: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which takes its place at the end, or is gone after a failure."""
+def _replace(place: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Writes a file beside its place and moves it there; after a failure it is gone."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place = Path(os.path.realpath(place))  # a link stays one
     if place.exists() and not place.is_file():  # a device or a pipe, which nothing may replace; a folder fails here
         with place.open("wb") as file:
-            yield file
+            fill(file)
         return
-    name = os.fsdecode(os.fsencode(place.name)[:_LONGEST_NAME])
-    beside = place.with_name(f"{name}.{secrets.token_hex(6)}.unfinished")
+    beside = _name_beside(place)
     try:
-        with beside.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        _fill(beside, fill)
         with suppress(OSError):  # the first file there, or a file system without permissions
             shutil.copymode(place, beside)
         beside.replace(place)
@@ -92,3 +126,16 @@ def _beside(place: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def _fill(file: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Writes a new file through to the disk."""
+    with file.open("xb") as content:
+        fill(content)
+        content.flush()
+        os.fsync(content.fileno())
+
+
+def _name_beside(place: Path) -> Path:
+    name = os.fsdecode(os.fsencode(place.name)[:_LONGEST_NAME])
+    return place.with_name(f"{name}.{secrets.token_hex(6)}{UNFINISHED}")

@@ -97,8 +97,9 @@ class DigestCache:
 
 
 def default_digest_cache() -> DigestCache:
-    """The user's cache: `files` in `RANKSCOPE_CACHE`, else `rankscope/files` in the user's cache folder."""
-    if given := os.environ.get(FOLDER_VARIABLE):
+    """The user's cache: `files` in `RANKSCOPE_CACHE` if it is a folder, else `rankscope/files` in the cache folder."""
+    given = os.environ.get(FOLDER_VARIABLE, "")
+    if given and "://" not in given:  # what is kept of a file holds on this machine alone
         return DigestCache(Path(given) / "files")
     if base := os.environ.get("XDG_CACHE_HOME"):
         return DigestCache(Path(base) / "rankscope" / "files")

@@ -13,9 +13,10 @@ from processes import context, started, wait_for
 from rankscope.errors import RankscopeError
 from rankscope.measuring import Row, text_columns
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
-from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
+from rankscope.runs.folder import RunFolder, open_run_folder
 from rankscope.runs.identity import UnitKey
 from rankscope.runs.manifest import read_manifest
+from rankscope.runs.measurements import read_measurements
 from rankscope.runs.progress import Silent
 from rankscope.runs.record import Record
 
@@ -92,7 +93,7 @@ def test_what_was_kept_before_an_error_is_not_measured_again(tmp_path: Path) -> 
 
 def test_what_is_adopted_needs_no_network(tmp_path: Path) -> None:
     record, diary = opened(tmp_path), Diary()
-    adopting = Unit(**(vars(unit(record, "a", diary)) | {"adopt": lambda: True}))
+    adopting = Unit(**(vars(unit(record, "a", diary)) | {"adopt": lambda _: True}))
     carry_out([group(diary, adopting)], Silent())
     assert diary.loads == []
 

@@ -25,7 +25,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
 
 @pytest.fixture
 def run(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "run"))
+    copy = Path(shutil.copytree(made, tmp_path / "run"))
+    (session,) = (copy / "sessions").iterdir()
+    session.rename(copy / "sessions" / "1.json")
+    return copy
 
 
 def change(file: Path, edit: Callable[[Any], object]) -> None:
@@ -40,8 +43,8 @@ def change(file: Path, edit: Callable[[Any], object]) -> None:
         ("manifest.json", lambda it: it["identity"]["data"][0].pop("fingerprint"), r"\[0\]\.fingerprint is missing"),
         ("manifest.json", lambda it: it["identity"]["models"].append(3), r"identity\.models\[1\] is not an object"),
         ("manifest.json", lambda it: it["identity"]["models"][0].update(dropout="x"), r"models\[0\]\.dropout is 'x'"),
-        ("manifest.json", lambda it: it["sessions"].append(1.5), r"sessions\[1\] is not an object"),
-        ("manifest.json", lambda it: it["sessions"][0].update(sources=3), r"sessions\[0\]\.sources is not a list"),
+        ("sessions/1.json", lambda it: it.update(sources=3), r"1\.json is damaged.*: sources is not a list"),
+        ("sessions/1.json", lambda it: it.update(versions=[1]), r"1\.json is damaged.*: versions is not an object"),
         ("summary.json", lambda it: it["rows"][0].pop("layer"), r"rows\[0\]\.layer is missing"),
         ("summary.json", lambda it: it["rows"][0].update(texts=True), r"rows\[0\]\.texts is 'True'"),
         ("summary.json", lambda it: it["rows"][0].update(effective_rank="7"), r"effective_rank is '7'"),

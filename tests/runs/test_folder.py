@@ -12,11 +12,15 @@ import pytest
 from processes import started, wait_for
 from rankscope.errors import RunFolderError, StorageError
 from rankscope.measuring import Row, text_columns
-from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
-from rankscope.runs.locks import Locks
-from rankscope.runs.manifest import read_manifest
+from rankscope.runs.folder import RunFolder, open_run_folder
+from rankscope.runs.locks import NoLocks
+from rankscope.runs.manifest import UnitRecord, read_manifest, read_unit
+from rankscope.runs.measurements import read_measurements
+from rankscope.runs.storage import LocalFolder
 
 IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "last", "metrics": ["a", "b"]}}
+
+ONE_BATCH = UnitRecord("tokens", "everything", 1, ("last",))
 
 
 def row(index: int, layer: str = "last") -> Row:
@@ -31,7 +35,7 @@ def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
     assert folder.finished_batches("unit") == {0, 1}
     assert not folder.is_finished("unit")
     assert read_measurements(folder.path).height == 7  # also while it is not finished
-    folder.finish_unit("unit", ("2", "10", "last"))
+    folder.finish_unit("unit", UnitRecord("", "", 2, ("2", "10", "last")))
     assert folder.is_finished("unit")
     joined = read_measurements(tmp_path / "run")
     assert joined.columns == list(text_columns())
@@ -45,7 +49,7 @@ def test_batches_join_in_the_order_of_texts_and_layers(tmp_path: Path) -> None:
 def test_a_kill_between_joining_and_tidying_counts_nothing_twice(tmp_path: Path) -> None:
     folder = open_run_folder(tmp_path, IDENTITY)
     folder.write_batch("unit", 0, [row(0)])
-    folder.finish_unit("unit", ("last",))
+    folder.finish_unit("unit", ONE_BATCH)
     folder.write_batch("unit", 0, [row(0)])
     assert read_measurements(tmp_path).height == 1
 
@@ -57,7 +61,8 @@ def test_what_a_kill_left_unfinished_is_swept_away(tmp_path: Path) -> None:
     half.write_bytes(b"PAR1 half")
     (tmp_path / "manifest.json.unfinished").write_text("{")
     folder = open_run_folder(tmp_path, IDENTITY)
-    assert not list(tmp_path.glob("*.unfinished"))
+    with folder.locked():
+        assert not list(tmp_path.glob("*.unfinished"))
     assert half.exists()  # another process may be writing it
     with folder.claim("unit", wait=False) as ours:
         assert ours
@@ -85,7 +90,7 @@ def test_a_tuple_is_the_list_that_json_makes_of_it(tmp_path: Path) -> None:
     identity = {"settings": {"metrics": ("a", "b")}}
     for _ in range(2):
         open_run_folder(tmp_path, identity)
-        assert read_manifest(tmp_path)["schema"] == 1
+        assert read_manifest(tmp_path)["schema"] == 2
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ def test_a_full_disk_keeps_what_was_finished(tmp_path: Path) -> None:
 
 def test_summary_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        RunFolder(tmp_path, Locks(tmp_path, print)).write_json("summary.json", {"rows": [{"loss": float("nan")}]})
+        RunFolder(LocalFolder(tmp_path), NoLocks()).write_json("summary.json", {"rows": [{"loss": float("nan")}]})
 
 
 @pytest.mark.parametrize(
@@ -128,9 +133,10 @@ def test_summary_refuses_nan(tmp_path: Path) -> None:
         (None, "is not a run's folder"),
         ("{", "is not JSON"),
         ("[]", "not a manifest"),
-        (json.dumps({"schema": 99}), "schema 1"),
-        (json.dumps({"schema": 1}), "schema 1"),
-        (json.dumps({"schema": 1, "identity": {}, "sessions": {}}), "schema 1"),
+        (json.dumps({"schema": 99}), "schema 1 or 2"),
+        (json.dumps({"schema": 1}), "schema 1 or 2"),
+        (json.dumps({"schema": 1, "identity": {}, "sessions": {}}), "schema 1 or 2"),
+        (json.dumps({"schema": 2, "identity": {}, "sessions": []}), "schema 1 or 2"),
     ],
 )
 def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: str) -> None:
@@ -140,16 +146,61 @@ def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: s
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batches": -1}, "batches is '-1'"),
+        ({"batches": 10**30}, "batches is '10000"),
+        ({"batches": True}, "batches is 'True'"),
+        ({"order": "last"}, "order is 'last'"),
+        ({"tokens": None}, "tokens is 'None'"),
+    ],
+)
+def test_damaged_units_are_named(tmp_path: Path, change: dict, message: str) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    known = ONE_BATCH.as_json() | {"more": "from another version"}
+    folder.write_json("units/unit.json", known)
+    assert read_unit(tmp_path, "unit") == ONE_BATCH
+    folder.write_json("units/unit.json", known | change)
+    with pytest.raises(RunFolderError, match=rf"units/unit\.json is damaged.*: {message}"):
+        read_unit(tmp_path, "unit")
+
+
+def test_batches_of_other_layers_than_the_unit_names(tmp_path: Path) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0, "3")])
+    with pytest.raises(RunFolderError, match=r"the batches of unit do not have the layers that units/unit\.json names"):
+        folder.finish_unit("unit", ONE_BATCH)
+
+
+def test_a_unit_without_all_its_batches_is_not_joined(tmp_path: Path) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 1, [row(0)])
+    with pytest.raises(RunFolderError, match=r"000000\.parquet is not there: give the run's command again"):
+        folder.finish_unit("unit", UnitRecord("", "", 2, ("last",)))
+    assert not folder.is_finished("unit")
+
+
+def test_what_another_process_has_joined_is_left_as_it_is(tmp_path: Path) -> None:
+    """It joins between our last batch and our own joining, and removes the parts."""
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    folder.finish_unit("unit", ONE_BATCH)
+    joined = (tmp_path / "measurements" / "unit.parquet").stat().st_mtime_ns
+    folder.finish_unit("unit", ONE_BATCH)
+    assert (tmp_path / "measurements" / "unit.parquet").stat().st_mtime_ns == joined
+
+
 def test_damaged_measurements_are_named(tmp_path: Path) -> None:
     folder = open_run_folder(tmp_path, IDENTITY)
     folder.write_batch("unit", 0, [row(0)])
     part = tmp_path / "measurements" / "parts" / "unit" / "000000.parquet"
     part.write_bytes(b"PAR1 half")
     with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and repeat"):
-        folder.finish_unit("unit", ("last",))
+        folder.finish_unit("unit", ONE_BATCH)
     part.unlink()
     folder.write_batch("unit", 0, [row(0)])
-    folder.finish_unit("unit", ("last",))
+    folder.finish_unit("unit", ONE_BATCH)
     (tmp_path / "measurements" / "unit.parquet").write_bytes(b"PAR1 half")
     with pytest.raises(RunFolderError, match=r"unit\.parquet cannot be read"):
         folder.finished_unit("unit")
@@ -169,7 +220,7 @@ def test_runs_of_an_unknown_kind(tmp_path: Path) -> None:
 def test_a_write_that_fails_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "measurements").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="could not write"):
-        RunFolder(tmp_path, Locks(tmp_path, print)).write_batch("unit", 0, [row(0)])
+        RunFolder(LocalFolder(tmp_path), NoLocks()).write_batch("unit", 0, [row(0)])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -198,5 +249,5 @@ def test_a_lock_that_may_not_be_made_is_an_error(tmp_path: Path, monkeypatch: py
 def test_a_folder_whose_name_is_a_pattern(tmp_path: Path) -> None:
     folder = open_run_folder(tmp_path / "run[1]*", IDENTITY)
     folder.write_batch("unit", 0, [row(0)])
-    folder.finish_unit("unit", ("last",))
+    folder.finish_unit("unit", ONE_BATCH)
     assert read_measurements(tmp_path / "run[1]*").height == 1

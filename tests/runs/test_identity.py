@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import rankscope as rs
 from rankscope.errors import RunFolderError
 from rankscope.models import describe_model, parse_model_reference
 from rankscope.runs import Progress, Silent
-from rankscope.runs.folder import RunFolder
-from rankscope.runs.identity import UnitKey, model_entry, refuse_another_unit
+from rankscope.runs.folder import RunFolder, open_run_folder
+from rankscope.runs.identity import model_entry, refuse_another_unit
+from rankscope.runs.manifest import UnitRecord
+from rankscope.runs.storage import LocalFolder
 from tiny import SENTENCES, save_tiny
 
 pytestmark = pytest.mark.slow
@@ -180,11 +183,19 @@ def test_a_stopped_run_of_an_edited_model_is_refused_and_kept(
     assert_frame_equal(go_on(model, data, tmp_path / "run").measurements(), whole.measurements(), check_exact=True)
 
 
-def edit_manifest(run: Path, change: Callable[[dict], None]) -> None:
-    file = run / "manifest.json"
-    manifest = json.loads(file.read_text())
-    change(manifest)
-    file.write_text(json.dumps(manifest))
+def sessions(run: Path) -> list[Path]:
+    """Of the processes that worked on a run, the first one first."""
+    return sorted((run / "sessions").iterdir())
+
+
+def edit(file: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def edit_versions(session: Path, **versions: str) -> None:
+    edit(session, lambda content: content["versions"].update(versions))
 
 
 @pytest.mark.parametrize("batches", [2, None])
@@ -196,7 +207,7 @@ def test_other_token_ids_of_the_same_tokenizer_are_refused(
         stop(model, data, tmp_path / "run", batches)
     else:
         go_on(model, data, tmp_path / "run")
-    edit_manifest(tmp_path / "run", lambda manifest: manifest["sessions"][0]["versions"].update(tokenizers="0.1"))
+    edit_versions(sessions(tmp_path / "run")[0], tokenizers="0.1")
     there = contents(tmp_path / "run")
     import rankscope.runs.job as job
 
@@ -210,56 +221,71 @@ def test_other_token_ids_of_the_same_tokenizer_are_refused(
     assert contents(tmp_path / "run") == there
 
 
-def test_measurements_that_the_manifest_does_not_know_are_refused(model: Path, data: Path, tmp_path: Path) -> None:
+def test_measurements_of_which_nothing_is_known_are_refused(model: Path, data: Path, tmp_path: Path) -> None:
     go_on(model, data, tmp_path / "run")
-    edit_manifest(tmp_path / "run", lambda manifest: manifest.update(units={}))
-    with pytest.raises(RunFolderError, match="that its manifest does not know: were they copied there"):
+    shutil.rmtree(tmp_path / "run" / "units")
+    with pytest.raises(
+        RunFolderError, match=r"measurements of .*_trained, but no units/.*_trained\.json: were they copied"
+    ):
         go_on(model, data, tmp_path / "run")
 
 
 def test_a_unit_that_was_measured_in_another_way(tmp_path: Path) -> None:
-    manifest = {"units": {"u": {"tokens": "1", "everything": "2"}}, "sessions": []}
-    refuse_another_unit(tmp_path, manifest, "u", UnitKey("1", "2"))
-    with pytest.raises(RunFolderError, match="u was measured in another way than this version measures it"):
-        refuse_another_unit(tmp_path, manifest, "u", UnitKey("1", "3"))
+    open_run_folder(tmp_path, {"settings": {}})
+    folder, known = LocalFolder(tmp_path), UnitRecord("1", "2", 5)
+    refuse_another_unit(folder, known, "u", UnitRecord("1", "2", 5))
+    for other in (UnitRecord("1", "3", 5), UnitRecord("1", "2", 6)):
+        with pytest.raises(RunFolderError, match="u was measured in another way than this version measures it"):
+            refuse_another_unit(folder, known, "u", other)
 
 
 def test_other_versions_go_on_with_a_note(model: Path, data: Path, tmp_path: Path) -> None:
     stop(model, data, tmp_path / "run")
-    edit_manifest(tmp_path / "run", lambda manifest: manifest["sessions"][0]["versions"].update(torch="1.0"))
+    edit_versions(sessions(tmp_path / "run")[0], torch="1.0")
     told = Told()
     run = go_on(model, data, tmp_path / "run", told)
     assert [line for line in told.said if "was begun with torch 1.0, now" in line]
     (note,) = (note for note in run.notes() if note.name == "several-versions")
     assert "torch 1.0 and " in note.text
-    sessions = run.manifest()["sessions"]
-    assert [bool(session["finished"]) for session in sessions] == [False, True]
-    assert sessions[0]["measured"] == [name for name in run.manifest()["units"] if name.endswith("_trained")]
+    both = run.manifest()["sessions"]
+    assert [bool(session["finished"]) for session in both] == [False, True]
+    assert both[0]["measured"] == [name for name in run.manifest()["units"] if name.endswith("_trained")]
     # A process that only looks measures nothing.
-    edit_manifest(tmp_path / "run", lambda manifest: manifest["sessions"].pop(0))
+    sessions(tmp_path / "run")[0].unlink()
     assert "several-versions" not in [note.name for note in go_on(model, data, tmp_path / "run").notes()]
-    edit_manifest(tmp_path / "run", lambda manifest: manifest["sessions"][-1]["versions"].update(torch="2.0"))
+    edit_versions(sessions(tmp_path / "run")[-1], torch="2.0")
     assert "several-versions" not in [note.name for note in go_on(model, data, tmp_path / "run").notes()]
 
 
-def as_an_earlier_version_left_it(manifest: dict) -> None:
-    del manifest["units"]
-    for entry in manifest["identity"]["models"]:
-        del entry["parts"]
-        entry["fingerprint"] = "0" * 64
-    for session in manifest["sessions"]:
-        del session["measured"]
+def as_an_earlier_version_left_it(run: Path, *, with_units: bool) -> None:
+    manifest = rs.Run(run).manifest()
+    del manifest["all_units"]
+    if not with_units:
+        del manifest["units"]
+        for entry in manifest["identity"]["models"]:
+            del entry["parts"]
+            entry["fingerprint"] = "0" * 64
+        for session in manifest["sessions"]:
+            del session["measured"]
+    (run / "manifest.json").write_text(json.dumps(manifest | {"schema": 1}))
+    for folder in ("sessions", "units"):
+        shutil.rmtree(run / folder)
 
 
-def test_a_folder_of_an_earlier_version_is_read_but_not_continued(model: Path, data: Path, tmp_path: Path) -> None:
-    before = go_on(model, data, tmp_path / "old").summary()
-    edit_manifest(tmp_path / "old", as_an_earlier_version_left_it)
+@pytest.mark.parametrize("with_units", [True, False])
+def test_a_folder_of_an_earlier_version_is_read_but_not_continued(
+    model: Path, data: Path, tmp_path: Path, with_units: bool
+) -> None:
+    first = go_on(model, data, tmp_path / "old")
+    before, measured = first.summary(), first.measurements()
+    as_an_earlier_version_left_it(tmp_path / "old", with_units=with_units)
     there = contents(tmp_path / "old")
     with pytest.raises(RunFolderError, match=r"begun by an earlier version .* report and compare read it"):
         go_on(model, data, tmp_path / "old")
     assert contents(tmp_path / "old") == there
     old = rs.Run(tmp_path / "old")
     assert old.summary().equals(before)
+    assert old.measurements().equals(measured)
     assert old.facts().versions == {}
     other = save_tiny(tmp_path / "other", seed=1)
     differences = rs.compare(old, go_on(other, data, tmp_path / "new")).differences
@@ -278,11 +304,11 @@ def test_a_revision_that_moved(tmp_path: Path) -> None:
 
     parts = describe_model(parse_model_reference("pico")).parts
     there, here = ({"models": [model_entry("owner/name", commit * 40, parts)]} for commit in "ab")
-    said = difference_in_words(tmp_path, {"identity": there, "sessions": []}, here)
+    said = difference_in_words(tmp_path, {"schema": 2, "identity": there, "sessions": []}, here)
     assert said is not None
     assert f"was measured at revision {'a' * 40} of owner/name, which is at {'b' * 40} now" in said
     assert said.endswith(f"name the revision: owner/name@{'a' * 40}")
-    assert difference_in_words(tmp_path, {"identity": there, "sessions": []}, there) is None
+    assert difference_in_words(tmp_path, {"schema": 2, "identity": there, "sessions": []}, there) is None
 
 
 @pytest.mark.parametrize(("more", "gone", "word"), [("new.safetensors", None, "new"), (None, "b", "gone")])
@@ -294,7 +320,7 @@ def test_files_that_came_or_went(tmp_path: Path, more: str | None, gone: str | N
 
     before = {"a": "1", "b": "2"}
     now = {name: digest for name, digest in (before | ({more: "3"} if more else {})).items() if name != gone}
-    said = difference_in_words(tmp_path, {"identity": entry(before), "sessions": []}, entry(now))
+    said = difference_in_words(tmp_path, {"schema": 2, "identity": entry(before), "sessions": []}, entry(now))
     assert said is not None
     assert f"with other weights of m: {more or gone} is {word}. " in said
 

@@ -12,6 +12,7 @@ from rankscope.errors import RunFolderError, SettingsError, StorageError
 from rankscope.models import GenerationSettings
 from rankscope.runs import respond
 from rankscope.runs import responses as module
+from rankscope.runs.manifest import read_manifest
 from rankscope.runs.progress import Silent
 from rankscope.settings import Settings
 from rankscope.texts import read_responses
@@ -63,7 +64,7 @@ def test_a_line_for_each_prompt_and_unfinished_ones_are_counted(prompts: Path, t
     assert told.done == [(1, True)] * 5
     (texts,) = read_responses(file).values()
     assert [text.text for text in texts.texts] == [row["response"] for row in found]
-    (session,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["sessions"]
+    (session,) = read_manifest(tmp_path / "out")["sessions"]
     assert session["responses"] == {"prompts": 5, "answered": 5, "unfinished": unfinished, "unanswered": 0}
 
 
@@ -87,7 +88,7 @@ def test_what_was_finished_before_a_failure_is_kept(
 
     def full(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) > 4:  # the manifest twice and two responses
+        if len(calls) > 5:  # the manifest, the unit, the session and two responses
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 

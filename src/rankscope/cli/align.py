@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from json import loads
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -23,7 +21,8 @@ def align(
     /,
     *,
     data: Annotated[list[str], Parameter(negative="")],
-    output: Path | None = None,
+    output: str | None = None,
+    shard: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     settings: Annotated[AlignmentSettings, Parameter(name="*")] = AlignmentSettings(),  # noqa: B008 (frozen)
 ) -> None:
@@ -37,7 +36,8 @@ def align(
     Args:
         models: Hub id or folder, each with optional @revision; pico-vlm; or minigpt-v2=LLAMA,EVA.pth,CHECKPOINT.pth.
         data: A file with image, instruction and response, a folder of images, a hub id, or drawn-scenes.
-        output: The run's folder. Left out: one under runs/, named by what is asked for.
+        output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
+        shard: Measure one piece of the run only: i/n, from 0/n to n-1/n, or auto in a Slurm array.
         json: Print the summary as JSON, and nothing else, on standard output.
         settings: What to do.
     """
@@ -46,11 +46,13 @@ def align(
     from rankscope.runs import align as run_alignment
 
     with progress_on_stderr() as progress:
-        run = run_alignment(models, data, output=output, settings=settings, progress=progress)
+        run = run_alignment(models, data, output=output, settings=settings, progress=progress, shard=shard)
+    if shard is not None:
+        return
     if json:
-        print_json(loads((run.path / "summary.json").read_text(encoding="utf-8")), sys.stdout)
+        print_json(run.summary_document(), sys.stdout)
         fail_where_nothing_was_measured(run)
         return
     print_alignment(run.summary_rows(), sys.stdout)
-    print(f"\nkept in {run.path}")
+    print(f"\nkept in {run.place}")
     fail_where_nothing_was_measured(run)

@@ -11,7 +11,7 @@ def cache(what: Literal["list", "clear"] = "list", /) -> None:
     """Show or clear the kept measurements of twins.
 
     They are in RANKSCOPE_CACHE, else in rankscope/twins of the user's cache folder, and take at most
-    RANKSCOPE_CACHE_MIB MiB (1024).
+    RANKSCOPE_CACHE_MIB MiB (1024). RANKSCOPE_CACHE may be an address in an object store, which has no such limit.
 
     For example:
 
@@ -23,12 +23,15 @@ def cache(what: Literal["list", "clear"] = "list", /) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rankscope.runs import default_twin_cache
+    from rankscope.runs import SharedTwinCache, default_twin_cache
 
     twins = default_twin_cache()
     console = Console(file=sys.stdout, highlight=False)
     if what == "clear":
         console.print(f"removed {twins.clear()} files from {twins.folder}", soft_wrap=True)
+        return
+    if isinstance(twins, SharedTwinCache):
+        console.print(f"{len(twins.keys())} twins in {twins.folder}", soft_wrap=True)
         return
     entries = twins.entries()
     table = Table(box=None, pad_edge=False, header_style="bold")

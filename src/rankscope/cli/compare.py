@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,7 +12,7 @@ from rankscope.cli.terminal import print_json
 
 
 def compare(
-    runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
+    runs: Annotated[list[str], Parameter(name="RUN_DIR", negative="")],
     /,
     *,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -25,7 +24,7 @@ def compare(
         rankscope compare runs/step-1000 runs/step-143000
 
     Args:
-        runs: Folders of finished runs; several models in one run are compared as well.
+        runs: Folders or addresses of finished runs; several models in one run are compared as well.
         json: Print JSON, and nothing else, on standard output.
     """
     from rankscope.reports import print_notes, print_table

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from json import loads
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -23,7 +21,8 @@ def evaluate(
     /,
     *,
     data: Annotated[list[str], Parameter(negative="")],
-    output: Path | None = None,
+    output: str | None = None,
+    shard: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
 ) -> None:
@@ -37,7 +36,8 @@ def evaluate(
     Args:
         models: Hub id, folder or .gguf file, each with optional @revision.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
-        output: The run's folder. Left out: one under runs/, named by what is asked for.
+        output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
+        shard: Measure one piece of the run only: i/n, from 0/n to n-1/n, or auto in a Slurm array.
         json: Print the summary as JSON, and nothing else, on standard output.
         settings: What to do.
     """
@@ -46,12 +46,14 @@ def evaluate(
     from rankscope.runs import evaluate as run_evaluation
 
     with progress_on_stderr() as progress:
-        run = run_evaluation(models, data, output=output, settings=settings, progress=progress)
+        run = run_evaluation(models, data, output=output, settings=settings, progress=progress, shard=shard)
+    if shard is not None:
+        return
     if json:
-        print_json(loads((run.path / "summary.json").read_text(encoding="utf-8")), sys.stdout)
+        print_json(run.summary_document(), sys.stdout)
         fail_where_nothing_was_measured(run)
         return
     print_summary(run.summary_rows(), sys.stdout)
     print_notes(run.notes(), sys.stdout)
-    print(f"\nkept in {run.path}")
+    print(f"\nkept in {run.place}")
     fail_where_nothing_was_measured(run)

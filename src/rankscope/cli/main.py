@@ -20,6 +20,7 @@ from rankscope.cli.demo import demo
 from rankscope.cli.doctor import doctor
 from rankscope.cli.evaluate import evaluate
 from rankscope.cli.listing import listing
+from rankscope.cli.merge import merge
 from rankscope.cli.report import report
 from rankscope.cli.settings_file import read_settings_file
 from rankscope.cli.study import study
@@ -50,6 +51,7 @@ def build_app() -> App:
     app.command(demo, help_epilogue="")
     app.command(evaluate, help_epilogue="")
     app.command(study, help_epilogue="")
+    app.command(merge, help_epilogue="")
     app.command(report, help_epilogue="")
     app.command(watch, help_epilogue="")
     app.command(listing, name="list", help_epilogue="")

@@ -12,12 +12,12 @@ from rankscope.errors import SettingsError
 
 
 def report(
-    runs: Annotated[list[Path], Parameter(name="RUN_DIR", negative="")],
+    runs: Annotated[list[str], Parameter(name="RUN_DIR", negative="")],
     /,
     *,
-    output: Path | None = None,
-    tables: Path | None = None,
-    figures: Path | None = None,
+    output: str | None = None,
+    tables: str | None = None,
+    figures: str | None = None,
     model_card: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make a page that needs no network, tables and figures of finished runs.
@@ -30,28 +30,32 @@ def report(
         rankscope report runs/mine --output report.html --tables paper/tables --figures paper/figures
 
     Args:
-        runs: Folders of finished runs.
+        runs: Folders or addresses of finished runs.
         output: The page, one HTML file.
         tables: A folder for every table as Markdown, LaTeX (booktabs) and CSV.
         figures: A folder for every figure as SVG, PNG and PDF.
         model_card: Print a snippet for the model's card on the hub: metadata with results, and a paragraph.
     """
-    _refuse_wrong_places(output, tables, figures)
     from rich.console import Console
 
     from rankscope.reports import build_report, model_card_of, print_notes, print_table, save_figures, save_page
     from rankscope.reports import save_tables as write_tables
-    from rankscope.runs import Run
+    from rankscope.runs import Run, local_path
 
+    page, table_folder, figure_folder = (
+        None if place is None else local_path(place, what)
+        for place, what in ((output, "a page"), (tables, "tables"), (figures, "figures"))
+    )
+    _refuse_wrong_places(page, table_folder, figure_folder)
     if model_card:
         print("\n".join(model_card_of(Run(run)) for run in runs), end="")
     if model_card and not (output or tables or figures):
         return
     with Console(stderr=True).status("reading runs, comparing models, drawing"):
         made = build_report(*runs)
-        written = [save_page(made, output)] if output else []
-        written += write_tables(made, tables) if tables else []
-        written += save_figures(made, figures) if figures else []
+        written = [save_page(made, page)] if page else []
+        written += write_tables(made, table_folder) if table_folder else []
+        written += save_figures(made, figure_folder) if figure_folder else []
     for file in written:
         print(f"wrote {file}", file=sys.stderr)
     if not written:

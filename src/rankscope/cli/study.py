@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,7 +15,7 @@ def study(
     name: str,
     /,
     *,
-    output: Path | None = None,
+    output: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     options: Annotated[StudyOptions, Parameter(name="*", negative="", consume_multiple=True)] = StudyOptions(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)

@@ -24,7 +24,7 @@ def watch(
     /,
     *,
     data: Annotated[list[str], Parameter(negative="")],
-    output: Path | None = None,
+    output: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     pace: Annotated[WatchSettings, Parameter(name="*")] = WatchSettings(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
@@ -47,12 +47,13 @@ def watch(
     """
     quieten_libraries()
     from rankscope.reports import GrowingTable
-    from rankscope.runs import open_watch
+    from rankscope.runs import local_path, open_watch
     from rankscope.tables import checkpoints_table
 
+    results = None if output is None else local_path(output, "the results of a watch")
     table, noted, count = GrowingTable(checkpoints_table, sys.stdout), set[str](), 0
     with progress_on_stderr() as progress:
-        watching = open_watch(folder, data, output, settings, pace, progress)
+        watching = open_watch(folder, data, results, settings, pace, progress)
         draws = _can_draw(progress)
         for one in watching.follow():
             count += 1

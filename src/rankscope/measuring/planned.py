@@ -173,6 +173,14 @@ class Plan:
         """Tokens in all batches, padding left out."""
         return int(self.batches.lengths.sum(dtype=np.int64))
 
+    def texts_of(self, number: int) -> list[int]:
+        """The indices of the texts in a batch; the one behind the others holds the unusable ones."""
+        if number == len(self.batches):
+            return [text.index for text in self.unusable]
+        start, end = self.batches.bounds[number : number + 2]
+        found: list[int] = self.batches.indices[start:end].tolist()
+        return found
+
     @property
     def token_ids(self) -> Iterator[list[tuple[int, ...]]]:
         """The ids of each text of each batch that has texts, a batch at a time."""

@@ -53,7 +53,7 @@ def provenance(run: Run) -> Provenance:
             Column("initializer_source", "from", align="left"),
         ]
     return Provenance(
-        folder=str(run.path),
+        folder=str(run.place),
         models=Table(tuple(columns), tuple(identity["models"])),
         data=Table((Column("name", "data", align="left"), fingerprint), tuple(identity["data"])),
         settings=non_default_settings(identity),

@@ -79,12 +79,12 @@ def build_report(*runs: Run | Path | str) -> Report:
     """
     if not runs:
         raise SettingsError("a report needs at least one run's folder")
-    opened = list(dict.fromkeys(run if isinstance(run, Run) else Run(Path(run)) for run in runs))
+    opened = list(dict.fromkeys(run if isinstance(run, Run) else Run(run) for run in runs))
     found = [(run, row) for run in opened for row in run.summary_rows()]
     different = differing(opened)
     rows = labelled_rows(found, different)
     if not rows:
-        raise RunFolderError(f"{opened[0].path} has no rows in its summary: nothing was measured")
+        raise RunFolderError(f"{opened[0].place} has no rows in its summary: nothing was measured")
     of_texts = [one for one in rows if not is_of_images(one.row)]
     of_images = [one for one in rows if is_of_images(one.row)]
     sections, notes = [], _notes(opened, different)

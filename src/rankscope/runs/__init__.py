@@ -7,10 +7,14 @@ from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job
 from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
 from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
+from rankscope.runs.merge import merge
 from rankscope.runs.preparation import prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
+from rankscope.runs.shards import Shard
+from rankscope.runs.shared_twins import SharedTwinCache
+from rankscope.runs.storage import local_path
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.runs.watching import Watch, open_watch
 
@@ -26,6 +30,8 @@ __all__ = [
     "MeasuredCheckpoint",
     "Progress",
     "Run",
+    "Shard",
+    "SharedTwinCache",
     "Silent",
     "TwinCache",
     "Watch",
@@ -39,6 +45,8 @@ __all__ = [
     "evaluate_each",
     "folder_names",
     "key_of",
+    "local_path",
+    "merge",
     "open_watch",
     "prepare",
     "respond",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,24 +13,28 @@ from rankscope.errors import RepresentationError, SettingsError
 from rankscope.measuring import PASSES, PairTask, measure_integration, measure_pairs
 from rankscope.models import Placement, resolve_device
 from rankscope.models.vision_language import describe_vision_language_model
+from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
-from rankscope.runs.folder import SUMMARY, open_run_folder, read_measurements
+from rankscope.runs.folder import open_run_folder
 from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.job import refuse_twice, slug
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
+from rankscope.runs.shards import Shard, carry_out_shard
+from rankscope.runs.summary import rates_file, read_rates, write_summary
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import AlignmentSettings, changed
-from rankscope.statistics import BASE, summarize_alignment
+from rankscope.statistics import BASE
 from rankscope.texts import PairFields, load_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rankscope.measuring import Row
     from rankscope.models.vision_language import VisionLanguageModel, VisionLanguageNetwork
+    from rankscope.runs.manifest import UnitRecord
     from rankscope.texts import PairSet
 
 
@@ -39,10 +42,10 @@ def align(
     models: str | Sequence[str],
     data: str | Sequence[str],
     *,
-    controls: str | Sequence[str] = (),
-    output: str | Path | None = None,
+    output: Place | None = None,
     settings: AlignmentSettings | None = None,
     progress: Progress | None = None,
+    shard: str | Shard | None = None,
     **changes: object,
 ) -> Run:
     """Measures vision-language models on image-text pairs: eRank1 to eRank5 and what follows from them.
@@ -50,18 +53,23 @@ def align(
     Args:
         models: a hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,EVA,CHECKPOINT`; one or several.
         data: a file of pairs, a folder of images, a hub id, or `drawn-scenes`; one or several.
-        controls: what images are replaced with, such as `["rotated-90", "shuffled"]`; the same as `control`.
-        output: the run's folder; left out, one under `runs/`. A folder of the same run is completed.
+        output: the run's folder, or its address in an object store; left out, a folder under `runs/`. A folder of the
+            same run is completed.
         settings: all settings at once.
         progress: told of progress; silent if left out.
-        changes: settings by name, such as `limit=500, dtype="bfloat16"`; see `AlignmentSettings`.
+        shard: `"2/7"` to measure the third of seven pieces of the pairs, or `"auto"` in a Slurm array. The same call
+            without a shard measures the integration rates, which are over all pairs, and finishes the run.
+        changes: settings by name, such as `limit=500, controls=["rotated-90", "shuffled"]`; see `AlignmentSettings`.
 
     Raises:
         CallError: the call was wrong; nothing was measured.
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
     progress = progress or Silent()
-    chosen = changed(settings or AlignmentSettings(), changes | ({"control": controls} if controls else {}))
+    mine = None if shard is None else Shard.of(shard, progress.say)
+    if "controls" in changes:  # in Python there are several
+        changes["control"] = changes.pop("controls") or None
+    chosen = changed(settings or AlignmentSettings(), changes)
     models, data = [models] if isinstance(models, str) else models, [data] if isinstance(data, str) else data
     if not models or not data:
         raise SettingsError("an alignment needs at least one model and one data set (--data)")
@@ -70,29 +78,25 @@ def align(
     pair_sets = [load_pairs(one, _fields(chosen), limit=chosen.limit) for one in data]
     described = [describe_vision_language_model(one, trust_remote_code=chosen.trust_remote_code) for one in models]
     identity = _identity(chosen, placement, described, pair_sets)
-    path = Path(output) if output else _default_folder(described, pair_sets, identity)
-    folder = open_run_folder(path, identity, progress.say)
+    tasks = {
+        f"{row:02d}-{slug(model.label)}_{place:02d}-{slug(pairs.name)}": PairTask(
+            model, pairs, (BASE, *chosen.controls), chosen.max_length
+        )
+        for row, model in enumerate(described)
+        for place, pairs in enumerate(pair_sets)
+    }
+    where = output or _default_folder(described, pair_sets, identity)
+    folder = open_run_folder(where, identity, progress.say, list(tasks))
     session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
     part = _Part(chosen, placement, Record(folder, session), progress)
-    stores: list[_PairFile] = []
-    groups = []
-    for first, model in enumerate(described):
-        units = []
-        for second, pairs in enumerate(pair_sets):
-            name = f"{first:02d}-{slug(model.label)}_{second:02d}-{slug(pairs.name)}"
-            task = PairTask(model, pairs, (BASE, *chosen.controls), chosen.max_length)
-            stores.append(_PairFile(UnitFile(folder, name, task.controls, "control"), task))
-            units.append(_unit(part, stores[-1]))
-        groups.append(Group(tuple(units), partial(_load, model, placement, progress)))
-    carry_out(groups, progress)
-    rows = summarize_alignment(read_measurements(folder.path))
-    rates = {key: rate for store in stores for key, rate in store.rates_by_row().items()}
-    for row in rows:
-        row["modality_integration_rate"] = rates[str(row["model"]), str(row["dataset"]), str(row["control"])]
-    with folder.locked():
-        folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": []})
+    groups = _groups(part, tasks)
+    if mine is None:
+        carry_out(groups, progress)
+        write_summary(folder)
+    else:
+        carry_out_shard(groups, mine, progress)
     part.record.conclude()
-    return Run(folder.path)
+    return Run(folder.place)
 
 
 @dataclass(frozen=True)
@@ -113,19 +117,18 @@ class _PairFile:
     task: PairTask
 
     @property
-    def rates_file(self) -> str:
-        """Where the rates are."""
-        return f"integration/{self.pairs.name}.json"
+    def order(self) -> tuple[str, ...]:
+        """Rows of a pair stand in the order of controls."""
+        return self.pairs.order
+
+    @property
+    def column(self) -> str:
+        """`control`."""
+        return self.pairs.column
 
     def rates(self) -> dict[str, float | None]:
         """By control; those that are there."""
-        file = self.pairs.folder.path / self.rates_file
-        found: dict[str, float | None] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        return found
-
-    def rates_by_row(self) -> dict[tuple[str, str, str], float | None]:
-        """The same by model, data set and control."""
-        return {(self.task.model.text, self.task.pairs.name, control): rate for control, rate in self.rates().items()}
+        return read_rates(self.pairs.folder.storage, self.pairs.name)
 
     def is_finished(self) -> bool:
         """Whether pairs and rates are there."""
@@ -139,10 +142,20 @@ class _PairFile:
         """Writes a batch's file."""
         self.pairs.keep(number, rows)
 
-    def finish(self) -> None:
+    def finish(self, record: UnitRecord) -> None:
         """Joins the batches."""
-        if not self.pairs.is_finished():
-            self.pairs.finish()
+        self.pairs.finish(record)
+
+
+def _groups(part: _Part, tasks: Mapping[str, PairTask]) -> list[Group]:
+    """For each model its units on all sets of pairs."""
+    units: dict[str, list[Unit]] = {}
+    loads: dict[str, Callable[[], VisionLanguageNetwork]] = {}
+    for name, task in tasks.items():
+        store = _PairFile(UnitFile(part.record.folder, name, task.controls, "control"), task)
+        units.setdefault(task.model.text, []).append(_unit(part, store))
+        loads[task.model.text] = partial(_load, task.model, part.placement, part.progress)
+    return [Group(tuple(of_model), loads[model]) for model, of_model in units.items()]
 
 
 def _unit(part: _Part, store: _PairFile) -> Unit:
@@ -168,13 +181,13 @@ def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) 
     return network
 
 
-def _measure_rates(part: _Part, store: _PairFile, network: VisionLanguageNetwork) -> None:
+def _measure_rates(part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork]) -> None:
     """The integration rate under each control that is missing."""
     rates = store.rates()
     for control in store.task.controls:
         if control not in rates:
-            rates[control] = _rate(part, store, network, control)
-            part.record.folder.write_json(store.rates_file, rates)
+            rates[control] = _rate(part, store, network(), control)
+            part.record.folder.write_json(rates_file(store.pairs.name), rates)
 
 
 def _rate(part: _Part, store: _PairFile, network: VisionLanguageNetwork, control: str) -> float | None:
@@ -232,7 +245,7 @@ def _identity(
     }
 
 
-def _default_folder(models: list[VisionLanguageModel], pair_sets: list[PairSet], identity: dict[str, Any]) -> Path:
+def _default_folder(models: list[VisionLanguageModel], pair_sets: list[PairSet], identity: dict[str, Any]) -> Place:
     digest = key_of(identity)
     names = [*(model.label for model in models), *(pairs.name for pairs in pair_sets)]
     return Path("runs") / f"align-{'_'.join(slug(name) for name in names)[:110]}-{digest[:8]}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rankscope.measuring import Row
+    from rankscope.runs.manifest import UnitRecord
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,14 @@ class Answers:
     Attributes:
         file: of all answers.
         ids: of the prompts, in order.
+        order: none, since a prompt has one row.
+        column: that tells rows apart.
     """
 
     file: Path
     ids: tuple[str, ...]
+    order: tuple[str, ...] = ()
+    column: str = "id"
 
     def rows(self) -> dict[str, Mapping[str, Any]]:
         """The rows that are there, by id; what a kill left of a line is left out.
@@ -82,5 +87,5 @@ class Answers:
                 "give the same command again"
             ) from error
 
-    def finish(self) -> None:
+    def finish(self, _record: UnitRecord) -> None:
         """The file is what it is."""

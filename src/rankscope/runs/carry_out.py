@@ -1,15 +1,17 @@
 """Carrying out a run: for each unit that is missing load its network, measure it batch by batch, keep what comes.
 
 What the units are, `evaluate`, `align` and `respond` declare. Several processes may carry out the same run in one
-folder: each unit is measured by one of them.
+folder: either each unit is measured by one of them, or each is given a piece of the run, some batches of some units.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+from rankscope.runs.manifest import UnitRecord
 
 if TYPE_CHECKING:
     from rankscope.measuring import Row
@@ -18,9 +20,22 @@ if TYPE_CHECKING:
     from rankscope.runs.progress import Progress
     from rankscope.runs.record import Record
 
+UnitId = tuple[str, str]
+"""A run's place, and the name of one of its units."""
+Piece = Mapping[UnitId, Collection[int]]
+"""A part of a run: the numbers of batches of some of its units."""
+
 
 class Store(Protocol):
     """Where the batches of a unit are kept."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """In which rows of a text stand in the end, by a column's values."""
+
+    @property
+    def column(self) -> str:
+        """Its name."""
 
     def is_finished(self) -> bool:
         """Whether all of the unit is there."""
@@ -35,8 +50,8 @@ class Store(Protocol):
             StorageError: it could not be written.
         """
 
-    def finish(self) -> None:
-        """Called once all batches are kept."""
+    def finish(self, record: UnitRecord) -> None:
+        """Called once all batches are kept; `record` is what the folder says of the unit."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +82,9 @@ class UnitFile:
         """Writes a batch's file."""
         self.folder.write_batch(self.name, number, rows)
 
-    def finish(self) -> None:
+    def finish(self, record: UnitRecord) -> None:
         """Joins the batches."""
-        self.folder.finish_unit(self.name, self.order, self.column)
+        self.folder.finish_unit(self.name, record)
 
 
 @dataclass(frozen=True)
@@ -85,8 +100,9 @@ class Unit:
         sizes: of its batches, in what is counted.
         counted: such as `tokens`.
         measure: given the network and the numbers of batches that are there, yields the other ones.
-        adopt: takes the whole unit from elsewhere, if it can, and says whether it did.
-        after: called with the network once all batches are kept, for what needs both.
+        adopt: takes batches from elsewhere, if it can, and says whether it did: these ones, or given None the whole
+            unit.
+        after: called once all batches are kept, with what loads the network for those who need both.
         remark: said before the unit is measured.
     """
 
@@ -98,9 +114,21 @@ class Unit:
     sizes: tuple[int, ...]
     counted: str
     measure: Callable[[Any, Collection[int]], Iterator[tuple[int, list[Row]]]]
-    adopt: Callable[[], bool] = lambda: False
-    after: Callable[[Any], None] = lambda _: None
+    adopt: Callable[[Collection[int] | None], bool] = lambda _: False
+    after: Callable[[Callable[[], Any]], None] = lambda _: None
     remark: str | None = None
+
+    @property
+    def id(self) -> UnitId:
+        """Tells it from the units of this and of other runs."""
+        return str(self.record.folder.place), self.name
+
+    @property
+    def about(self) -> UnitRecord:
+        """What its folder keeps of it."""
+        return UnitRecord(
+            self.key.tokens, self.key.everything, len(self.sizes), tuple(self.store.order), self.store.column
+        )
 
 
 @dataclass(frozen=True)
@@ -116,16 +144,45 @@ class Group:
     load: Callable[[], Any]
 
 
-def carry_out(groups: Iterable[Group], progress: Progress) -> None:
+@dataclass
+class _Network:
+    """A network that is loaded when it is first needed."""
+
+    load: Callable[[], Any]
+    _loaded: list[Any] = field(default_factory=list)
+
+    def get(self) -> Any:
+        """The network."""
+        if not self._loaded:
+            self._loaded.append(self.load())
+        return self._loaded[0]
+
+    def drop(self) -> None:
+        """Frees its memory."""
+        self._loaded.clear()
+        gc.collect()
+
+
+def carry_out(groups: Iterable[Group], progress: Progress, only: Piece | None = None) -> None:
     """Measures all units that are missing; each network is gone before the next is made.
 
-    A unit that another process measures meanwhile is left to it, and waited for in the end.
+    A unit that another process measures meanwhile is left to it, and waited for in the end. A piece of the run is
+    measured without regard to other processes, which have pieces of their own: its batches are kept, and not joined.
+
+    Args:
+        groups: of units.
+        progress: told of progress.
+        only: the piece to measure; all if left out. Networks of which it has no batch are not loaded.
 
     Raises:
         RunFolderError: what is there of a unit was measured in another way.
         StorageError: a batch could not be written.
         RankscopeError: whatever loading and measuring raise. What was finished is kept.
     """
+    if only is not None:
+        for group in groups:
+            _carry_out_piece(group, only, progress)
+        return
     elsewhere = [replace(group, units=busy) for group in groups if (busy := _carry_out(group, progress, wait=False))]
     for group in elsewhere:
         _carry_out(group, progress, wait=True)
@@ -133,7 +190,7 @@ def carry_out(groups: Iterable[Group], progress: Progress) -> None:
 
 def _carry_out(group: Group, progress: Progress, *, wait: bool) -> tuple[Unit, ...]:
     """Measures a group's units; returns those that another process is measuring."""
-    network: Any = None
+    network = _Network(group.load)
     busy: list[Unit] = []
     for unit in group.units:
         if _is_there(unit):
@@ -143,34 +200,48 @@ def _carry_out(group: Group, progress: Progress, *, wait: bool) -> tuple[Unit, .
                 busy.append(unit)
                 continue
             # Another process may have finished it since.
-            if _is_there(unit) or unit.adopt():
+            if _is_there(unit) or unit.adopt(None):
                 continue
-            if network is None:
-                network = group.load()
-            _measure(unit, network, progress)
-    del network
-    gc.collect()
+            _measure(unit, range(len(unit.sizes)), network, progress)
+            unit.store.finish(unit.about)
+            unit.after(network.get)
+    network.drop()
     return tuple(busy)
+
+
+def _carry_out_piece(group: Group, piece: Piece, progress: Progress) -> None:
+    """Measures those batches of a group's units that belong to a piece."""
+    network = _Network(group.load)
+    for unit in group.units:
+        wanted = piece.get(unit.id, ())
+        if not wanted or _is_there(unit):
+            continue
+        missing = set(wanted) - unit.store.batches()
+        if missing and not unit.adopt(missing):
+            _measure(unit, wanted, network, progress)
+    network.drop()
 
 
 def _is_there(unit: Unit) -> bool:
     """Whether a unit is finished; whatever there is of it is verified."""
     finished = unit.store.is_finished()
     if finished or unit.store.batches():
-        unit.record.verify(unit.name, unit.key)
+        unit.record.verify(unit.name, unit.about)
     return finished
 
 
-def _measure(unit: Unit, network: Any, progress: Progress) -> None:
-    done = unit.store.batches()
+def _measure(unit: Unit, wanted: Collection[int], network: _Network, progress: Progress) -> None:
+    """Measures and keeps those of some batches that are missing."""
+    done = unit.store.batches().intersection(wanted)
+    if unit.sizes and len(done) == len(wanted):
+        return
+    loaded = network.get()
     if unit.remark is not None:
         progress.say(unit.remark)
-    unit.record.begin(unit.name, unit.key, progress)
-    progress.start(unit.label, sum(unit.sizes), unit.counted)
+    unit.record.begin(unit.name, unit.about, progress)
+    progress.start(unit.label, sum(unit.sizes[number] for number in wanted), unit.counted)
     if done:
         progress.advance(sum(unit.sizes[number] for number in done), computed=False)
-    for number, rows in unit.measure(network, done):
+    for number, rows in unit.measure(loaded, done | (set(range(len(unit.sizes))) - set(wanted))):
         unit.store.keep(number, rows)
         progress.advance(unit.sizes[number], computed=True)
-    unit.store.finish()
-    unit.after(network)

@@ -55,10 +55,10 @@ def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> C
         SettingsError: fewer than two models, none that share a data set's texts and a layer, different models under
             different settings, or the same model under the same settings or under several other ones.
     """
-    opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     for run in opened:
         if run.kind != "evaluation":
-            raise RunFolderError(f"{run.path} was made by align: its summary has the changes that controls make")
+            raise RunFolderError(f"{run.place} was made by align: its summary has the changes that controls make")
     different = differing(opened)
     held = [_models(run) for run in opened]
     tables = [table for run in opened for table in _tables(run) if layers is None or table.layer in layers]
@@ -92,7 +92,7 @@ def _tables(run: Run) -> list[MeasuredTable]:
     found = []
     for (model, dataset, layer), rows in groups:
         if dataset not in data:
-            raise RunFolderError(f"{run.path} has measurements on {dataset}, which its manifest does not name")
+            raise RunFolderError(f"{run.place} has measurements on {dataset}, which its manifest does not name")
         found.append(MeasuredTable(run, str(model), str(dataset), data[dataset], str(layer), rows))
     return found
 
@@ -111,7 +111,7 @@ def _named_apart(
             holders.setdefault(reference, []).append((what, run))
     for reference, found in holders.items():
         if len({what for what, _ in found}) < len(found):
-            paths = " and ".join(str(run.path) for _, run in found)
+            paths = " and ".join(str(run.place) for _, run in found)
             raise SettingsError(f"{reference} is in {paths}, and not all of their models are the same: leave one out")
     names = folder_names(runs)
     return [
@@ -170,7 +170,7 @@ def _between_settings(tables: Sequence[MeasuredTable], different: Differing) -> 
             ]
     if not found:
         raise SettingsError(
-            f"{' and '.join(str(run.path) for run in different.runs)} have no texts and layers in common: evaluate "
+            f"{' and '.join(str(run.place) for run in different.runs)} have no texts and layers in common: evaluate "
             "with the same --data, --limit and --layers"
         )
     return found

@@ -5,13 +5,14 @@ Files are checked for what is read from them. More keys and columns than these a
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics import metric_names
+from rankscope.runs.manifest import MANIFEST, SCHEMA, session_file
+from rankscope.runs.storage import Storage
 
 _NUMBER = (int, float, type(None))
 _TEXT_OR_NONE = (str, type(None))
@@ -43,22 +44,30 @@ _NUMERIC = (
 """What the names of numbers in a summary begin with, beside the metrics."""
 
 
-def check_manifest(manifest: Any, file: Path) -> None:
-    """Refuses a manifest without what is read from it.
+def check_manifest(manifest: Any, storage: Storage) -> None:
+    """Refuses a manifest, or a session, without what is read from it.
+
+    Args:
+        manifest: with the sessions.
+        storage: where they are.
 
     Raises:
         RunFolderError: a value is missing or of another kind; the message names it.
     """
+    file = storage.called(MANIFEST)
     _require(manifest, MANIFEST_SHAPE, file)
     identity = manifest["identity"]
     if identity.get("kind", "evaluation") == "evaluation":
         _require(identity, _EVALUATION, file, "identity")
     for place, session in enumerate(manifest["sessions"]):
         given = {name: shape for name, shape in _SESSION.items() if name in session}
-        _require(session, given, file, f"sessions[{place}]")
+        if manifest["schema"] == SCHEMA:
+            _require(session, given, storage.called(session_file(session["id"])))
+        else:
+            _require(session, given, file, f"sessions[{place}]")
 
 
-def check_summary(summary: Any, kind: str, file: Path) -> None:
+def check_summary(summary: Any, kind: str, file: str) -> None:
     """Refuses a summary without what is read from it.
 
     Raises:
@@ -74,7 +83,7 @@ def check_summary(summary: Any, kind: str, file: Path) -> None:
             _require(note["numbers"], dict.fromkeys(note["numbers"], _NUMBER), file, f"notes[{place}].numbers")
 
 
-def check_measurements(rows: pl.DataFrame, manifest: Any, folder: Path) -> None:
+def check_measurements(rows: pl.DataFrame, manifest: Any, folder: str) -> None:
     """Refuses measurements that say nothing of which text, model or data set they are.
 
     Raises:
@@ -93,12 +102,12 @@ def check_measurements(rows: pl.DataFrame, manifest: Any, folder: Path) -> None:
         raise _damaged(folder, f"the data set {sorted(unknown)[0]!r} is not in the manifest")
 
 
-def _require(content: Any, shape: Any, file: Path, place: str = "") -> None:
+def _require(content: Any, shape: Any, file: str, place: str = "") -> None:
     if found := _misfit(content, shape, place):
         raise _damaged(file, found)
 
 
-def _damaged(file: Path, what: str) -> RunFolderError:
+def _damaged(file: str, what: str) -> RunFolderError:
     return RunFolderError(f"{file} is damaged, or made by another version: {what}. Restore it, or measure again")
 
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from rankscope.measuring import measure_batches
 from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork
+from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
-from rankscope.runs.folder import READINGS, SUMMARY, open_run_folder, read_measurements
+from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
+from rankscope.runs.measurements import part_file
 from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
+from rankscope.runs.shards import Shard, carry_out_shard
+from rankscope.runs.summary import write_summary
 from rankscope.runs.twin_cache import ForgivingTwinCache, key_of
 from rankscope.settings import Settings, changed
-from rankscope.statistics import notes_on, summarize, with_initializers
 
 if TYPE_CHECKING:
     from rankscope.measuring import Row
@@ -40,9 +43,10 @@ def evaluate(
     models: str | Sequence[str],
     data: str | Sequence[str],
     *,
-    output: str | Path | None = None,
+    output: Place | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    shard: str | Shard | None = None,
     **changes: object,
 ) -> Run:
     """Measures models on texts, layer by layer, beside their untrained twins.
@@ -50,10 +54,12 @@ def evaluate(
     Args:
         models: model references: hub id, folder or GGUF file, each with optional `@revision`.
         data: data references: a catalogue name, `name=PATH`, a file, a folder or a hub id.
-        output: the run's folder; left out, one under `runs/` named by what was asked for. A folder
-            of the same run is completed: what is there is not computed again.
+        output: the run's folder, or its address in an object store; left out, a folder under `runs/` named by what
+            was asked for. A folder of the same run is completed: what is there is not computed again.
         settings: all settings at once.
         progress: told of progress; silent if left out.
+        shard: `"2/7"` to measure the third of seven pieces of the run and nothing else, or `"auto"` in a Slurm array.
+            The run is finished by `merge`, or by the same call without a shard.
         changes: settings by name, such as `limit=500, layers="all"`; see `Settings`.
 
     Raises:
@@ -61,16 +67,17 @@ def evaluate(
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
     chosen = changed(settings or Settings(), changes)
-    (run,) = evaluate_each(models, data, [(None if output is None else Path(output), chosen)], progress)
+    (run,) = evaluate_each(models, data, [(output, chosen)], progress, shard=shard)
     return run
 
 
 def evaluate_each(
     models: str | Sequence[str],
     data: str | Sequence[str],
-    conditions: Sequence[tuple[Path | None, Settings]],
+    conditions: Sequence[tuple[Place | None, Settings]],
     progress: Progress | None = None,
     backend: Backend = TRANSFORMERS,
+    shard: str | Shard | None = None,
 ) -> list[Run]:
     """Evaluates the same models under several conditions; each network is made once for all of them.
 
@@ -80,12 +87,14 @@ def evaluate_each(
         conditions: a folder and settings for each run. What decides which network is made must be the same in all.
         progress: told of progress; silent if left out.
         backend: where networks come from.
+        shard: as for `evaluate`; the pieces are of all conditions together.
 
     Raises:
         SettingsError: conditions of different dtype, device, protocol or code.
         RankscopeError: as `evaluate`.
     """
     progress = progress or Silent()
+    mine = None if shard is None else Shard.of(shard, progress.say)
     progress.say("reading texts, tokenizers and configurations")
     given = [data] if isinstance(data, str) else list(data)
     jobs = prepare_each(
@@ -99,16 +108,22 @@ def evaluate_each(
         progress.say(remark)
     records = [
         Record(
-            open_run_folder(output or _default_folder(job), job.identity, progress.say),
+            open_run_folder(output or _default_folder(job), job.identity, progress.say, job.unit_names),
             session_of(job.placement.device, [texts.source for texts in job.text_sets]) | {"data": given},
         )
         for job, (output, _) in zip(jobs, conditions, strict=True)
     ]
     twins = _cache(jobs, progress)
-    carry_out(_groups(list(zip(jobs, records, strict=True)), twins, progress), progress)
-    for job, record in zip(jobs, records, strict=True):
-        _conclude(job, record)
-    return [Run(record.folder.path) for record in records]
+    groups = _groups(list(zip(jobs, records, strict=True)), twins, progress)
+    if mine is None:
+        carry_out(groups, progress)
+        for record in records:
+            write_summary(record.folder)
+    else:
+        carry_out_shard(list(groups), mine, progress)
+    for record in records:
+        record.conclude()
+    return [Run(record.folder.place) for record in records]
 
 
 def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, progress: Progress) -> Iterator[Group]:
@@ -143,25 +158,30 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
             folder.write_json(f"{READINGS}/{part.name}.json", {"model": part.subject.name, **asdict(fitted.reading)})
         return measure_batches(part.task, part.plan, fitted, done)
 
-    def adopt() -> bool:
+    def adopt(numbers: Collection[int] | None) -> bool:
         """Takes a twin's measurements from the cache, under this run's names."""
-        if not keeps_twins or folder.finished_batches(part.name):
+        if not keeps_twins or (numbers is None and folder.finished_batches(part.name)):
             return False
         found = twins.get(part.twin_key)
         if found is None:
             return False
         model, dataset = part.subject.model.reference.label, part.task.dataset
         progress.say(f"{model} on {dataset}: twin {part.task.seed} was measured before")
-        record.begin(part.name, part.key, progress)
+        record.begin(part.name, unit.about, progress)
         names = {"model": part.task.model, "dataset": dataset}
-        folder.adopt_unit(part.name, found.with_columns(**{name: pl.lit(value) for name, value in names.items()}))
+        found = found.with_columns(**{name: pl.lit(value) for name, value in names.items()})
+        if numbers is None:
+            folder.adopt_unit(part.name, found)
+        for number in numbers or ():
+            rows = found.filter(pl.col("text_index").is_in(part.plan.texts_of(number)))
+            folder.write_frame(part_file(part.name, number), rows)
         return True
 
-    def keep_twin(_network: LoadedNetwork) -> None:
+    def keep_twin(_load: Callable[[], LoadedNetwork]) -> None:
         if keeps_twins:
             twins.put(part.twin_key, folder.finished_unit(part.name))
 
-    return Unit(
+    unit = Unit(
         name=part.name,
         key=part.key,
         record=record,
@@ -174,6 +194,7 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
         after=keep_twin,
         remark=_remark(part),
     )
+    return unit
 
 
 def _remark(part: Part) -> str | None:
@@ -190,28 +211,5 @@ def _cache(jobs: Sequence[Job], progress: Progress) -> ForgivingTwinCache:
     return ForgivingTwinCache.of_the_user(progress.say) if wanted else ForgivingTwinCache(None, progress.say)
 
 
-def _conclude(job: Job, record: Record) -> None:
-    folder = record.folder
-    measurements = read_measurements(folder.path).sort("model", "dataset", maintain_order=True)
-    rows = _in_order(job, with_initializers(summarize(measurements), _initializers(job)))
-    notes = [asdict(note) for note in notes_on(rows, Run(folder.path).facts())]
-    with folder.locked():
-        folder.write_json(SUMMARY, {"schema": 1, "rows": rows, "notes": notes})
-    record.conclude()
-
-
 def _default_folder(job: Job) -> Path:
     return Path("runs") / f"{job.label}-{key_of(job.identity)[:8]}"
-
-
-def _initializers(job: Job) -> dict[str, dict[str, float | str | None]]:
-    """What a summary says of each model's twins, by reference."""
-    keys = ("initializer_range", "initializer_source")
-    records = {subject.name: subject.initializer_record for subject in job.subjects}
-    return {name: {key: record[key] for key in keys} for name, record in records.items() if record}
-
-
-def _in_order(job: Job, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    models = [subject.name for subject in job.subjects]
-    names = [texts.name for texts in job.text_sets]
-    return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))

@@ -1,7 +1,7 @@
 """What makes a run the same run: what a manifest keeps of models and units, and what is said where it differs.
 
-A manifest holds the `identity` of the run, compared as a whole when its folder is opened again, and in `units` for
-each unit that was begun two digests: of the token ids that its network sees, and of all that its numbers depend on.
+A manifest holds the `identity` of the run, compared as a whole when its folder is opened again. For each unit that was
+begun a file holds two digests: of the token ids that its network sees, and of all that its numbers depend on.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import RunFolderError
+from rankscope.runs.manifest import SCHEMA, UnitRecord, read_manifest, unit_file
 from rankscope.runs.session import versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rankscope.models import FingerprintParts
+    from rankscope.runs.addresses import Place
+    from rankscope.runs.storage import Storage
 
 _PARTS = {
     "configuration": "another configuration",
@@ -65,28 +67,36 @@ class UnitKey:
     everything: str
 
 
-def refuse_another_unit(path: Path, manifest: Mapping[str, Any], unit: str, key: UnitKey) -> None:
+def refuse_another_unit(storage: Storage, known: UnitRecord | None, unit: str, ours: UnitRecord) -> None:
     """Checks that what a folder holds of a unit was measured as this call would measure it.
+
+    Args:
+        storage: the folder.
+        known: what it says of the unit.
+        unit: its name.
+        ours: what this call would say of it.
 
     Raises:
         RunFolderError: on other token ids, or in another way.
     """
-    known = manifest.get("units", {}).get(unit)
+    path = storage.place
     if known is None:
         raise RunFolderError(
-            f"{path} holds measurements of {unit} that its manifest does not know: were they copied there? {_CHOOSE}"
+            f"{path} holds measurements of {unit}, but no {unit_file(unit)}: were they copied there? {_CHOOSE}"
         )
-    if known.get("tokens") != key.tokens:
+    if known.tokens != ours.tokens:
+        hint = _hint(read_manifest(storage))
         raise RunFolderError(
-            f"{path}: the texts of {unit} are other tokens now than when they were measured{_hint(manifest)}. {_CHOOSE}"
+            f"{path}: the texts of {unit} are other tokens now than when they were measured{hint}. {_CHOOSE}"
         )
-    if known.get("everything") != key.everything:
+    if known != ours:
+        hint = _hint(read_manifest(storage))
         raise RunFolderError(
-            f"{path}: {unit} was measured in another way than this version measures it{_hint(manifest)}. {_CHOOSE}"
+            f"{path}: {unit} was measured in another way than this version measures it{hint}. {_CHOOSE}"
         )
 
 
-def difference_in_words(path: Path, manifest: Mapping[str, Any], identity: dict[str, Any]) -> str | None:
+def difference_in_words(path: Place, manifest: Mapping[str, Any], identity: dict[str, Any]) -> str | None:
     """What makes a folder's run another one than that of this call, as a sentence; None where it is the same.
 
     Args:
@@ -97,9 +107,9 @@ def difference_in_words(path: Path, manifest: Mapping[str, Any], identity: dict[
     there = manifest["identity"]
     # Through JSON, so that a tuple and the list that it was read back as are the same.
     here: dict[str, Any] = json.loads(json.dumps(identity))
-    if any(_first(there.get(key), here.get(key), _lacks_parts) for key in _MODELS):
+    if manifest["schema"] != SCHEMA:
         return (
-            f"{path} was begun by an earlier version of rankscope, which did not keep all that its numbers depend on: "
+            f"{path} was begun by an earlier version of rankscope, which keeps its records in another way: "
             f"report and compare read it, but it cannot be continued. {_CHOOSE}"
         )
     for key in [*there, *(key for key in here if key not in there)]:
@@ -113,7 +123,7 @@ def difference_in_words(path: Path, manifest: Mapping[str, Any], identity: dict[
             said = None
         if said:
             return said
-        if found := _first_difference(one, other, key):
+        if found := first_difference(one, other, key):
             name, before, now = found
             return (
                 f"{path} belongs to another run: {name} is {before} there and {now} in this call. "
@@ -130,11 +140,7 @@ def _first(one: Any, other: Any, compare: Any) -> str | None:
     return next((said for both in zip(ones, others, strict=True) if (said := compare(*both))), None)
 
 
-def _lacks_parts(there: Any, here: Any) -> str | None:
-    return "parts" if "parts" in here and "parts" not in there else None
-
-
-def _model_difference(path: Path, manifest: Mapping[str, Any], there: Any, here: Any) -> str | None:
+def _model_difference(path: Place, manifest: Mapping[str, Any], there: Any, here: Any) -> str | None:
     """None where entries are the same, or of models that the call itself names differently."""
     if there.get("reference") != here.get("reference"):
         return None
@@ -153,7 +159,7 @@ def _model_difference(path: Path, manifest: Mapping[str, Any], there: Any, here:
     return None
 
 
-def _data_difference(path: Path, what: str, there: Any, here: Any) -> str | None:
+def _data_difference(path: Place, what: str, there: Any, here: Any) -> str | None:
     if there.get("name") != here.get("name") or there.get("fingerprint") == here.get("fingerprint"):
         return None
     return f"{path} was measured on other {what} of {here.get('name')}: they have changed since. {_CHOOSE}"
@@ -198,16 +204,17 @@ def _hint(manifest: Mapping[str, Any]) -> str:
     return f" (the run was begun with {changed})" if changed else ""
 
 
-def _first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+def first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
+    """The name of the first value in which two identities differ, and what it is in each; None where in none."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in [*there, *(key for key in here if key not in there)]:
             inside = f"{name}.{key}" if name and name != "settings" else str(key)
-            if found := _first_difference(there.get(key), here.get(key), inside):
+            if found := first_difference(there.get(key), here.get(key), inside):
                 return found
         return None
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for place, (one, other) in enumerate(zip(there, here, strict=True)):
-            if found := _first_difference(one, other, f"{name}[{place}]"):
+            if found := first_difference(one, other, f"{name}[{place}]"):
                 return found
         return None
     return None if there == here else (name, _shown(there), _shown(here))

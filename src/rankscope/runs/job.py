@@ -69,6 +69,25 @@ class Job:
         models = (subject.model.reference.label for subject in self.subjects)
         return "_".join(slug(name) for name in (*models, *(texts.name for texts in self.text_sets)))[:120]
 
+    @property
+    def unit_names(self) -> list[str]:
+        """The names of all units, which no text has to be read for; by model, then network, then data set."""
+        return [
+            self._unit_name(subject, place, seed)
+            for subject in self.subjects
+            for seed in self.seeds(subject)
+            for place in range(len(self.text_sets))
+        ]
+
+    def seeds(self, subject: Subject) -> tuple[int | None, ...]:
+        """Of a model's networks: None is the trained one. Without a known initialiser there are no twins."""
+        return (None, *range(self.settings.untrained_seeds if subject.has_twins else 0))
+
+    def _unit_name(self, subject: Subject, place: int, seed: int | None) -> str:
+        model, data = slug(subject.model.reference.label), slug(self.text_sets[place].name)
+        role = "trained" if seed is None else f"untrained-{seed}"
+        return f"{subject.place:02d}-{model}_{place:02d}-{data}_{role}"
+
     def layout(self, model: ModelDescription) -> Layout:
         """How texts become batches of one model."""
         return Layout.of(self.settings, model.positions, self.batch_tokens)
@@ -82,17 +101,16 @@ class Job:
         return plan_batches(texts, model.tokenizer, self.layout(model), told)
 
     def parts(self, subject: Subject, progress: Progress | None = None) -> Iterator[Part]:
-        """What is measured of one model: for each role and seed, each data set. Without a known initialiser, no twins.
+        """What is measured of one model: for each role and seed, each data set.
 
         A data set is planned once for all of a model's networks.
         """
         model, settings = subject.model, self.settings
         layers = choose_layers(model.config, settings)
         plans = [self.plan(model, texts, progress) for texts in self.text_sets]
-        for seed in (None, *range(settings.untrained_seeds if subject.has_twins else 0)):
+        for seed in self.seeds(subject):
             role = "trained" if seed is None else "untrained"
             for place, (texts, plan) in enumerate(zip(self.text_sets, plans, strict=True)):
-                which = f"{subject.place:02d}-{slug(model.reference.label)}_{place:02d}-{slug(texts.name)}_{role}"
                 task = TextTask(
                     model=subject.name,
                     dataset=texts.name,
@@ -104,7 +122,7 @@ class Job:
                     drop_tokens=settings.drop_tokens,
                     pool=settings.pool,
                 )
-                yield Part(self, subject, which if seed is None else f"{which}-{seed}", task, plan)
+                yield Part(self, subject, self._unit_name(subject, place, seed), task, plan)
 
 
 @dataclass(frozen=True)

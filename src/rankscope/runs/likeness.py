@@ -146,7 +146,7 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
         SettingsError: no setting differs, more than one does, or its values leave no text in common.
     """
     names = different.of(Effect.NUMBERS, Effect.TWIN) or different.of(Effect.ROUNDING)
-    paths = _listed(str(run.path) for run in different.runs)
+    paths = _listed(str(run.place) for run in different.runs)
     if not names and not different.values:
         raise SettingsError(f"{paths} hold the same models under the same settings: there is nothing to compare")
     of_texts = different.of(Effect.TEXTS)
@@ -168,7 +168,7 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
 
 def folder_names(runs: Sequence[Run]) -> dict[Run, str]:
     """The last part of each run's path; with its place among the runs where several have the same."""
-    names = [valid_text(run.path.name) for run in runs]
+    names = [valid_text(run.name) for run in runs]
     return {
         run: name if names.count(name) == 1 else f"{name}, run {place}"
         for place, (run, name) in enumerate(zip(runs, names, strict=True), 1)

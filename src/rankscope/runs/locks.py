@@ -17,6 +17,23 @@ _A_MOMENT = 30.0  # seconds in which any process has written a manifest or a sum
 _FOLDER, _UNITS = ".lock", ".locks"
 
 
+@dataclass(frozen=True)
+class NoLocks:
+    """For object stores: processes that meet do the same work twice, and write the same numbers."""
+
+    names: tuple[str, ...] = ()
+
+    @contextmanager
+    def folder(self) -> Iterator[None]:
+        """Nothing."""
+        yield
+
+    @contextmanager
+    def unit(self, name: str, *, wait: bool) -> Iterator[bool]:  # noqa: ARG002 (there is nothing to wait for)
+        """Yields True."""
+        yield True
+
+
 @dataclass
 class Locks:
     """Locks on a folder; a file system without them is warned of once, and does without.
@@ -30,9 +47,10 @@ class Locks:
     say: Callable[[str], None]
     _warned: bool = False
 
-    def holds(self, entry: Path) -> bool:
-        """Whether an entry of the folder belongs to its locks."""
-        return entry.name in (_FOLDER, _UNITS)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The entries of the folder that belong to its locks."""
+        return (_FOLDER, _UNITS)
 
     @contextmanager
     def folder(self) -> Iterator[None]:

@@ -1,18 +1,24 @@
-"""What a process notes in a run's manifest while it works: itself, and the units that it measures."""
+"""What a process notes in a run's folder while it works: itself, and the units that it measures."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rankscope.runs.identity import UnitKey, changed_versions, refuse_another_unit
-from rankscope.runs.manifest import MANIFEST, read_manifest
+from rankscope.runs.identity import changed_versions, refuse_another_unit
+from rankscope.runs.manifest import UnitRecord, read_manifest, read_unit, session_file, to_json, unit_file
 from rankscope.runs.session import now
 
 if TYPE_CHECKING:
     from rankscope.runs.folder import RunFolder
     from rankscope.runs.progress import Progress
+
+
+def _new_id() -> str:
+    """The time, so that sessions sort by it, and a few digits that no other process has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True)
@@ -27,47 +33,43 @@ class Record:
 
     folder: RunFolder
     session: dict[str, Any]
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=_new_id)
 
     def __post_init__(self) -> None:
         self.session.setdefault("measured", [])
 
-    def verify(self, unit: str, key: UnitKey) -> None:
+    def verify(self, unit: str, ours: UnitRecord) -> None:
         """Checks what is there of a unit before it is trusted.
 
         Raises:
             RunFolderError: it was measured on other token ids, or in another way.
         """
-        refuse_another_unit(self.folder.path, read_manifest(self.folder.path), unit, key)
+        refuse_another_unit(self.folder.storage, read_unit(self.folder.storage, unit), unit, ours)
 
-    def begin(self, unit: str, key: UnitKey, progress: Progress) -> None:
+    def begin(self, unit: str, ours: UnitRecord, progress: Progress) -> None:
         """Notes that this process works on a unit, before the first of its numbers is written.
 
         Raises:
-            StorageError: the manifest cannot be written.
+            RunFolderError: another process has begun it since, in another way.
+            StorageError: the folder cannot be written.
         """
-        before = read_manifest(self.folder.path)
-        if not self.session["measured"] and (changed := changed_versions(before)):
-            progress.say(f"{self.folder.path} was begun with {changed}: it will hold numbers of both")
-        self.session["measured"].append(unit)
-        self._write({unit: {"tokens": key.tokens, "everything": key.everything}})
+        storage = self.folder.storage
+        if not self.session["measured"] and (changed := changed_versions(read_manifest(storage))):
+            progress.say(f"{storage.place} was begun with {changed}: it will hold numbers of both")
+        if not storage.create(unit_file(unit), to_json(ours.as_json())):
+            self.verify(unit, ours)
+        if unit not in self.session["measured"]:
+            self.session["measured"].append(unit)
+            self._write()
 
     def conclude(self, **more: object) -> None:
         """Notes that this process is done.
 
         Raises:
-            StorageError: the manifest cannot be written.
+            StorageError: the folder cannot be written.
         """
         self.session.update(more, finished=now())
-        self._write({})
+        self._write()
 
-    def _write(self, units: dict[str, dict[str, str]]) -> None:
-        """Adds to what is there, which other processes may have written since."""
-        with self.folder.locked():
-            manifest = read_manifest(self.folder.path)
-            others = [session for session in manifest["sessions"] if session.get("id") != self.id]
-            manifest |= {
-                "units": manifest.get("units", {}) | units,
-                "sessions": [*others, self.session | {"id": self.id}],
-            }
-            self.folder.write_json(MANIFEST, manifest)
+    def _write(self) -> None:
+        self.folder.storage.write(session_file(self.id), to_json(self.session | {"id": self.id}))

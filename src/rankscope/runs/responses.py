@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
@@ -33,12 +32,14 @@ from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.session import now, versions
+from rankscope.runs.storage import local_path
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import Settings
 from rankscope.texts import load_texts, parse_data_reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from transformers import PreTrainedModel
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from rankscope.texts import TextSet
 
 RESPONSES = "responses.jsonl"
+_UNIT = "responses"
 
 
 def respond(
@@ -88,7 +90,7 @@ def respond(
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
     task = _Task(description, prompts, settings, placement)
-    folder = open_run_folder(Path(output), task.identity, progress.say)
+    folder = open_run_folder(local_path(output, "responses"), task.identity, progress.say, (_UNIT,))
     session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
     record = Record(folder, session)
     store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
@@ -133,7 +135,7 @@ class _Task:
 
 def _unit(task: _Task, store: Answers, record: Record) -> Unit:
     return Unit(
-        name="responses",
+        name=_UNIT,
         key=UnitKey(task.prompts.fingerprint, key_of(task.identity)),
         record=record,
         store=store,

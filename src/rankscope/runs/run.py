@@ -5,18 +5,23 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
 
 from rankscope.errors import RunFolderError
 from rankscope.metrics.table import metrics_with_a_null
+from rankscope.runs.addresses import Place, child
 from rankscope.runs.documents import check_manifest, check_measurements, check_summary
-from rankscope.runs.folder import READINGS, SUMMARY, read_measurements
-from rankscope.runs.identity import several_versions
+from rankscope.runs.folder import SUMMARY
+from rankscope.runs.inventory import take_inventory
 from rankscope.runs.manifest import MANIFEST, kind_of_run, read_manifest
-from rankscope.statistics import Facts, Note, ReadingFacts, Summary, over_noise
+from rankscope.runs.measurements import MEASUREMENTS, read_measurements
+from rankscope.runs.storage import Storage, local_path, storage_of
+from rankscope.runs.summary import facts_of, summarise
+from rankscope.statistics import Facts, Note, Summary, over_noise
 from rankscope.tables import headline_table
 
 _IDENTITY = {"settings": dict, "models": list, "data": list}
@@ -24,9 +29,39 @@ _IDENTITY = {"settings": dict, "models": list, "data": list}
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluation, kept in a folder."""
+    """One evaluation, kept in a folder.
 
-    path: Path
+    Attributes:
+        place: the folder's path, or its address in an object store.
+    """
+
+    place: Place
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", child(self.place))
+
+    @property
+    def path(self) -> Path:
+        """The folder's path.
+
+        Raises:
+            SettingsError: it is in an object store, where there are no paths.
+        """
+        return local_path(self.place, f"{self.place}: what is asked for")
+
+    @property
+    def name(self) -> str:
+        """The last part of its path or address."""
+        return PurePath(str(self.place)).name
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where its files are.
+
+        Raises:
+            SettingsError: an address that cannot be used.
+        """
+        return storage_of(self.place)
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: the headline table, or why there is none yet."""
@@ -48,6 +83,14 @@ class Run:
         """
         rows: list[Summary] = self._summary()["rows"]
         return rows
+
+    def summary_document(self) -> dict[str, Any]:
+        """All that `summary.json` says.
+
+        Raises:
+            RunFolderError: the run is not finished, or the folder is not a run's.
+        """
+        return self._summary()
 
     def notes(self) -> list[Note]:
         """What is known to mislead and shows in this run's numbers."""
@@ -99,47 +142,46 @@ class Run:
         Raises:
             RunFolderError: no run of `evaluate` or `align` is there.
         """
-        manifest = read_manifest(self.path)
+        manifest = read_manifest(self.storage)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
-            raise RunFolderError(f"{self.path} holds no run of evaluate or align: its {MANIFEST} is of something else")
-        check_manifest(manifest, self.path / MANIFEST)
+            raise RunFolderError(f"{self.place} holds no run of evaluate or align: its {MANIFEST} is of something else")
+        check_manifest(manifest, self.storage)
         return manifest
 
     def facts(self) -> Facts:
         """What notes need to know beside the numbers."""
-        manifest = self.manifest()
-        identity = manifest["identity"]
-        dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
-        return Facts(identity["settings"]["protocol"], dropout, self._readings(), several_versions(manifest))
-
-    def _readings(self) -> dict[str, ReadingFacts]:
-        """How each model's network reads texts, where that is out of the ordinary."""
-        found: dict[str, ReadingFacts] = {}
-        for file in sorted((self.path / READINGS).glob("*.json")):
-            try:
-                content = json.loads(file.read_text(encoding="utf-8"))
-                found[content["model"]] = ReadingFacts(content["causal"], content["padding_fault"], content["streams"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise RunFolderError(f"{file} is damaged ({error}): remove it and repeat the command") from error
-        return found
+        return facts_of(self.storage, self.manifest())
 
     def _summary(self) -> dict[str, Any]:
+        content = self.storage.read(SUMMARY)
+        return self._made_of_measurements if content is None else self._read_summary(content)
+
+    @cached_property
+    def _made_of_measurements(self) -> dict[str, Any]:
+        """The summary of a run that is all there, but that nobody has summarised yet."""
         self.manifest()
-        file = self.path / SUMMARY
-        if not file.is_file():
-            raise RunFolderError(f"the run in {self.path} is not finished: give its command again to go on")
+        inventory = take_inventory(self.storage)
+        if not inventory.is_complete:
+            missing = f": {inventory.in_words()}" if inventory.units else ""
+            raise RunFolderError(
+                f"the run in {self.place} is not finished{missing}. Give its command again to go on, or run the shards "
+                "that are missing"
+            )
+        return summarise(self.storage)
+
+    def _read_summary(self, document: bytes) -> dict[str, Any]:
+        self.manifest()
+        file = self.storage.called(SUMMARY)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(document)
         except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
-        except OSError as error:
-            raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
             raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
         check_summary(content, self.kind, file)
         return content
 
     def _measured(self) -> pl.DataFrame:
-        rows = read_measurements(self.path)
-        check_measurements(rows, self.manifest(), self.path / "measurements")
+        rows = read_measurements(self.storage)
+        check_measurements(rows, self.manifest(), self.storage.called(MEASUREMENTS))
         return rows

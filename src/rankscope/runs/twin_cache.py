@@ -17,9 +17,13 @@ from pathlib import Path
 
 import polars as pl
 
-from rankscope.atomic import write_frame
+from rankscope.atomic import UNFINISHED, write_bytes
 from rankscope.errors import SettingsError, StorageError
 from rankscope.measuring import text_columns
+from rankscope.runs.addresses import is_address
+from rankscope.runs.parquet import to_parquet
+from rankscope.runs.shared_twins import SharedTwinCache
+from rankscope.runs.storage import storage_of
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
@@ -58,7 +62,7 @@ class TwinCache:
             StorageError: the cache cannot be written.
         """
         try:
-            write_frame(self._file(key), measurements)
+            write_bytes(self._file(key), to_parquet(measurements))
             self._make_room()
         except OSError as error:
             raise StorageError(f"cannot make room in {self.folder}: {error.strerror or error} ({_HINT})") from error
@@ -83,7 +87,7 @@ class TwinCache:
         Raises:
             StorageError: a file cannot be removed.
         """
-        files = [*self.folder.glob("*.parquet"), *self.folder.glob("*.unfinished")]
+        files = [*self.folder.glob("*.parquet"), *self.folder.glob(f"*{UNFINISHED}")]
         for file in files:
             try:
                 file.unlink(missing_ok=True)
@@ -111,7 +115,7 @@ class ForgivingTwinCache:
         say: told why twins are not kept.
     """
 
-    cache: TwinCache | None
+    cache: TwinCache | SharedTwinCache | None
     say: Callable[[str], None]
 
     @classmethod
@@ -129,7 +133,12 @@ class ForgivingTwinCache:
 
     def get(self, key: str) -> pl.DataFrame | None:
         """The measurements under a key, or None."""
-        return None if self.cache is None else self.cache.get(key)
+        try:
+            return None if self.cache is None else self.cache.get(key)
+        except StorageError as error:
+            self.say(_warning(error))
+            self.cache = None
+            return None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
         """Keeps measurements, if that is possible."""
@@ -146,14 +155,17 @@ def _warning(error: StorageError) -> str:
     return f"warning: no twin is kept for other runs, which changes no result here: {error}"
 
 
-def default_twin_cache() -> TwinCache:
+def default_twin_cache() -> TwinCache | SharedTwinCache:
     """The user's cache: `RANKSCOPE_CACHE`, else `rankscope/twins` in the user's cache folder.
 
     Raises:
-        SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number.
+        SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number, or `RANKSCOPE_CACHE` an address that cannot be used.
         StorageError: neither variable is set, and there is no home folder.
     """
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or _users_cache() / "rankscope" / "twins")
+    given = os.environ.get(FOLDER_VARIABLE, "")
+    if is_address(given):
+        return SharedTwinCache(storage_of(given))
+    folder = Path(given or _users_cache() / "rankscope" / "twins")
     limit = os.environ.get(LIMIT_VARIABLE, str(_DEFAULT_MIB))
     if not limit.isdecimal():
         raise SettingsError(f"{LIMIT_VARIABLE} is the cache's size in MiB, a whole number, got {limit!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rankscope.errors import SettingsError, UnknownNameError
 from rankscope.models import expand_families
-from rankscope.runs import Progress, Silent, key_of
+from rankscope.runs import Progress, Silent, key_of, local_path
 from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies.questions import (
     aggregation,
@@ -95,7 +95,7 @@ def conduct(
         data=texts,
         settings=given,
         options=chosen,
-        folder=Path(output) if output else _default_folder(study, references, texts, given, chosen),
+        folder=local_path(output, "a study") if output else _default_folder(study, references, texts, given, chosen),
         progress=progress or Silent(),
     )
     return Conducted(study, request, study.conduct(request))

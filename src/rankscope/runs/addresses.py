@@ -1,0 +1,77 @@
+"""Addresses of object stores: what counts as one, and which are refused because they could carry a secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rankscope.errors import SettingsError
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+_SHORTENED = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # what `Path` makes of an address
+_QUERY = re.compile(r"\?[^\s'\"<>]*")
+_USER = re.compile(r"://[^/\s@]*@")
+
+Place = Path | str
+"""A folder, or the address of one in an object store."""
+
+
+def is_address(place: Place) -> bool:
+    """Whether a place is in an object store, such as `s3://bucket/runs/mine`."""
+    return isinstance(place, str) and "://" in place and not place.startswith("file://")
+
+
+def checked_address(address: str) -> str:
+    """An address without a slash at its end.
+
+    Raises:
+        SettingsError: it has no scheme, names no place, or holds credentials or a query string.
+    """
+    match = _SCHEME.match(address)
+    scheme = match.group(1) if match else ""
+    if match is None:
+        raise SettingsError(
+            f"{_first_word(address)}...: an address begins with one scheme, such as s3://BUCKET/FOLDER; chains of them "
+            "are not supported"
+        )
+    rest = address[match.end() :].rstrip("/")
+    if "@" in rest.partition("/")[0]:
+        raise SettingsError(
+            f"an address {scheme}://... holds a user name or a key: leave it out, and give credentials as the store's "
+            "own tools take them (environment variables or its configuration file)"
+        )
+    if "?" in rest:
+        raise SettingsError(
+            f"an address {scheme}://... has a query string, which can carry a secret: give the plain address, and "
+            "credentials as the store's own tools take them"
+        )
+    if not rest.strip("/"):
+        raise SettingsError(f"{scheme}:// names no place: give {scheme}://BUCKET/FOLDER")
+    return f"{scheme.lower()}://{rest}"
+
+
+def child(place: Place, *names: str) -> Place:
+    """A place inside another one."""
+    if is_address(place):
+        return "/".join([str(place).rstrip("/"), *names])
+    return Path(str(place).removeprefix("file://")).joinpath(*names)
+
+
+def refuse_shortened(path: Path) -> None:
+    """Refuses a path that was made of an address, which loses a slash on the way.
+
+    Raises:
+        SettingsError: it looks like one, and is no folder here.
+    """
+    if _SHORTENED.match(str(path)) and not path.exists():
+        scheme, _, rest = str(path).partition(":/")
+        raise SettingsError(f"{path} looks like an address: give it as text, '{scheme}://{rest}', not as a Path")
+
+
+def without_secrets(message: str) -> str:
+    """A store's message without the query strings and user names of addresses in it, which can carry secrets."""
+    return _USER.sub("://", _QUERY.sub("", message))
+
+
+def _first_word(address: str) -> str:
+    return re.split(r"[:/@?]", address, maxsplit=1)[0][:40]

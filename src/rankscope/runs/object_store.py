@@ -1,0 +1,298 @@
+"""A run's files in an object store, through fsspec: `s3://`, `gs://`, `hf://`, `memory://` and whatever else it knows.
+
+An object is written whole or not at all, and read as it was last written; nothing is renamed, locked, or listed from
+a cache. What fails for a while is tried again with growing pauses, since every object is the same each time that it
+is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rankscope.errors import MissingExtraError, RankscopeError, RunFolderError, SettingsError, StorageError, first_line
+from rankscope.runs.addresses import Place, checked_address, without_secrets
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+PATIENCE_VARIABLE = "RANKSCOPE_STORE_SECONDS"
+_PATIENCE, _FIRST_PATIENCE = 120.0, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
+_AT_ONCE = 16  # reads under way at the same time
+_EXTRAS = {"s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs"), "gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs")}
+_S3 = ("s3", "s3a")
+_TRY_AGAIN = (408, 409, 425, 429)  # HTTP statuses under 500 that pass by themselves
+
+
+@dataclass
+class ObjectStore:
+    """A folder in an object store.
+
+    Attributes:
+        address: of the folder, without credentials.
+        files: the file system that it is in.
+        patience: how many seconds a store may fail in a row before it is given up.
+        sleep: waits for so many seconds.
+        clock: what time it is, in seconds.
+    """
+
+    address: str
+    files: AbstractFileSystem = field(repr=False, compare=False)
+    patience: float = field(default=_PATIENCE, compare=False)
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+    _has_answered: bool = field(default=False, init=False, repr=False, compare=False)
+
+    @classmethod
+    def at(cls, address: str) -> ObjectStore:
+        """The folder at an address; nothing is asked of the store yet.
+
+        Raises:
+            SettingsError: an address that cannot be used, or `RANKSCOPE_STORE_SECONDS` is no number.
+            MissingExtraError: the package for this kind of store is not installed.
+        """
+        address = checked_address(address)
+        return cls(address, _file_system(address.partition("://")[0]), _patience())
+
+    @property
+    def place(self) -> Place:
+        """The address."""
+        return self.address
+
+    def called(self, name: str) -> str:
+        """The object's address."""
+        return f"{self.address}/{name}"
+
+    def prepare(self) -> None:
+        """Nothing: object stores have no folders."""
+
+    def read(self, name: str) -> bytes | None:
+        """An object's content; None where there is no such object.
+
+        Raises:
+            RunFolderError: it may not be read.
+            StorageError: the store does not answer.
+        """
+        try:
+            return bytes(self._trying(f"read {self.called(name)}", lambda: self.files.cat_file(self._path(name))))
+        except FileNotFoundError:
+            return None
+
+    def read_each(self, names: Sequence[str]) -> list[bytes | None]:
+        """`read` of several objects at the same time, in their order."""
+        if len(names) < 2:
+            return [self.read(name) for name in names]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(names))) as pool:
+            return list(pool.map(self.read, names))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes an object, in place of the one that is there.
+
+        Raises:
+            RunFolderError: it may not be written, or there is no such bucket.
+            StorageError: the store does not answer.
+        """
+        doing = f"write {self.called(name)}"
+        try:
+            self._trying(doing, lambda: self.files.pipe_file(self._path(name), content))
+        except FileNotFoundError as error:
+            raise self._refusal(doing, error) from error
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes an object unless one is there; returns whether it did.
+
+        Where a store cannot do that in one step, whoever reads the object afterwards has to see whether it is theirs.
+
+        Raises:
+            RunFolderError: it may not be written, or there is no such bucket.
+            StorageError: the store does not answer.
+        """
+        doing, path = f"write {self.called(name)}", self._path(name)
+        try:
+            self._trying(doing, lambda: self.files.pipe_file(path, content, mode="create"))
+        except FileExistsError:
+            return False
+        except FileNotFoundError as error:
+            raise self._refusal(doing, error) from error
+        return True
+
+    def exists(self, name: str) -> bool:
+        """Whether an object is there.
+
+        Raises:
+            RunFolderError: the store refuses to say.
+            StorageError: the store does not answer.
+        """
+        try:
+            found = self._trying(f"look for {self.called(name)}", lambda: self.files.info(self._path(name)))
+        except FileNotFoundError:
+            return False
+        return bool(found["type"] == "file")
+
+    def names(self, folder: str) -> list[str]:
+        """All objects under a folder of this one.
+
+        Raises:
+            RunFolderError: they may not be listed.
+            StorageError: the store does not answer.
+        """
+        root = self._path("")
+        try:
+            found = self._trying(f"list {self.called(folder)}", lambda: self._found(self._path(folder)))
+        except FileNotFoundError:
+            return []
+        return sorted(path.removeprefix(root).lstrip("/") for path in found if path.startswith(root))
+
+    def other_file(self, ours: Iterable[str] = ()) -> str | None:
+        """The name of an object that is there, unless there are none but `ours`."""
+        return next((name for name in self.names("") if name.partition("/")[0] not in ours), None)
+
+    def remove(self, name: str) -> None:
+        """Removes an object, or all objects under a folder.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        for one in self.names(name) or [name]:
+            with suppress(FileNotFoundError):  # somebody else removed it
+                self._trying(f"remove {self.called(one)}", partial(self.files.rm_file, self._path(one)))
+
+    def sweep(self, pattern: str) -> None:
+        """Nothing: an object that was not finished is not there."""
+
+    def _path(self, name: str) -> str:
+        root = str(self.files._strip_protocol(self.address)).rstrip("/")
+        return f"{root}/{name}" if name else root
+
+    def _found(self, path: str) -> list[str]:
+        """All paths below one; errors come through, where fsspec itself would leave out what cannot be listed."""
+        from fsspec import AbstractFileSystem
+        from fsspec.asyn import AsyncFileSystem
+
+        plain = type(self.files).find is AbstractFileSystem.find or (
+            isinstance(self.files, AsyncFileSystem) and type(self.files)._find is AsyncFileSystem._find
+        )
+        return list(self.files.find(f"{path}/", **({"on_error": "raise"} if plain else {})))
+
+    def _trying(self, doing: str, operation: Callable[[], Any]) -> Any:
+        """Does something; again after a pause where the failure may pass by itself.
+
+        Raises:
+            FileNotFoundError: there is no such object or bucket.
+            FileExistsError: an object that should be new is there.
+            RunFolderError: the store refuses, and has refused from the beginning.
+            StorageError: the store refuses or fails, though it has answered before.
+        """
+        limit = self.patience if self._has_answered else min(self.patience, _FIRST_PATIENCE)
+        began = self.clock()
+        for pause in _pauses():
+            try:
+                result = operation()
+            except (FileNotFoundError, FileExistsError):
+                self._has_answered = True
+                raise
+            except RankscopeError:
+                raise
+            except Exception as error:  # every file system has its own kinds
+                if _is_there_already(error):
+                    raise FileExistsError(doing) from error
+                if not _may_pass(error):
+                    raise self._refusal(doing, error) from error
+                if self.clock() - began + pause > limit:
+                    raise StorageError(
+                        f"could not {doing}: {_reason(error)}. It was tried for {limit:g} seconds; what was finished "
+                        "is kept: give the same command again when the store answers"
+                    ) from error
+                self.sleep(pause)
+            else:
+                self._has_answered = True
+                return result
+        raise AssertionError  # pauses never end
+
+    def _refusal(self, doing: str, error: Exception) -> RankscopeError:
+        kind = StorageError if self._has_answered and not isinstance(error, FileNotFoundError) else RunFolderError
+        return kind(f"could not {doing}: {_reason(error)}. Check the address and the rights to it")
+
+
+def _pauses() -> Iterator[float]:
+    """Twice as long each time, up to a limit."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _patience() -> float:
+    given = os.environ.get(PATIENCE_VARIABLE, str(_PATIENCE))
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise SettingsError(f"{PATIENCE_VARIABLE} is a number of seconds, got {given!r}")
+    return seconds
+
+
+def _file_system(scheme: str) -> AbstractFileSystem:
+    import fsspec
+
+    options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
+    if scheme in _S3:  # pauses and limits are ours: those of botocore would multiply with them
+        options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 1}}
+    try:
+        files: AbstractFileSystem = fsspec.filesystem(scheme, **options)
+    except ImportError as error:
+        if scheme in _EXTRAS:
+            raise MissingExtraError(*_EXTRAS[scheme]) from error
+        raise SettingsError(f"{scheme}:// needs a package that is not installed: {first_line(error)}") from error
+    except ValueError as error:
+        raise SettingsError(f"{scheme}:// is no kind of store that fsspec knows: {first_line(error)}") from error
+    if scheme in _S3:
+        files.retries = 1
+    return files
+
+
+def _is_there_already(error: Exception) -> bool:
+    """Whether a store refused to write an object because there is one."""
+    return _status(error) == 412
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed a little later."""
+    status = _status(error)
+    if status is not None:
+        return status >= 500 or status in _TRY_AGAIN
+    module = type(error).__module__.partition(".")[0]
+    if module == "botocore":  # all other errors of its own are about the configuration
+        return any(kind.__name__ in ("HTTPClientError", "ConnectionError") for kind in type(error).__mro__)
+    if isinstance(error, (PermissionError, IsADirectoryError, NotADirectoryError, TypeError, ValueError)):
+        return False
+    return not (isinstance(error, OSError) and error.errno in (errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG))
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status in a client library's error, or in the one that it was made of."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        else:
+            places = ((response, "status_code"), (error, "status"), (error, "code"))
+            found = next((value for one, name in places if (value := getattr(one, name, None))), None)
+        if isinstance(found, int) and 100 <= found < 600:
+            return found
+        error = error.__cause__
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return without_secrets(first_line(error)).rstrip(".")[:300]

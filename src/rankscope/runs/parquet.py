@@ -1,0 +1,30 @@
+"""Tables of measurements as the bytes of Parquet files."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+from rankscope.errors import RunFolderError, first_line
+
+
+def to_parquet(frame: pl.DataFrame) -> bytes:
+    """A table as a file's content."""
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    return content.getvalue()
+
+
+def from_parquet(content: bytes, file: str) -> pl.DataFrame:
+    """The table in a file's content.
+
+    Raises:
+        RunFolderError: it is damaged; the message names the file.
+    """
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError as error:
+        raise RunFolderError(
+            f"{file} cannot be read: {first_line(error)}. Restore it, or remove it and repeat the command"
+        ) from error

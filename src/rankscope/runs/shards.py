@@ -1,0 +1,147 @@
+"""Shards: a run cut into pieces of the same number of tokens, of which each process measures one.
+
+All processes work the cut out for themselves, from the same call, and need not know of each other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rankscope.errors import SettingsError
+from rankscope.runs.carry_out import carry_out
+from rankscope.runs.inventory import take_inventory
+
+if TYPE_CHECKING:
+    from rankscope.runs.carry_out import Group, Piece, UnitId
+    from rankscope.runs.progress import Progress
+
+_TASK, _COUNT, _FIRST, _STEP = (f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "COUNT", "MIN", "STEP"))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several pieces of a run.
+
+    Attributes:
+        number: from 0.
+        count: of all pieces.
+    """
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.count:
+            raise SettingsError(
+                f"a shard is i/n with i from 0 to n - 1, got {self}: the first of seven is 0/7, the last one 6/7"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @classmethod
+    def of(cls, given: str | Shard, say: Callable[[str], None] = lambda _: None) -> Shard:
+        """The shard that a call asks for.
+
+        Args:
+            given: such as `2/7`; or `auto`, to be told by Slurm.
+            say: told what was found.
+
+        Raises:
+            SettingsError: not of that form, or `auto` outside a Slurm array.
+        """
+        if isinstance(given, Shard):
+            return given
+        if given.strip() == "auto":
+            found = in_slurm_array(os.environ)
+            say(f"shard {found}, from the Slurm array's task {os.environ[_TASK]}")
+            return found
+        match = re.fullmatch(r"\s*([0-9]+)\s*/\s*([0-9]+)\s*", given)
+        if match is None:
+            raise SettingsError(f"shard is i/n, such as 0/7 for the first of seven, or auto, got {given[:60]!r}")
+        return cls(int(match.group(1)), int(match.group(2)))
+
+
+def in_slurm_array(environment: Mapping[str, str]) -> Shard:
+    """The shard of a task in a Slurm array: its place among the array's tasks.
+
+    Raises:
+        SettingsError: no array, or numbers that leave gaps.
+    """
+    missing = [name for name in (_TASK, _COUNT, _FIRST) if name not in environment]
+    if missing:
+        raise SettingsError(
+            f"shard auto is for the tasks of a Slurm array (sbatch --array=0-6), and {', '.join(missing)} is not set: "
+            "give i/n instead"
+        )
+    numbers = {name: _whole(name, environment[name]) for name in (_TASK, _COUNT, _FIRST)}
+    step = _whole(_STEP, environment.get(_STEP, "1"))
+    behind = numbers[_TASK] - numbers[_FIRST]
+    if step < 1 or behind % step or not 0 <= behind // step < numbers[_COUNT]:
+        raise SettingsError(
+            f"the Slurm array has {numbers[_COUNT]} tasks from {numbers[_FIRST]} in steps of {step}, and task "
+            f"{numbers[_TASK]} is none of them: use an array without gaps, such as --array=0-6, or give i/n"
+        )
+    return Shard(behind // step, numbers[_COUNT])
+
+
+def pieces_of(groups: Sequence[Group], count: int) -> list[Piece]:
+    """Cuts a run into pieces of about the same number of tokens.
+
+    Batches are taken in the order of groups, so that a network's stand together: each piece is a stretch of them, and
+    all pieces together load at most `count - 1` networks more than one process would. A batch is of the piece that
+    the middle of its tokens falls into; one without tokens goes with the batch before it.
+
+    Args:
+        groups: of the whole run.
+        count: of pieces, some of which are empty where there are fewer batches.
+    """
+    units = [unit for group in groups for unit in group.units]
+    batches = [(unit.id, number, size) for unit in units for number, size in enumerate(unit.sizes)]
+    whole = sum(size for _, _, size in batches)
+    pieces: list[dict[UnitId, list[int]]] = [{} for _ in range(count)]
+    before = place = 0
+    for unit, number, size in batches:
+        if size:
+            place = (2 * before + size) * count // (2 * whole)
+        pieces[place].setdefault(unit, []).append(number)
+        before += size
+    return [{unit: tuple(numbers) for unit, numbers in piece.items()} for piece in pieces]
+
+
+def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -> None:
+    """Measures one shard of a run, and says what is left of the run.
+
+    Raises:
+        RankscopeError: as `carry_out`.
+    """
+    piece = pieces_of(groups, shard.count)[shard.number]
+    units = [unit for group in groups for unit in group.units]
+    batches = sum(len(unit.sizes) for unit in units)
+    tokens = sum(unit.sizes[number] for unit in units for number in piece.get(unit.id, ()))
+    counted = " and ".join(dict.fromkeys(unit.counted for unit in units))
+    progress.say(
+        f"shard {shard}: {sum(map(len, piece.values())):,} of {batches:,} batches, {tokens:,} of "
+        f"{sum(sum(unit.sizes) for unit in units):,} {counted}"
+    )
+    missing = sum(
+        len(set(piece.get(unit.id, ())) - unit.store.batches()) for unit in units if not unit.store.is_finished()
+    )
+    carry_out(groups, progress, only=piece)
+    progress.say(f"shard {shard} is done" if missing else f"shard {shard}: all of it is there already")
+    for folder in dict.fromkeys(unit.record.folder.place for unit in units):
+        inventory = take_inventory(folder)
+        left = f"{folder}: {inventory.in_words()}"
+        if inventory.is_complete:
+            left += f"; finish the run with rankscope merge {folder} --output {folder}"
+        progress.say(left)
+
+
+def _whole(name: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]+", text.strip()):
+        raise SettingsError(f"{name} is a whole number, got {text[:40]!r}")
+    return int(text)

@@ -1,0 +1,77 @@
+"""Measurements of twins in an object store, for workers on many machines: `RANKSCOPE_CACHE=s3://BUCKET/twins`.
+
+Nothing is removed to make room: a store that should not grow has rules of its own for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from rankscope.errors import RunFolderError, StorageError
+from rankscope.measuring import text_columns
+from rankscope.runs.addresses import Place
+from rankscope.runs.parquet import from_parquet, to_parquet
+from rankscope.runs.storage import Storage
+
+
+@dataclass(frozen=True)
+class SharedTwinCache:
+    """Twins' measurements in an object store.
+
+    Attributes:
+        storage: where.
+    """
+
+    storage: Storage
+
+    @property
+    def folder(self) -> Place:
+        """Its address."""
+        return self.storage.place
+
+    def get(self, key: str) -> pl.DataFrame | None:
+        """The measurements under a key, or None.
+
+        Raises:
+            StorageError: the store refuses or does not answer.
+        """
+        name = f"{key}.parquet"
+        try:
+            content = self.storage.read(name)
+        except RunFolderError as error:
+            raise StorageError(str(error)) from error
+        if content is None:
+            return None
+        try:
+            measurements = from_parquet(content, self.storage.called(name))
+        except RunFolderError:
+            return None  # damaged: it is measured
+        return measurements if measurements.columns == list(text_columns()) else None
+
+    def put(self, key: str, measurements: pl.DataFrame) -> None:
+        """Keeps measurements.
+
+        Raises:
+            StorageError: the store refuses or does not answer.
+        """
+        try:
+            self.storage.write(f"{key}.parquet", to_parquet(measurements))
+        except RunFolderError as error:
+            raise StorageError(str(error)) from error
+
+    def keys(self) -> list[str]:
+        """What is kept."""
+        return [name.removesuffix(".parquet") for name in self.storage.names("") if name.endswith(".parquet")]
+
+    def clear(self) -> int:
+        """Removes everything; returns how many objects.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        keys = self.keys()
+        for key in keys:
+            self.storage.remove(f"{key}.parquet")
+        return len(keys)

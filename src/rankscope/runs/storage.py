@@ -1,0 +1,214 @@
+"""Where a run's files are kept: a folder of this machine, or one in an object store.
+
+Names of files are relative, with `/` between their parts. A file is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rankscope.atomic import UNFINISHED, create_bytes, write_bytes
+from rankscope.errors import RunFolderError, SettingsError
+from rankscope.runs.addresses import Place, is_address, refuse_shortened
+
+
+class Storage(Protocol):
+    """A folder of files."""
+
+    @property
+    def place(self) -> Place:
+        """The folder's path or address."""
+
+    def called(self, name: str) -> str:
+        """A file's path or address, for messages."""
+
+    def prepare(self) -> None:
+        """Makes the folder, where folders have to be made.
+
+        Raises:
+            RunFolderError: it cannot be made.
+        """
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file.
+
+        Raises:
+            RunFolderError: it is there and cannot be read.
+            StorageError: the store does not answer.
+        """
+
+    def read_each(self, names: Sequence[str]) -> list[bytes | None]:
+        """`read` of several files, in their order."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file, in place of the one that is there.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a file unless one is there; returns whether it did.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+
+    def names(self, folder: str) -> list[str]:
+        """All files under a folder of this one, at any depth, sorted.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+
+    def other_file(self, ours: Iterable[str] = ()) -> str | None:
+        """The name of something that is there, unless there is nothing but `ours`."""
+
+    def remove(self, name: str) -> None:
+        """Removes a file, or a folder with all that is in it; nothing happens where neither is there."""
+
+    def sweep(self, pattern: str) -> None:
+        """Removes what killed processes left of files that fit a pattern."""
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A folder of a file system.
+
+    Attributes:
+        path: where.
+    """
+
+    path: Path
+
+    @property
+    def place(self) -> Place:
+        """The path."""
+        return self.path
+
+    def called(self, name: str) -> str:
+        """The file's path."""
+        return str(self.path / name)
+
+    def prepare(self) -> None:
+        """Makes the folder and those above it.
+
+        Raises:
+            RunFolderError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:  # ValueError: a name with a null character
+            raise RunFolderError(f"cannot write to {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file.
+
+        Raises:
+            RunFolderError: it is there and cannot be read.
+        """
+        try:
+            return (self.path / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RunFolderError(f"{self.called(name)[:200]} cannot be read: {reason}") from error
+
+    def read_each(self, names: Sequence[str]) -> list[bytes | None]:
+        """`read` of several files, in their order."""
+        return [self.read(name) for name in names]
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file beside its place, and moves it there.
+
+        Raises:
+            StorageError: the disk is full, or the folder cannot be written.
+        """
+        write_bytes(self.path / name, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a file unless one is there; returns whether it did.
+
+        Raises:
+            StorageError: the disk is full, or the folder cannot be written.
+        """
+        return create_bytes(self.path / name, content)
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        return (self.path / name).is_file()
+
+    def names(self, folder: str) -> list[str]:
+        """All files under a folder of this one, but for those that are not finished."""
+        found = [
+            (Path(place) / name).relative_to(self.path).as_posix()
+            for place, _, names in os.walk(self.path / folder)
+            for name in names
+            if not name.endswith(UNFINISHED)
+        ]
+        return sorted(found)
+
+    def other_file(self, ours: Iterable[str] = ()) -> str | None:
+        """The name of something that is there, unless there is nothing but `ours`."""
+        entries = (entry.name for entry in self.path.iterdir())
+        return next((name for name in entries if name not in ours and not name.endswith(UNFINISHED)), None)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, or a folder with all that is in it."""
+        place = self.path / name
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+    def sweep(self, pattern: str) -> None:
+        """Removes the files beside their places that fit a pattern."""
+        for unfinished in self.path.glob(f"{pattern}{UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
+
+
+def storage_of(place: Storage | Place) -> Storage:
+    """The storage at a path or an address; a storage is returned as it is.
+
+    Raises:
+        SettingsError: an address that cannot be used.
+        MissingExtraError: the package for its kind of store is not installed.
+    """
+    if isinstance(place, Path):
+        refuse_shortened(place)
+        return LocalFolder(place)
+    if not isinstance(place, str):
+        return place
+    if is_address(place):
+        from rankscope.runs.object_store import ObjectStore
+
+        return ObjectStore.at(place)
+    return LocalFolder(Path(place.removeprefix("file://")))
+
+
+def local_path(place: Place, what: str) -> Path:
+    """The path of a place that has to be on this machine.
+
+    Args:
+        place: as it was given.
+        what: would go there, for the message.
+
+    Raises:
+        SettingsError: it is an address.
+    """
+    if is_address(place):
+        raise SettingsError(f"{what} cannot go into an object store: give a folder of this machine")
+    return Path(str(place).removeprefix("file://"))

@@ -1,0 +1,134 @@
+"""The summary of a run whose measurements are all there: made of its folder alone, whoever measured it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import product
+from pathlib import PurePosixPath
+from typing import Any
+
+from rankscope.errors import RunFolderError
+from rankscope.runs.addresses import Place
+from rankscope.runs.folder import READINGS, SUMMARY, RunFolder
+from rankscope.runs.identity import several_versions
+from rankscope.runs.manifest import kind_of_run, read_manifest
+from rankscope.runs.measurements import read_measurements
+from rankscope.runs.storage import Storage, storage_of
+from rankscope.statistics import (
+    Facts,
+    ReadingFacts,
+    notes_on,
+    summarize,
+    summarize_alignment,
+    with_initializers,
+)
+
+INTEGRATION = "integration"
+"""The folder with the integration rates of an alignment: a file for each unit."""
+_INITIALIZER = ("initializer_range", "initializer_source")
+
+
+def summarise(place: Storage | Place) -> dict[str, Any]:
+    """What `summary.json` says of a run.
+
+    Raises:
+        RunFolderError: measurements or integration rates are missing or damaged.
+    """
+    storage = storage_of(place)
+    manifest = read_manifest(storage)
+    if kind_of_run(manifest["identity"]) == "alignment":
+        return {"schema": 1, "rows": _alignment_rows(storage, manifest), "notes": []}
+    measurements = read_measurements(storage).sort("model", "dataset", maintain_order=True)
+    identity = manifest["identity"]
+    rows = _in_order(identity, with_initializers(summarize(measurements), _initializers(identity)))
+    notes = [asdict(note) | {"rows": list(note.rows)} for note in notes_on(rows, facts_of(storage, manifest))]
+    return {"schema": 1, "rows": rows, "notes": notes}
+
+
+def write_summary(folder: RunFolder) -> None:
+    """Writes `summary.json`, once all measurements are there.
+
+    Raises:
+        RunFolderError: something is missing or damaged.
+        StorageError: it could not be written.
+    """
+    content = summarise(folder.storage)
+    with folder.locked():
+        folder.write_json(SUMMARY, content)
+
+
+def facts_of(storage: Storage, manifest: Mapping[str, Any]) -> Facts:
+    """What notes need to know beside the numbers."""
+    identity = manifest["identity"]
+    dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
+    return Facts(identity["settings"]["protocol"], dropout, _readings(storage), several_versions(manifest))
+
+
+def read_rates(storage: Storage, unit: str) -> dict[str, float | None]:
+    """The integration rates of a unit by control; those that are there.
+
+    Raises:
+        RunFolderError: the file is damaged.
+    """
+    name = rates_file(unit)
+    content = storage.read(name)
+    try:
+        rates: dict[str, float | None] = {} if content is None else json.loads(content)
+    except ValueError as error:
+        raise RunFolderError(f"{storage.called(name)} is not JSON: {error}") from error
+    return rates
+
+
+def rates_file(unit: str) -> str:
+    """The name of the file with a unit's integration rates."""
+    return f"{INTEGRATION}/{unit}.json"
+
+
+def _readings(storage: Storage) -> dict[str, ReadingFacts]:
+    """How each model's network reads texts, where that is out of the ordinary."""
+    found: dict[str, ReadingFacts] = {}
+    names = [name for name in storage.names(READINGS) if PurePosixPath(name).suffix == ".json"]
+    for name, document in zip(names, storage.read_each(names), strict=True):
+        try:
+            content = json.loads(document or b"")
+            found[content["model"]] = ReadingFacts(content["causal"], content["padding_fault"], content["streams"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{storage.called(name)} is damaged ({error}): remove it and repeat the command"
+            ) from error
+    return found
+
+
+def _initializers(identity: Mapping[str, Any]) -> dict[str, dict[str, float | str | None]]:
+    """What a summary says of each model's twins, by reference."""
+    return {
+        model["reference"]: {key: model[key] for key in _INITIALIZER}
+        for model in identity["models"]
+        if _INITIALIZER[0] in model
+    }
+
+
+def _in_order(identity: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order in which models and data sets were given."""
+    models = [model["reference"] for model in identity["models"]]
+    names = [data["name"] for data in identity["data"]]
+    return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))
+
+
+def _alignment_rows(storage: Storage, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = summarize_alignment(read_measurements(storage))
+    identity, rates = manifest["identity"], {}
+    pairs = product(identity["models"], identity["data"])
+    for (model, data), unit in zip(pairs, manifest["all_units"], strict=True):
+        rates[model["reference"], data["name"]] = read_rates(storage, unit)
+    for row in rows:
+        of_unit = rates[str(row["model"]), str(row["dataset"])]
+        if row["control"] not in of_unit:
+            raise RunFolderError(
+                f"{storage.place} holds all pairs, but not the integration rate of {row['model']} on {row['dataset']}, "
+                f"{row['control']}: give the command of align with --output {storage.place} to measure it"
+            )
+        row["modality_integration_rate"] = of_unit[str(row["control"])]
+    return rows
