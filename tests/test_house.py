@@ -48,7 +48,6 @@ COVERS = {
     "models/test_every_class.py": (),
     "models/test_forward_pass.py": ("models/network.py",),
     "models/test_initialization.py": ("models/initializer_reads.py", "models/outline.py"),
-    "models/test_loading.py": ("models/placement.py",),
     "models/test_transformers_backend.py": ("models/backend.py",),
     "models/test_trial.py": ("models/blocks.py",),
     "reports/charts/test_charts.py": tuple(

@@ -15,7 +15,7 @@ from rankscope.setting_values import at_least, canonical, one_of, utf8
 Protocol = Literal["default", "paper", "permuted", "revision"]
 OnBadRow = Literal["stop", "skip"]
 Pool = Literal["mean", "last", "first"]
-DataType = Literal["float32", "bfloat16", "float16"]
+DataType = Literal["auto", "float32", "bfloat16", "float16"]
 SpectraDtype = Literal["float32", "float64"]
 Perturbation = Literal[
     "words-shuffled",
@@ -69,7 +69,11 @@ class Settings:
         max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
         skip_overlong: Skip and count texts longer than that instead of cutting them.
         batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
-        dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
+        dtype: Arithmetic of the model's forward pass. auto is float32 on a CPU and the checkpoint's own dtype on an
+            accelerator, bfloat16 for one in float16 where the device has it.
+        spectra_dtype: Arithmetic of spectra: float64, or float32 for accelerators with slow float64, which moves the
+            effective rank by up to 1e-5 of its value. Left out: float64, or on a CPU float32 where the data show that
+            it is right within 1e-6.
         device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
         twin_cache: Keep twins' measurements for other runs of the same architecture and texts.
         trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
@@ -98,7 +102,8 @@ class Settings:
     max_length: int = 2048
     skip_overlong: bool = False
     batch_tokens: int | None = None
-    dtype: DataType = "float32"
+    dtype: DataType = "auto"
+    spectra_dtype: SpectraDtype | None = None
     device: str = "auto"
     twin_cache: bool = True
     trust_remote_code: bool = False
@@ -118,7 +123,7 @@ class Settings:
         self._check_initializer()
         if self.field is not None and self.template is not None:
             raise SettingsError("field and template both say what a text is: give one of them")
-        if self.protocol == "paper" and self.dtype != "float32":
+        if self.protocol == "paper" and self.dtype not in ("auto", "float32"):
             raise SettingsError(f"protocol 'paper' runs in float32, got dtype {self.dtype!r}: leave dtype out")
         if self.protocol == "paper" and self.batch_tokens is not None:
             raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
@@ -223,7 +228,8 @@ class AlignmentSettings:
         max_length: Texts are cut to this many tokens.
         integration_items: Pairs that the Modality Integration Rate is computed on; 0 for none. It takes memory
             for two matrices of hidden size by hidden size for each layer.
-        dtype: Arithmetic of the model's forward pass. Spectra are computed in float64 whatever it is.
+        dtype: Arithmetic of the model's forward pass. auto is float32 on a CPU and the checkpoint's own dtype on an
+            accelerator, bfloat16 for one in float16 where the device has it.
         device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
         trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
     """
@@ -238,7 +244,7 @@ class AlignmentSettings:
     split: str | None = None
     max_length: int = 2048
     integration_items: int = 100
-    dtype: DataType = "float32"
+    dtype: DataType = "auto"
     device: str = "auto"
     trust_remote_code: bool = False
 

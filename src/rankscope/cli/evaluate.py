@@ -55,5 +55,6 @@ def evaluate(
         return
     print_summary(run.summary_rows(), sys.stdout)
     print_notes(run.notes(), sys.stdout)
-    print(f"\nkept in {run.place}")
+    used = run.manifest()["identity"]["settings"]
+    print(f"\nmeasured in {used['dtype']} on {used['device']}, kept in {run.place}")
     fail_where_nothing_was_measured(run)

@@ -65,11 +65,8 @@ class TextTask:
     @property
     def arithmetic(self) -> torch.dtype | None:
         """Of spectra; None to decide for each text."""
-        return (
-            None
-            if self.spectra_dtype is None
-            else {"float32": torch.float32, "float64": torch.float64}[self.spectra_dtype]
-        )
+        known = {"float32": torch.float32, "float64": torch.float64}
+        return None if self.spectra_dtype is None else known[self.spectra_dtype]
 
 
 def measure_batches(

@@ -37,7 +37,7 @@ from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.outline import outline_of
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
-from rankscope.models.placement import Placement, resolve_device
+from rankscope.models.placement import Placement, own_dtype, resolve_device
 from rankscope.models.positions import positions_of
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.token_ids import check_token_ids
@@ -92,6 +92,7 @@ __all__ = [
     "layers_of",
     "load_model",
     "outline_of",
+    "own_dtype",
     "parse_model_reference",
     "permuted_twin",
     "pico_checkpoints",

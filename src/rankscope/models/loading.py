@@ -117,6 +117,7 @@ def load_weights(
         ModelError: as `load_model`.
     """
     reference, name = description.reference, description.reference.text
+    placement = placement.of(description.config)
     check_weight_files(reference)
     options = loading_options(description.config, name)
     with one_gguf_file(reference) as source, as_model_error(reference, "weights"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,15 +10,28 @@ import torch
 from rankscope.errors import SettingsError, first_line
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A dtype by name, and a device: `cpu`, `cuda`, `cuda:1`, `mps`, or `spread` over all accelerators."""
+    """A dtype by name, and a device: `cpu`, `cuda`, `cuda:1`, `mps`, or `spread` over all accelerators.
+
+    A dtype `auto` is one for each model: `of` says which.
+    """
 
     dtype: str = "float32"
     device: str = "cpu"
+
+    def of(self, config: PretrainedConfig) -> Placement:
+        """The placement of one model: `auto` becomes float32 on a CPU, and the checkpoint's own dtype elsewhere.
+
+        A checkpoint in float16 computes in bfloat16 where the device has it: its hidden states can leave float16's
+        range. Float32 where the configuration names no dtype (GGUF) or the device lacks it.
+        """
+        if self.dtype != "auto":
+            return self
+        return replace(self, dtype="float32" if self.device == "cpu" else _dtype_elsewhere(own_dtype(config)))
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -27,6 +40,21 @@ class Placement:
         if not isinstance(dtype, torch.dtype):
             raise SettingsError(f"dtype names a torch dtype, got {self.dtype!r}")
         return dtype
+
+
+def own_dtype(config: PretrainedConfig) -> str:
+    """The dtype that a checkpoint's configuration names; float32 where it names none."""
+    named = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
+    return str(named or "float32").removeprefix("torch.")
+
+
+def _dtype_elsewhere(own: str) -> str:
+    """On an accelerator."""
+    if own not in ("bfloat16", "float16"):
+        return "float32"
+    if not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return "float16" if own == "float16" else "float32"
 
 
 def resolve_device(device: str) -> str:

@@ -33,6 +33,7 @@ def untrained_twin(
         placement: dtype and device.
         train_mode: keep dropout active, as the published Diff-eRank script does.
     """
+    placement = placement.of(description.config)
     config = unquantized(description.config)
     with torch.random.fork_rng(), as_model_error(description.reference, "configuration"):
         torch.manual_seed(seed)
@@ -48,6 +49,7 @@ def permuted_twin(description: ModelDescription, seed: int, placement: Placement
     Each tensor is shuffled by a generator of its own, seeded by the seed and the tensor's name, so
     that the result does not depend on the order of tensors. Tied weights stay tied. In eval mode.
     """
+    placement = placement.of(description.config)
     model = load_model(description, Placement(placement.dtype, "cpu"))
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -154,7 +154,9 @@ def _groups(part: _Part, tasks: Mapping[str, PairTask]) -> list[Group]:
     for name, task in tasks.items():
         store = _PairFile(UnitFile(part.record.folder, name, task.controls, "control"), task)
         units.setdefault(task.model.text, []).append(_unit(part, store))
-        loads[task.model.text] = partial(_load, task.model, part.placement, part.progress)
+        loads[task.model.text] = partial(
+            _load, task.model, part.placement.of(task.model.language.config), part.progress
+        )
     return [Group(tuple(of_model), loads[model]) for model, of_model in units.items()]
 
 
@@ -213,8 +215,7 @@ def _unit_key(task: PairTask, part: _Part) -> UnitKey:
         "model": task.model.fingerprint,
         "pairs": task.pairs.fingerprint,
         "controls": task.controls,
-        "settings": asdict(part.settings),
-        "device": part.placement.device,
+        "settings": asdict(part.settings) | asdict(part.placement.of(task.model.language.config)),
         "tokens": task.tokens_digest,
     }
     return UnitKey(task.tokens_digest, key_of(everything))
@@ -237,9 +238,10 @@ def _identity(
     """What makes two runs the same."""
     refuse_twice("model", [model.text for model in models])
     refuse_twice("data set", [pairs.name for pairs in pair_sets])
+    dtypes = dict.fromkeys(placement.of(model.language.config).dtype for model in models)
     return {
         "kind": "alignment",
-        "settings": asdict(settings) | {"device": placement.device},
+        "settings": asdict(settings) | {"device": placement.device, "dtype": ", ".join(dtypes)},
         "models": [model_entry(model.text, model.language.revision, model.parts_of_fingerprint) for model in models],
         "data": [{"name": pairs.name, "fingerprint": pairs.fingerprint} for pairs in pair_sets],
     }

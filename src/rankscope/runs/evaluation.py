@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from rankscope.measuring import measure_batches
-from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork
+from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, own_dtype
 from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
 from rankscope.runs.folder import READINGS, open_run_folder
@@ -145,8 +145,17 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
 def _load(subject: Subject, seed: int | None, job: Job, progress: Progress) -> LoadedNetwork:
     protocol = job.settings.protocol
     what = "weights" if seed is None else f"{_BASELINES[protocol]}, seed {seed}"
-    progress.say(f"{subject.model.reference.label}: loading {what}")
+    progress.say(f"{subject.model.reference.label}: loading {what}{_in_dtype(subject, job)}")
     return subject.load(seed, protocol, job.placement)
+
+
+def _in_dtype(subject: Subject, job: Job) -> str:
+    """What is said of a dtype that was chosen and is not float32."""
+    dtype = subject.placed(job.placement).dtype
+    if job.settings.dtype != "auto" or dtype == "float32":
+        return ""
+    why = ", as float16 has no room for large hidden states" if own_dtype(subject.model.config) != dtype else ""
+    return f" in {dtype}{why}"
 
 
 def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progress) -> Unit:

@@ -36,7 +36,7 @@ class Job:
         subjects: models to measure, with what their twins are made of.
         text_sets: to measure them on.
         settings: as given.
-        placement: dtype and device.
+        placement: dtype, which may be `auto`, and device.
     """
 
     subjects: tuple[Subject, ...]
@@ -47,7 +47,12 @@ class Job:
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same: any difference means other numbers."""
-        settings = {"device": self.placement.device, "batch_tokens": self.batch_tokens}
+        dtypes = dict.fromkeys(subject.placed(self.placement).dtype for subject in self.subjects)
+        settings = {
+            "device": self.placement.device,
+            "batch_tokens": self.batch_tokens,
+            "dtype": ", ".join(dtypes),
+        }
         identity: dict[str, Any] = {
             "settings": self.settings.identity | settings,
             "models": [subject.identity for subject in self.subjects],
@@ -121,6 +126,7 @@ class Job:
                     reseed=settings.protocol == "paper",
                     drop_tokens=settings.drop_tokens,
                     pool=settings.pool,
+                    spectra_dtype=settings.spectra_dtype,
                 )
                 yield Part(self, subject, self._unit_name(subject, place, seed), task, plan)
 
@@ -158,7 +164,7 @@ class Part:
             "baseline": baseline.fingerprint if baseline is not None and of_twin else None,
             "twin": self.subject.twin_configuration if of_twin else None,
             "unit": asdict(self.task),
-            "settings": self.job.settings.identity,
+            "settings": self.job.settings.identity | {"dtype": self.subject.placed(self.job.placement).dtype},
             "device": self.job.placement.device,
             "tokens": self.plan.fingerprint,
         }
@@ -167,7 +173,7 @@ class Part:
     @property
     def twin_key(self) -> str:
         """A name for all that a twin's measurements depend on; weights only where the protocol uses them."""
-        settings, placement = self.job.settings, self.job.placement
+        settings, placement = self.job.settings, self.subject.placed(self.job.placement)
         return key_of(
             {
                 "config": self.subject.twin_configuration,
@@ -180,6 +186,7 @@ class Part:
                 "metrics": self.task.metrics,
                 "drop_tokens": self.task.drop_tokens,
                 "pool": self.task.pool,
+                "spectra_dtype": self.task.spectra_dtype,
                 "dtype": placement.dtype,
                 "device": placement.device,
                 "versions": [metadata.version(name) for name in ("rankscope", "torch", "transformers")],

@@ -73,7 +73,8 @@ def prepare_each(
     if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
         raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
     shared = conditions[0]
-    placement = Placement(shared.dtype, resolve_device(shared.device))
+    dtype = "float32" if shared.protocol == "paper" else shared.dtype
+    placement = Placement(dtype, resolve_device(shared.device))
     references = [_references(data, settings) for settings in conditions]
     refuse_twice("data set", [reference.name for reference in references[0]])
     described = [backend.describe(model, trust_remote_code=shared.trust_remote_code) for model in models]

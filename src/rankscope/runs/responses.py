@@ -89,7 +89,7 @@ def respond(
     reference = parse_data_reference(data, loading.field, loading.template, loading.split)
     description = describe_model(parse_model_reference(model), trust_remote_code=loading.trust_remote_code)
     prompts = load_texts(reference, limit=loading.limit, sample_seed=loading.sample_seed, on_bad_row=loading.on_bad_row)
-    task = _Task(description, prompts, settings, placement)
+    task = _Task(description, prompts, settings, placement.of(description.config))
     folder = open_run_folder(local_path(output, "responses"), task.identity, progress.say, (_UNIT,))
     session: dict[str, Any] = {"started": now(), "finished": None, "versions": versions(), "source": prompts.source}
     record = Record(folder, session)

@@ -77,6 +77,7 @@ class Subject:
         Raises:
             ModelError: no weights, or weights that do not fit.
         """
+        placement = self.placed(placement)
         if seed is None:
             return self.backend.load(self.model, placement)
         if self.baseline is not None:
@@ -85,6 +86,10 @@ class Subject:
             return self.backend.permuted(self.model, seed, placement)
         twin = replace(self.model, config=self._config_of_twin)
         return self.backend.untrained(twin, seed, placement, train_mode=protocol == "paper")
+
+    def placed(self, placement: Placement) -> Placement:
+        """Where its networks run: all in the dtype of the trained one."""
+        return placement.of(self.model.config)
 
     @property
     def twin_configuration(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def _of_model(request: Request, model: str, tasks: Sequence[TaskReference]) -> l
     settings = request.settings
     reference = parse_model_reference(model)
     description = describe_model(reference, trust_remote_code=settings.trust_remote_code)
-    placement = Placement(settings.dtype, resolve_device(settings.device))
+    placement = Placement(settings.dtype, resolve_device(settings.device)).of(description.config)
     files = {task.name: request.folder / "accuracy" / f"{folder_name(model)}_{task.name}.json" for task in tasks}
     identities = {task.name: _identity(description, placement, task, settings.limit) for task in tasks}
     found = {name: _kept(file, identities[name]) for name, file in files.items()}
