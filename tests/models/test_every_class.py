@@ -101,7 +101,8 @@ def measured(network: Network, texts: list[list[int]]) -> tuple[dict[str, list[T
             for text, state in zip(part, states, strict=True):
                 found[layer][text] = state.clone()
 
-        losses += forward(network, whole.select(part), layers, keep) or []
+        of_part = forward(network, whole.select(part), layers, keep)
+        losses += [] if of_part is None else of_part.tolist()
     return found, losses or None
 
 

@@ -249,7 +249,8 @@ def test_own_code_with_consent_is_measured(own_code: Path) -> None:
     inputs = torch.tensor([ids])
     logits = model(input_ids=inputs).logits[0]
     expected = torch.nn.functional.cross_entropy(logits[:-1], inputs[0, 1:])
-    assert losses == [pytest.approx(float(expected.detach()), abs=1e-6)]
+    assert losses is not None
+    assert losses.tolist() == [pytest.approx(float(expected.detach()), abs=1e-6)]
     torch.testing.assert_close(seen["3"], seen["last"])
     torch.testing.assert_close(seen["0"], model.transformer.token_embeddings(inputs)[0].detach())
 
@@ -274,6 +275,7 @@ def test_a_model_spread_over_devices_gives_the_same_numbers(folder: Path) -> Non
             ("2", "last"),
             lambda _, hidden, to=seen: to.append(hidden[0].cpu()),
         )
-        results.append((losses, torch.stack(seen)))
+        assert losses is not None
+        results.append((losses.tolist(), torch.stack(seen)))
     assert results[0][0] == pytest.approx(results[1][0], abs=1e-5)
     torch.testing.assert_close(results[0][1], results[1][1], atol=1e-5, rtol=1e-5)

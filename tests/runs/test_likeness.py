@@ -100,7 +100,7 @@ def test_notes_name_the_setting_and_its_values(tmp_path: Path) -> None:
     texts = {note.name: note.text for note in differing(runs).notes()}
     assert "max_length (2048 and 9)" in texts["settings-differ"]
     assert "protocol (default and paper)" in texts["twins-differ"]
-    assert "dtype (float32 and bfloat16)" in texts["rounding-differs"]
+    assert "dtype (auto and bfloat16)" in texts["rounding-differs"]
 
 
 def test_folders_of_one_name_are_numbered(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def _agrees(network: Network, plain: _Plain, calls: list[Call]) -> bool:
         return False  # not the body: another candidate, or the model as a whole
     if plain.head_input is not None and not _same(seen["last"], plain.head_input):
         return False
-    if losses is not None and abs(losses[0] - plain.loss) > _tolerance(plain.logits) * max(1.0, plain.loss):
+    if losses is not None and abs(float(losses[0]) - plain.loss) > _tolerance(plain.logits) * max(1.0, plain.loss):
         return False
     steps = block_calls(network.model, calls)
     return all(

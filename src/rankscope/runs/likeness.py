@@ -34,7 +34,7 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("field", "template", "split", "limit", "sample_seed"), Effect.TEXTS),
     **dict.fromkeys(("images", "image_field", "instruction_field", "response_field"), Effect.TEXTS),
     **dict.fromkeys(("protocol", "untrained_seeds", "config_from", "initializer_range"), Effect.TWIN),
-    **dict.fromkeys(("dtype", "device", "hardware", "batch_tokens"), Effect.ROUNDING),
+    **dict.fromkeys(("dtype", "spectra_dtype", "device", "hardware", "batch_tokens"), Effect.ROUNDING),
     **dict.fromkeys(("rankscope", "torch", "transformers"), Effect.ROUNDING),
     **dict.fromkeys(("layers", "metrics", "control", "trust_remote_code", "twin_cache"), Effect.NOTHING),
 }
@@ -42,6 +42,7 @@ EFFECTS: Mapping[str, Effect] = {
 
 ROUNDING_OF = {
     "dtype": "half precision moved eRank by up to 0.06 % and the loss by up to 0.1 % where it was measured",
+    "spectra_dtype": "float32 moves eRank by up to 1e-5 of its value",
     "device": "devices add in another order, about 1e-6 of a hidden state in float32",
     "hardware": "devices add in another order, about 1e-6 of a hidden state in float32",
     "batch_tokens": "padding moves hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
