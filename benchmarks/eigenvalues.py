@@ -158,6 +158,17 @@ def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
     return [1e3 * one / batch for one in times]
 
 
+def time_kernels(n: int, dtype: torch.dtype, launch: Launch) -> str:
+    """Microseconds a matrix in each kernel of one call, as the profiler counts them."""
+    some = grams(n, BATCHES[n], dtype)
+    sizes = torch.full((len(some),), n, device="cuda")
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        ours.eigenvalues_on_device(some, sizes, launch)
+        torch.cuda.synchronize()
+    kernels = sorted(profile.key_averages(), key=lambda one: -one.device_time_total)[:5]
+    return ", ".join(f"{one.key[:20]} {one.device_time_total / len(some):.1f}" for one in kernels)
+
+
 def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
     """Microseconds a matrix of cuSOLVER through torch, and of LAPACK with a thread for each core."""
     some = grams(n, 64 if n < 1024 else 16, dtype)
@@ -215,6 +226,13 @@ def main() -> None:
             ),
         )
         torch.cuda.empty_cache()
+    print("Microseconds a matrix in each kernel:")
+    for n, dtype, launch in wanted:
+        if launch.spread:
+            attempt(
+                f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
+                lambda n=n, dtype=dtype, launch=launch: time_kernels(n, dtype, launch),
+            )
     if options.large:
         return
     print("Microseconds a matrix: cuSOLVER through torch, LAPACK on all cores")
