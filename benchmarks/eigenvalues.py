@@ -2,6 +2,7 @@
 
 python benchmarks/eigenvalues.py             # everything, in about two minutes
 python benchmarks/eigenvalues.py --quick     # the layouts in use alone
+python benchmarks/eigenvalues.py --large     # large matrices alone, in less than two minutes
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from multiprocessing import get_context
 
 import torch
 
 from rankscope.metrics import device_eigenvalues as ours
-from rankscope.metrics.device_eigenvalues import Launch
+from rankscope.metrics.device_eigenvalues import Launch, Spread
 
-SIZES = (16, 100, 128, 200, 330, 512, 1024, 2048)
-BATCHES = {16: 4096, 100: 2112, 128: 2112, 200: 1056, 330: 1056, 512: 528, 1024: 132, 2048: 48}
+SIZES = (16, 100, 128, 200, 330, 512, 700, 1024, 2048)
+BATCHES = {16: 4096, 100: 2112, 128: 2112, 200: 1056, 330: 1056, 512: 528, 700: 200, 1024: 200, 2048: 100}
+LARGE = ((700, torch.float64), (1024, torch.float64), (1024, torch.float32), (2048, torch.float64))
 DTYPES = (torch.float64, torch.float32)
 
 
@@ -30,7 +33,7 @@ def variants(n: int) -> list[Launch]:
     used = ours.launch_for(n)
     if n == 128:
         others = [
-            replace(used, band_warps=2),
+            replace(used, band_warps=4),
             replace(used, band_warps=8, band_registers=128, chase_registers=128),
             replace(used, tile=64, chase_warps=1, bisection_block=64),
         ]
@@ -42,15 +45,22 @@ def variants(n: int) -> list[Launch]:
             replace(used, band_warps=4, band_registers=255, chase_warps=4, chase_registers=128),
             replace(used, tile=64, band_warps=16),
         ]
-    elif n == 2048:
-        others = [replace(used, chase_warps=32, chase_registers=64)]
+    elif n > 512:
+        others = [
+            replace(used, spread=None, chase_group=None),
+            replace(used, spread=Spread(128, 64, 4, 255), chase_group=16, chase_warps=8),
+            replace(used, spread=Spread(256, 32, 8, 128), chase_group=16),
+        ]
+        if n == 2048:
+            others.append(replace(used, spread=Spread(128, 64, 8, 128)))
     else:
         others = []
     return [used, *others]
 
 
-def jobs(quick: bool) -> list[tuple[int, torch.dtype, Launch]]:
-    return [(n, dtype, one) for dtype in DTYPES for n in SIZES for one in variants(n)[: 1 if quick else None]]
+def jobs(quick: bool, large: bool) -> list[tuple[int, torch.dtype, Launch]]:
+    kinds = LARGE if large else [(n, dtype) for dtype in DTYPES for n in SIZES]
+    return [(n, dtype, one) for n, dtype in kinds for one in variants(n)[: 1 if quick else None]]
 
 
 def grams(n: int, batch: int, dtype: torch.dtype, device: str = "cuda") -> torch.Tensor:
@@ -90,8 +100,9 @@ def milliseconds(work: Callable[[], object], before: Callable[[], object] = lamb
     return statistics.median(times)
 
 
-def check(n: int, dtype: torch.dtype) -> float:
-    """Largest error relative to the largest eigenvalue, on 4 matrices of different sizes; without a sync."""
+@cache
+def examples(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Four matrices, their sizes, and their eigenvalues by LAPACK in float64."""
     some = grams(n, 4, dtype)
     some[1] *= 1e-6
     some[1, 0, 0] += 1.0  # one direction that holds nearly everything
@@ -99,18 +110,24 @@ def check(n: int, dtype: torch.dtype) -> float:
     keep = torch.arange(n, device="cuda") < sizes[:, None]
     some *= keep[:, :, None] & keep[:, None, :]
     reference = torch.linalg.eigvalsh(some.cpu().double()).flip(1).clamp_min(0)
+    return some, sizes, reference
+
+
+def error_in_eps(n: int, dtype: torch.dtype, launch: Launch) -> float:
+    """Largest error relative to the largest eigenvalue; fails if the host waits for the device."""
+    some, sizes, reference = examples(n, dtype)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            values = ours.eigenvalues_on_device(some, sizes)
+            values = ours.eigenvalues_on_device(some, sizes, launch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.cuda.synchronize()
-    error = (values.cpu().double() - reference).abs().amax(1) / reference[:, 0]
-    return float(error.max()) if bool(values.isfinite().all()) else float("nan")
+    errors = (values.cpu().double() - reference).abs().amax(1) / reference[:, 0]
+    return float(errors.max()) / torch.finfo(dtype).eps if bool(values.isfinite().all()) else float("nan")
 
 
 def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
@@ -141,6 +158,17 @@ def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
     return [1e3 * one / batch for one in times]
 
 
+def time_kernels(n: int, dtype: torch.dtype, launch: Launch) -> str:
+    """Microseconds a matrix in each kernel of one call, as the profiler counts them."""
+    some = grams(n, BATCHES[n], dtype)
+    sizes = torch.full((len(some),), n, device="cuda")
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        ours.eigenvalues_on_device(some, sizes, launch)
+        torch.cuda.synchronize()
+    kernels = sorted(profile.key_averages(), key=lambda one: -one.device_time_total)[:5]
+    return ", ".join(f"{one.key[:20]} {one.device_time_total / len(some):.1f}" for one in kernels)
+
+
 def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
     """Microseconds a matrix of cuSOLVER through torch, and of LAPACK with a thread for each core."""
     some = grams(n, 64 if n < 1024 else 16, dtype)
@@ -158,49 +186,55 @@ def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
 def attempt(label: str, work: Callable[[], str]) -> None:
     """Prints the line that the work makes, or its error."""
     try:
-        print(f"{label:<58}{work()}", flush=True)
+        print(f"{label:<56}{work()}", flush=True)
     except Exception as error:  # noqa: BLE001 - the rest of the table is wanted
-        print(f"{label:<58}FAILED {type(error).__name__}: {str(error)[:200]}", flush=True)
+        print(f"{label:<56}FAILED {type(error).__name__}: {str(error)[:200]}", flush=True)
 
 
 def short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def in_eps(error: float, dtype: torch.dtype) -> str:
-    return f"{error:9.1e} {error / torch.finfo(dtype).eps:8.1f}"
-
-
 def layout(launch: Launch) -> str:
-    return (
-        f"{launch.tile}/{launch.band_warps}w/{launch.band_registers} {launch.chase_warps}w/{launch.chase_registers} "
-        f"{launch.bisection_block}"
-    )
+    spread = launch.spread
+    band = f"{launch.tile}/{launch.band_warps}w/{launch.band_registers}"
+    if spread:
+        band = f"{spread.rows}x{spread.columns}/{spread.warps}w/{spread.registers}"
+    return f"{band} {launch.chase_warps}w/{launch.chase_registers}/{launch.chase_group} {launch.bisection_block}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the layouts in use alone")
+    parser.add_argument("--large", action="store_true", help="large matrices alone, without LAPACK and cuSOLVER")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = jobs(options.quick)
+    wanted = jobs(options.quick, options.large)
     start = time.perf_counter()
     with ProcessPoolExecutor(min(12, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         failures = [one for one in pool.map(compile_one, wanted) if one]
     print(*failures, sep="\n")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {os.cpu_count()} cores; ", end="")
     print(f"{len(wanted)} layouts compiled in {time.perf_counter() - start:.0f} s")
-    print("Largest error relative to the largest eigenvalue, and in eps:")
-    for n in SIZES:
-        for dtype in DTYPES:
-            attempt(f"  {n:>5} {short(dtype)}", lambda n=n, dtype=dtype: in_eps(check(n, dtype), dtype))
-    print("Microseconds a matrix: band, chase, bisect, whole call")
+    print("Microseconds a matrix: band, chase, bisect, whole call; largest error in eps of the largest eigenvalue")
     for n, dtype, launch in wanted:
         attempt(
             f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
-            lambda n=n, dtype=dtype, launch=launch: " ".join(f"{one:9.2f}" for one in time_stages(n, dtype, launch)),
+            lambda n=n, dtype=dtype, launch=launch: (
+                " ".join(f"{one:9.2f}" for one in time_stages(n, dtype, launch))
+                + f"{error_in_eps(n, dtype, launch):8.1f}"
+            ),
         )
         torch.cuda.empty_cache()
+    print("Microseconds a matrix in each kernel:")
+    for n, dtype, launch in wanted:
+        if launch.spread:
+            attempt(
+                f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
+                lambda n=n, dtype=dtype, launch=launch: time_kernels(n, dtype, launch),
+            )
+    if options.large:
+        return
     print("Microseconds a matrix: cuSOLVER through torch, LAPACK on all cores")
     for n in SIZES[1:]:
         attempt(

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from rankscope.metrics import device_eigenvalues
-from rankscope.metrics.device_eigenvalues import can_decompose, eigenvalues_on_device
+from rankscope.metrics.device_eigenvalues import Launch, Spread, can_decompose, eigenvalues_on_device, launch_for
 
 TOLERANCE = {torch.float64: 1e-14, torch.float32: 2e-6}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -39,8 +40,8 @@ def padded(matrices: list[torch.Tensor], dtype: torch.dtype) -> tuple[torch.Tens
     return batch, sizes
 
 
-def check(batch: torch.Tensor, sizes: torch.Tensor, device: torch.device) -> None:
-    values = eigenvalues_on_device(batch.to(device), sizes.to(device))
+def check(batch: torch.Tensor, sizes: torch.Tensor, device: torch.device, launch: Launch | None = None) -> None:
+    values = eigenvalues_on_device(batch.to(device), sizes.to(device), launch)
     assert values.dtype == batch.dtype
     assert (values >= 0).all()
     assert (values.diff(dim=1) <= 0).all()
@@ -69,6 +70,11 @@ def test_all_kinds_of_matrices(device: torch.device) -> None:
 @pytest.mark.parametrize("n", [64, 130])
 def test_larger_matrices(n: int, device: torch.device) -> None:
     check(*padded([gram(n, "full")], torch.float64), device)
+
+
+def test_the_layout_of_large_matrices(device: torch.device) -> None:
+    launch = replace(launch_for(1024), tile=32, spread=Spread(rows=32, columns=32), chase_group=1)
+    check(*padded([gram(n, "full") for n in (2, 35, 17)], torch.float64), device, launch)
 
 
 @pytest.mark.parametrize("scale", [1e-250, 1e200])

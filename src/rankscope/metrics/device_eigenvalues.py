@@ -26,6 +26,23 @@ WIDTH = 16
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How a matrix's reduction to a band is spread over the device.
+
+    Attributes:
+        rows: rows of a block, one program's work, a power of two; 32 for each warp, or some work is done twice.
+        columns: columns of a block that are taken at once, a power of two, at most `rows`.
+        warps: warps for each block.
+        registers: registers that each of their threads may use; None: the compiler's choice.
+    """
+
+    rows: int = 128
+    columns: int = 32
+    warps: int = 4
+    registers: int | None = 168
+
+
+@dataclass(frozen=True)
 class Launch:
     """How the kernels are laid out on the device. It changes the time, and values by no more than rounding.
 
@@ -35,7 +52,9 @@ class Launch:
         band_registers: registers that each of their threads may use; None: the compiler's choice.
         chase_warps: warps that make one band tridiagonal.
         chase_registers: likewise.
+        chase_group: sweeps that they take at a time, a power of two; None: all at once.
         bisection_block: eigenvalues that one warp finds.
+        spread: the reduction to a band by many programs a matrix; None: by one, which suits small matrices.
     """
 
     tile: int
@@ -44,6 +63,13 @@ class Launch:
     chase_warps: int
     chase_registers: int | None
     bisection_block: int = 128
+    chase_group: int | None = None
+    spread: Spread | None = None
+
+    @property
+    def block(self) -> int:
+        """Matrices are padded to whole blocks of rows."""
+        return max(self.tile, self.spread.rows) if self.spread else self.tile
 
 
 @dataclass(frozen=True)
@@ -97,7 +123,7 @@ def eigenvalues_on_device(
     batch, n, _ = grams.shape
     launch = launch or launch_for(n)
     values = grams.new_zeros(batch, n)
-    part = max(1, WORK_BYTES // (grams.element_size() * max(n, launch.tile) ** 2))
+    part = max(1, WORK_BYTES // (grams.element_size() * max(n, launch.block) ** 2))
     for start in range(0, batch, part):
         some = slice(start, start + part)
         workspace = workspace_of(grams[some].detach(), sizes[some], launch)
@@ -110,16 +136,19 @@ def eigenvalues_on_device(
 def launch_for(n: int) -> Launch:
     """The layout for matrices of up to n rows."""
     if n <= 128:
-        return Launch(tile=32, band_warps=4, band_registers=None, chase_warps=2, chase_registers=None)
+        return Launch(tile=32, band_warps=2, band_registers=None, chase_warps=2, chase_registers=None)
     if n <= 512:
         return Launch(tile=32, band_warps=8, band_registers=128, chase_warps=8, chase_registers=128)
-    return Launch(tile=64, band_warps=16, band_registers=128, chase_warps=16, chase_registers=128)
+    spread = Spread()  # None: the path of smaller matrices
+    return Launch(
+        tile=64, band_warps=16, band_registers=128, chase_warps=16, chase_registers=128, chase_group=32, spread=spread
+    )
 
 
 def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"], launch: Launch) -> Workspace:
     """A copy of the matrices, scaled to trace 1 so that one set of thresholds serves all, and room for the rest."""
     batch, n, _ = grams.shape
-    stride = math.ceil(n / launch.tile) * launch.tile
+    stride = math.ceil(n / launch.block) * launch.block
     trace = grams.diagonal(dim1=1, dim2=2).sum(1)
     scales = torch.where(trace == 0, 1.0, trace)
     dense = grams.new_zeros(batch, stride, stride)
@@ -137,6 +166,9 @@ def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"]
 
 def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
     """Dense matrices to bands of the same eigenvalues."""
+    if launch.spread:
+        _reduce_panel_by_panel(space, launch.spread)
+        return
     from rankscope.metrics.kernels.band_reduction import reduce_to_band
 
     reduce_to_band[(len(space.sizes),)](
@@ -146,15 +178,45 @@ def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
     )  # fmt: skip
 
 
+def _reduce_panel_by_panel(space: Workspace, spread: Spread) -> None:
+    """Each matrix by many programs. The host sends off as many panels as the largest matrix has."""
+    from rankscope.metrics.kernels.tiled_band_reduction import factor_one_panel, pass_over_blocks, update_next_panel
+
+    batch, stride = len(space.sizes), space.stride
+    blocks = stride // spread.rows
+    triangles = space.dense.new_empty(batch, WIDTH, WIDTH)
+    products = space.dense.new_empty(batch, blocks, stride, WIDTH)
+    inner = space.dense.new_empty(batch, blocks, WIDTH, WIDTH)
+    for start in range(0, stride, WIDTH):
+        first = (start + WIDTH) // spread.rows
+        rows = max(128, _power_of_two(stride - first * spread.rows))
+        factor_one_panel[(batch,)](
+            space.dense, space.reflectors, triangles, space.band, space.sizes, stride, start,
+            ROWS=rows, TILE=spread.rows, WIDTH=WIDTH, TINY=space.tiny,
+            num_warps=min(16, rows // 32), num_stages=1, maxnreg=128,
+        )  # fmt: skip
+        if start + WIDTH < stride:
+            pass_over_blocks[(blocks - first, batch)](
+                space.dense, space.reflectors, space.updates, products, inner, space.sizes, stride, start,
+                ROWS=spread.rows, COLUMNS=spread.columns, WIDTH=WIDTH,
+                num_warps=spread.warps, num_stages=1, maxnreg=spread.registers,
+            )  # fmt: skip
+            update_next_panel[(blocks - first, batch)](
+                space.dense, space.reflectors, space.updates, products, inner, triangles, space.sizes, stride, start,
+                ROWS=spread.rows, WIDTH=WIDTH, num_warps=4, num_stages=1,
+            )  # fmt: skip
+
+
 def chase_all_bulges(space: Workspace, launch: Launch) -> None:
     """Bands to tridiagonal matrices of the same eigenvalues."""
     from rankscope.metrics.kernels.bulge_chasing import chase_bulges
 
     slots = max(2, _power_of_two(math.ceil(space.stride / (2 * WIDTH))))
+    group = min(slots, launch.chase_group or slots)
     chase_bulges[(len(space.sizes),)](
-        space.band, space.tridiagonal, space.sizes, space.stride,
-        SLOTS=slots, WIDTH=WIDTH, CHUNK=launch.tile, TINY=space.tiny,
-        num_warps=min(launch.chase_warps, slots // 2), num_stages=1, maxnreg=launch.chase_registers,
+        space.band, space.tridiagonal, space.reflectors, space.updates, space.sizes, space.stride,
+        SLOTS=slots, GROUP=group, WIDTH=WIDTH, CHUNK=launch.tile, TINY=space.tiny,
+        num_warps=max(1, min(launch.chase_warps, group // 2)), num_stages=1, maxnreg=launch.chase_registers,
     )  # fmt: skip
 
 

@@ -15,10 +15,10 @@ def banded(n: int, seed: int) -> torch.Tensor:
     return matrix / torch.linalg.matrix_norm(matrix, 2)
 
 
-def tridiagonal_of(band: torch.Tensor, device: torch.device) -> torch.Tensor:
+def tridiagonal_of(band: torch.Tensor, device: torch.device, group: int | None = None) -> torch.Tensor:
     """What the kernel makes of one band: its matrix, whose subdiagonal is taken as positive."""
     n = len(band)
-    launch = launch_for(n)
+    launch = replace(launch_for(n), chase_group=group)
     space = workspace_of(
         torch.zeros(1, n, n, dtype=torch.float64, device=device), torch.tensor([n], device=device), launch
     )
@@ -40,6 +40,12 @@ def test_a_tridiagonal_keeps_the_eigenvalues(n: int, device: torch.device) -> No
     torch.testing.assert_close(
         torch.linalg.eigvalsh(tridiagonal_of(band, device)), torch.linalg.eigvalsh(band), atol=1e-14, rtol=0
     )
+
+
+@pytest.mark.parametrize("n", [2, 40, pytest.param(75, marks=pytest.mark.slow)])
+def test_sweeps_are_taken_in_groups(n: int, device: torch.device) -> None:
+    band = banded(n, seed=n)
+    torch.testing.assert_close(tridiagonal_of(band, device, group=1), tridiagonal_of(band, device), atol=1e-14, rtol=0)
 
 
 def test_a_diagonal_matrix_stays(device: torch.device) -> None:

@@ -48,16 +48,16 @@ def reduce_to_band(
         this, last = turn * stride * WIDTH, (1 - turn) * stride * WIDTH
         _update_panel(work, reflectors + last, updates + last, stride, start, n, TILE, WIDTH)
         tl.debug_barrier()
-        _keep_diagonal_block(work, band, stride, start, n, WIDTH)
+        keep_diagonal_block(work, band, stride, start, n, WIDTH)
         below = start + WIDTH
         if below < n:
             left = n - below // TILE * TILE
             if left <= ROWS // 4:
-                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 4, TILE, WIDTH, TINY)
+                triangle = factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 4, TILE, WIDTH, TINY)
             elif left <= ROWS // 2:
-                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 2, TILE, WIDTH, TINY)
+                triangle = factor_panel(work, reflectors + this, band, stride, start, n, ROWS // 2, TILE, WIDTH, TINY)
             else:
-                triangle = _factor_panel(work, reflectors + this, band, stride, start, n, ROWS, TILE, WIDTH, TINY)
+                triangle = factor_panel(work, reflectors + this, band, stride, start, n, ROWS, TILE, WIDTH, TINY)
             tl.debug_barrier()
             _pass_over(
                 work, reflectors + last, updates + last, reflectors + this, updates + this, triangle, stride, below, n,
@@ -86,7 +86,8 @@ def _update_panel(work, reflectors, updates, stride, start, n, TILE: tl.constexp
 
 @no_type_check
 @triton.jit
-def _keep_diagonal_block(work, band, stride, start, n, WIDTH: tl.constexpr):
+def keep_diagonal_block(work, band, stride, start, n, WIDTH: tl.constexpr):
+    """Writes the panel's block on the diagonal, of which the lower half belongs to the band, to the band."""
     row = (start + tl.arange(0, WIDTH))[:, None]
     column = (start + tl.arange(0, WIDTH))[None, :]
     block = tl.load(work + row * stride + column)
@@ -95,7 +96,7 @@ def _keep_diagonal_block(work, band, stride, start, n, WIDTH: tl.constexpr):
 
 @no_type_check
 @triton.jit
-def _factor_panel(
+def factor_panel(
     work, reflectors, band, stride, start, n,
     ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip

@@ -22,8 +22,8 @@ LEAST_SQUARE = tl.constexpr(2.0**-120)
 @no_type_check
 @triton.jit
 def chase_bulges(
-    band_ptr, tridiagonal_ptr, sizes_ptr, stride,
-    SLOTS: tl.constexpr, WIDTH: tl.constexpr, CHUNK: tl.constexpr, TINY: tl.constexpr,
+    band_ptr, tridiagonal_ptr, reflectors_ptr, taus_ptr, sizes_ptr, stride,
+    SLOTS: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr, CHUNK: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
     """Fills the tridiagonal of one matrix, and destroys the band.
 
@@ -31,9 +31,13 @@ def chase_bulges(
         band_ptr: (batch, stride, 2 WIDTH), as `reduce_to_band` leaves it.
         tridiagonal_ptr: (batch, 2, stride): the diagonal, behind the matrix's own size 4; and the squares of what
             stands before it in its row, at least 2^-120.
+        reflectors_ptr: room for SLOTS WIDTH elements a matrix, which are 2 stride WIDTH elements apart.
+        taus_ptr: likewise.
         sizes_ptr: each matrix's own size.
         stride: a multiple of CHUNK.
         SLOTS: sweeps at once, a power of two, at least (stride - 1) / (2 WIDTH).
+        GROUP: sweeps that are held in registers at a time; divides SLOTS. If there are fewer than SLOTS, the last
+            reflectors of all sweeps lie in memory in between.
         WIDTH: subdiagonals.
         CHUNK: elements written at once.
         TINY: squared lengths up to this count as zero.
@@ -41,19 +45,45 @@ def chase_bulges(
     matrix = tl.program_id(0).to(tl.int64)
     n = tl.load(sizes_ptr + matrix)
     band = band_ptr + matrix * stride * 2 * WIDTH
-    slot = tl.arange(0, SLOTS)
-    reflector = tl.zeros((SLOTS, WIDTH), dtype=band_ptr.dtype.element_ty)
-    tau = tl.zeros((SLOTS,), dtype=band_ptr.dtype.element_ty)
-    for time in range(2 * n - 5):
-        newest = tl.minimum(time // 2, n - 3)
-        sweep = newest - ((newest + SLOTS - slot) & (SLOTS - 1))
-        step = time - 2 * sweep
-        top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)  # a sweep still to come: nothing inside
-        reflector, tau = _clear_column(band, reflector, tau, step, top, n, WIDTH, TINY)
-        _turn_diagonal_block(band, reflector, tau, top, n, WIDTH)
-        tl.debug_barrier()
+    if GROUP == SLOTS:
+        slot = tl.arange(0, SLOTS)
+        reflector = tl.zeros((SLOTS, WIDTH), dtype=band_ptr.dtype.element_ty)
+        tau = tl.zeros((SLOTS,), dtype=band_ptr.dtype.element_ty)
+        for time in range(2 * n - 5):
+            newest = tl.minimum(time // 2, n - 3)
+            sweep = newest - ((newest + SLOTS - slot) & (SLOTS - 1))
+            step = time - 2 * sweep
+            top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)  # a sweep still to come: nothing inside
+            reflector, tau = _clear_column(band, reflector, tau, step, top, n, WIDTH, TINY)
+            _turn_diagonal_block(band, reflector, tau, top, n, WIDTH)
+            tl.debug_barrier()
+    else:
+        reflectors = reflectors_ptr + matrix * 2 * stride * WIDTH
+        taus = taus_ptr + matrix * 2 * stride * WIDTH
+        for time in range(2 * n - 5):
+            newest = tl.minimum(time // 2, n - 3)
+            past = time * WIDTH + 1 - n  # sweep s is through when (2 WIDTH - 1) s is no more than this
+            oldest = tl.where(past < 0, 0, past // (2 * WIDTH - 1) + 1)
+            for first in range(oldest, newest + 1, GROUP):
+                sweep = first + tl.arange(0, GROUP)
+                step = time - 2 * sweep
+                top = tl.where(sweep <= newest, sweep + 1 + step * WIDTH, n)
+                slot = sweep & (SLOTS - 1)
+                place = reflectors + slot[:, None] * WIDTH + tl.arange(0, WIDTH)[None, :]
+                begun = (sweep <= newest) & (step > 0)
+                reflector = tl.load(place, mask=begun[:, None], other=0.0)
+                tau = tl.load(taus + slot, mask=begun, other=0.0)
+                reflector, tau = _clear_column(band, reflector, tau, step, top, n, WIDTH, TINY)
+                _turn_diagonal_block(band, reflector, tau, top, n, WIDTH)
+                tl.store(place, reflector, mask=(sweep <= newest)[:, None])
+                tl.store(taus + slot, tau, mask=sweep <= newest)
+            tl.debug_barrier()
+    _keep_tridiagonal(band, tridiagonal_ptr + matrix * 2 * stride, stride, n, WIDTH, CHUNK)
 
-    tridiagonal = tridiagonal_ptr + matrix * 2 * stride
+
+@no_type_check
+@triton.jit
+def _keep_tridiagonal(band, tridiagonal, stride, n, WIDTH: tl.constexpr, CHUNK: tl.constexpr):
     for start in range(0, stride, CHUNK):
         index = start + tl.arange(0, CHUNK)
         diagonal = tl.load(band + index * 2 * WIDTH, mask=index < n, other=4.0)
