@@ -52,7 +52,7 @@ def variants(n: int) -> list[Launch]:
             replace(used, spread=Spread(256, 32, 8, 128), chase_group=16),
         ]
         if n == 2048:
-            others.append(replace(used, spread=Spread(128, 64, 8, 128)))
+            others.append(replace(used, spread=Spread(128, 32, 4, 128)))
     else:
         others = []
     return [used, *others]

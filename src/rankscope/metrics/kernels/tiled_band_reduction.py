@@ -96,8 +96,8 @@ def pass_over_blocks(
         for start_column in range(first, (block + 1) * ROWS, COLUMNS):
             lane = start_column + tl.arange(0, COLUMNS)
             slab = lane[:, None] * WIDTH + column
-            v = tl.load(last_v + slab)
-            w = tl.load(last_w + slab)
+            v = -tl.load(last_v + slab)
+            w = -tl.load(last_w + slab)
             new = tl.load(reflectors + slab)
             upper_here, across = _visit(work, reflectors, last_v, last_w, upper, lane, new, v, w, stride, WIDTH)
             lower_here, rest = _visit(work, reflectors, last_v, last_w, lower, lane, new, v, w, stride, WIDTH)
@@ -118,12 +118,12 @@ def pass_over_blocks(
 @no_type_check
 @triton.jit
 def _visit(work, reflectors, last_v, last_w, row, lane, new, v, w, stride, WIDTH: tl.constexpr):
-    """Subtracts the last panel's V W^T + W V^T from a tile; its product with the new V, and that of its transpose."""
+    """Adds the last panel's V w^T + W v^T to a tile; its product with the new V, and that of its transpose."""
     slab = row * WIDTH + tl.arange(0, WIDTH)[None, :]
     place = work + row * stride + lane[None, :]
     tile = tl.load(place)
-    tile -= tl.dot(tl.load(last_v + slab), tl.trans(w), input_precision="ieee")
-    tile -= tl.dot(tl.load(last_w + slab), tl.trans(v), input_precision="ieee")
+    tile = tl.dot(tl.load(last_v + slab), tl.trans(w), tile, input_precision="ieee", out_dtype=tile.dtype)
+    tile = tl.dot(tl.load(last_w + slab), tl.trans(v), tile, input_precision="ieee", out_dtype=tile.dtype)
     tl.store(place, tile)
     product = tl.dot(tile, new, input_precision="ieee")
     return product, tl.dot(tl.trans(tile), tl.load(reflectors + slab), input_precision="ieee")
