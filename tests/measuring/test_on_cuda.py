@@ -50,7 +50,9 @@ def test_numbers_and_faults_are_those_of_the_cpu(task: dict[str, object], near: 
     for at, row in on_cpu.items():
         for name in metric_names():
             if name in row:
-                assert on_cuda[at][name] == pytest.approx(row[name], rel=near, abs=near), (at, name)
+                # The square roots of small eigenvalues lose half of the digits.
+                allowed = 10 * near if name == "nuclear_norm" else near
+                assert on_cuda[at][name] == pytest.approx(row[name], rel=allowed, abs=allowed), (at, name)
 
 
 @pytest.mark.parametrize("precision", ["highest", "high"])

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 
-from rankscope.metrics.devices import on_device, places_of_tokens, read_at_once
+from rankscope.metrics.devices import bytes_at_once, on_device, places_of_tokens, read_at_once
 
 CPU = torch.device("cpu")
 
@@ -21,3 +24,8 @@ def test_places_are_those_of_real_tokens() -> None:
 def test_only_a_cpu_is_never_waited_for() -> None:
     assert read_at_once(CPU)
     assert not read_at_once(torch.device("cuda"))
+
+
+def test_a_large_card_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=80 << 30))
+    assert bytes_at_once(CPU) < bytes_at_once(torch.device("mps")) < bytes_at_once(torch.device("cuda"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,9 +27,8 @@ from rankscope.metrics.table import metrics_that_read
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_AT_ONCE = 64 << 20
-_AT_ONCE_ON_DEVICES = 256 << 20
-"""Bytes of Gram matrices that wait to be decomposed together."""
+_UNREAD = 2
+"""Groups of layers whose Gram matrices are kept until their numbers were looked at."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class EachText:
     refuse: Callable[[int, str, bool, RepresentationError], None]
     _waiting: Decompositions = field(default_factory=Decompositions)
     _parts: list[_Part] = field(default_factory=list)
-    _sent: list[tuple[list[_Part], Transfer]] = field(default_factory=list)
+    _sent: deque[tuple[list[_Part], Transfer]] = field(default_factory=deque)
     _found: dict[Place, Row] = field(default_factory=dict)
 
     def see(self, seen: Seen) -> None:
@@ -71,7 +71,7 @@ class EachText:
         if self._reads_spectra:
             self._waiting.dtype = seen.spectra_dtype
             found.decompose(self._waiting)
-        if self._waiting.bytes > (_AT_ONCE if devices.read_at_once(seen.device) else _AT_ONCE_ON_DEVICES):
+        if self._waiting.bytes > devices.bytes_at_once(seen.device):
             self.close()
 
     def close(self) -> None:
@@ -90,13 +90,21 @@ class EachText:
         if spectra is not None and (shown := self._shown(parts)):
             tensors.append(spectra.positive[on_device(shown, spectra.positive.device)])
         self._sent.append((parts, Transfer(tensors)))
+        while len(self._sent) > _UNREAD:
+            self._read_one()
 
     def rows(self) -> dict[Place, Row]:
         """A row's numbers for each text and layer."""
-        for parts, transfer in self._sent:
-            self._take(parts, transfer.read())
-        self._sent = []
+        while self._sent:
+            self._read_one()
         return self._found
+
+    def _read_one(self) -> None:
+        parts, transfer = self._sent.popleft()
+        self._take(parts, transfer.read())
+        for one in parts:
+            if one.part.decomposition is not None:
+                one.part.decomposition.settle()
 
     def _take(self, parts: list[_Part], arrived: Sequence[npt.NDArray[np.float64]]) -> None:
         coming = iter(arrived)
@@ -113,8 +121,8 @@ class EachText:
         for number, (seen, place) in enumerate((one.seen, place) for one in parts for place in one.part.places):
             if place in seen.representations.errors:
                 continue
-            row: Row = {"status": "ok", "n_tokens": seen.tokens[seen.places[place]]}
-            row["hidden_size"] = seen.hidden_size
+            tokens = seen.tokens[seen.places[place]]
+            row: Row = {"status": "ok", "n_tokens": tokens, "hidden_size": seen.hidden_size}
             if number in eigenvalues:
                 values = eigenvalues[number]
                 row["eigenvalues"] = values[values > 0].tolist()

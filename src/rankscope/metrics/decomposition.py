@@ -92,6 +92,10 @@ class Decomposition:
         """Takes those of all texts; the matrices are kept until somebody has looked at the check."""
         self._batch, self.checked, self._grams = values, checked, grams
 
+    def settle(self) -> None:
+        """Somebody has looked at the check: the matrices are not needed any more."""
+        self.checked = self._grams = None
+
     def again(self, place: int) -> Spectrum:
         """The spectrum of a text whose check failed, from its Gram matrix on the CPU."""
         assert self._grams is not None  # noqa: S101 (a programming error)

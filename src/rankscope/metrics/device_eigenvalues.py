@@ -37,9 +37,9 @@ class Spread:
     """
 
     rows: int = 128
-    columns: int = 32
+    columns: int = 64
     warps: int = 4
-    registers: int | None = 168
+    registers: int | None = 255
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def launch_for(n: int) -> Launch:
         return Launch(tile=32, band_warps=8, band_registers=128, chase_warps=8, chase_registers=128)
     spread = Spread()  # None: the path of smaller matrices
     return Launch(
-        tile=64, band_warps=16, band_registers=128, chase_warps=16, chase_registers=128, chase_group=32, spread=spread
+        tile=64, band_warps=16, band_registers=128, chase_warps=8, chase_registers=128, chase_group=16, spread=spread
     )
 
 

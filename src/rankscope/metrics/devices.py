@@ -24,3 +24,12 @@ def places_of_tokens(tokens: Sequence[int], longest: int, device: torch.device) 
 def read_at_once(device: torch.device) -> bool:
     """Whether tensors can be looked at without waiting for the device."""
     return device.type == "cpu"
+
+
+def bytes_at_once(device: torch.device) -> int:
+    """How large the Gram matrices that wait to be decomposed together may become: many fill a large card."""
+    if device.type == "cpu":
+        return 64 << 20
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory) // 32
+    return 256 << 20

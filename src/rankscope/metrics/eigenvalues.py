@@ -76,7 +76,7 @@ def eigenvalues_of_batch(
     if can_decompose(grams.device, grams.shape[1], grams.dtype):
         values = eigenvalues_on_device(grams, sizes)
     else:
-        values = descending_eigenvalues(grams)
+        values = descending_eigenvalues(torch.nan_to_num(grams))  # NaN of one matrix would stop all others
     return values, are_of(grams, values)
 
 

@@ -18,7 +18,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
-from rankscope.metrics import devices
 from rankscope.metrics.arithmetic import arithmetic_for
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.devices import on_device, places_of_tokens
@@ -79,7 +78,7 @@ class UnitRows:
     """Centred unit rows u_i = (z_i - mean) / ||z_i - mean|| of several texts, with zeros behind each text's own.
 
     Attributes:
-        rows: in the arithmetic of what follows; zeros for a text that has none.
+        rows: in the arithmetic of what follows; zeros or NaN for a text that has none.
         tokens: N of each text.
     """
 
@@ -152,10 +151,8 @@ def exact_unit_rows(texts: Texts, dtype: torch.dtype = torch.float64) -> tuple[U
     faults = Faults.of(texts, centred)
     usable = faults.columns[:, 0] == 0
     lengths = torch.where(usable[:, None] & (centred.lengths > 0), centred.lengths, torch.inf)
-    rows = centred.rows / lengths[..., None]
-    if devices.read_at_once(rows.device):
-        return UnitRows(rows, texts.tokens), faults  # who reads faults leaves out the texts that have one
-    return UnitRows(torch.where(usable[:, None, None], rows, 0.0), texts.tokens), faults
+    # Rows of a text with a fault are zero, or NaN where its states are not finite.
+    return UnitRows(centred.rows / lengths[..., None], texts.tokens), faults
 
 
 NEAR_THE_MEAN = 2**-4
