@@ -129,6 +129,7 @@ def test_on_a_cuda_device(n: int, dtype: torch.dtype) -> None:
 
 
 @needs_cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_the_host_does_not_wait() -> None:
     batch, sizes = (one.cuda() for one in padded([gram(n, "full") for n in (40, 70)], torch.float64))
     eigenvalues_on_device(batch, sizes)  # compiled by now

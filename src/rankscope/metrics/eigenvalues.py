@@ -48,16 +48,19 @@ def descending_eigenvalues(gram: Float[Tensor, "*batch k k"]) -> Float[Tensor, "
 def eigenvalues_of_each(grams: Sequence[Float[Tensor, "_k _k"]]) -> list[Float[Tensor, " _k"]]:
     """The eigenvalues of matrices on the CPU, as `descending_eigenvalues`, in as many threads as torch has.
 
-    LAPACK gains nothing from a second thread within a matrix of up to about 500 rows; two matrices side by side take
-    the time of one.
+    LAPACK gains nothing from a second thread within a matrix of up to about 500 rows, so each thread takes a matrix.
     """
-    threads = min(torch.get_num_threads(), len(grams))
-    if threads < 2:
+    threads = torch.get_num_threads()
+    if min(threads, len(grams)) < 2:
         return [descending_eigenvalues(gram) for gram in grams]
     # The largest first, so that no thread begins it when the others are done.
     order = sorted(range(len(grams)), key=lambda place: -len(grams[place]))
-    with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(descending_eigenvalues, [grams[place] for place in order]))
+    try:
+        # LAPACK would otherwise divide each matrix, too, and twice as many threads would get in each other's way.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            found = list(pool.map(descending_eigenvalues, [grams[place] for place in order]))
+    finally:
+        torch.set_num_threads(threads)  # what a thread sets holds in part for the whole process
     return [values for _, values in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
 
 
