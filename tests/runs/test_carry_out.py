@@ -16,7 +16,7 @@ from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
 from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
 from rankscope.runs.identity import UnitKey
 from rankscope.runs.manifest import read_manifest
-from rankscope.runs.progress import Silent
+from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def unit(record: Record, name: str, diary: Diary, *, seconds: float = 0.0, fails
 
 
 def group(diary: Diary, *units: Unit) -> Group:
-    def load() -> str:
+    def load(_progress: Progress) -> str:
         diary.loads.append(units[0].name)
         return "network"
 

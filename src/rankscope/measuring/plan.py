@@ -12,7 +12,7 @@ from rankscope.errors import DataError, ModelError, SettingsError
 from rankscope.texts import Encoded, Encoder, SpecialTokens, reorder_tokens, special_tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from transformers import PreTrainedTokenizerBase
 
@@ -61,6 +61,16 @@ class Plan:
 
     batches: tuple[tuple[PlannedText, ...], ...]
     unusable: tuple[UnusableText, ...]
+
+    def only(self, numbers: Collection[int]) -> Plan:
+        """What is needed to measure the batches of these numbers, to be sent where they are measured.
+
+        The other batches are empty, so each batch keeps its number. The unusable texts stay where the number behind
+        the last batch is among those given.
+        """
+        kept = frozenset(numbers)
+        batches = tuple(batch if number in kept else () for number, batch in enumerate(self.batches))
+        return Plan(batches, self.unusable if len(self.batches) in kept else ())
 
     @property
     def cut(self) -> int:

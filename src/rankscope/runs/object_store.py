@@ -63,6 +63,10 @@ class ObjectStore:
         address = checked_address(address)
         return cls(address, _file_system(address.partition("://")[0]), _patience())
 
+    def __reduce__(self) -> tuple[Callable[[str], ObjectStore], tuple[str]]:
+        """Only the address is sent to another process, which has credentials of its own."""
+        return ObjectStore.at, (self.address,)
+
     @property
     def place(self) -> Place:
         """The address."""

@@ -22,7 +22,7 @@ from rankscope.runs.subject import Subject
 from rankscope.texts import changed_texts, check_chat_template, load_texts, parse_data_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
@@ -52,9 +52,20 @@ def prepare(models: Sequence[str], data: Sequence[str], settings: Settings, back
 
 
 def prepare_each(
-    models: Sequence[str], data: Sequence[str], conditions: Sequence[Settings], backend: Backend = TRANSFORMERS
+    models: Sequence[str],
+    data: Sequence[str],
+    conditions: Sequence[Settings],
+    backend: Backend = TRANSFORMERS,
+    device_of: Callable[[str], str] = resolve_device,
 ) -> list[Job]:
     """A job for each condition; models are looked up once for all of them.
+
+    Args:
+        models: references.
+        data: references.
+        conditions: settings of each job.
+        backend: where networks come from.
+        device_of: the device that a setting means, such as `cuda` for `auto`.
 
     Raises:
         CallError: whatever is wrong with the call.
@@ -65,7 +76,7 @@ def prepare_each(
     if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
         raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
     shared = conditions[0]
-    placement = Placement(shared.dtype, resolve_device(shared.device))
+    placement = Placement(shared.dtype, device_of(shared.device))
     references = [_references(data, settings) for settings in conditions]
     refuse_twice("data set", [reference.name for reference in references[0]])
     described = [backend.describe(model, trust_remote_code=shared.trust_remote_code) for model in models]
@@ -79,7 +90,15 @@ def prepare_each(
     for of_one, settings in zip(references, conditions, strict=True):
         texts = tuple(_texts(reference, settings) for reference in of_one)
         subjects = tuple(
-            Subject(model, place, dropout_of(outline), baseline, _initializer(model, outline, settings), backend)
+            Subject(
+                model,
+                place,
+                dropout_of(outline),
+                baseline,
+                _initializer(model, outline, settings),
+                backend,
+                outline.num_parameters(),
+            )
             for place, (model, outline, baseline) in enumerate(zip(described, outlines, baselines, strict=True))
         )
         jobs.append(Job(subjects, texts, settings, placement))
