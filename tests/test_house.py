@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "measuring": {"metrics", "models", "texts"},
     "monitoring": {"metrics", "models", "texts", "statistics", "measuring"},
     "integrations": {"metrics", "models", "texts", "monitoring"},
-    "runs": {"metrics", "texts", "statistics", "tables", "models", "measuring"},
+    "runs": {"metrics", "texts", "statistics", "tables", "models", "measuring", "integrations"},
     "studies": BELOW_STUDIES,
     "reports": {"metrics", "models", "statistics", "tables", "runs", "studies"},
     "cli": BELOW_STUDIES | {"studies", "reports"},

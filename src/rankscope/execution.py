@@ -40,9 +40,7 @@ class Execution:
             raise SettingsError("address and worker_cpus are for engine 'ray': give engine='ray' (--engine ray), too")
 
 
-def split_execution(
-    execution: Execution | None, changes: Mapping[str, object]
-) -> tuple[Execution, dict[str, object]]:
+def split_execution(execution: Execution | None, changes: Mapping[str, object]) -> tuple[Execution, dict[str, object]]:
     """Takes what belongs to an `Execution` out of the named arguments of a call.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,6 @@ _OBJECT_STORE = 512 << 20  # of a cluster on this machine: only arguments lie th
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_task_oom_retries": str(_RETRIES),
 }
 
@@ -112,7 +111,7 @@ class RayCluster:
         """How many workers with such needs the cluster holds at present."""
         return sum(needs.fitting(node) for node in self.nodes())
 
-    def run(self, calls: Iterable[Call], told: Tell) -> Iterator[Done]:
+    def run(self, calls: Iterable[Call], told: Tell) -> Generator[Done]:
         """Has calls carried out, and yields each when it is done.
 
         A call is taken from `calls` when there is room for it, so that few arguments are in memory at a time. Where
@@ -249,7 +248,7 @@ def _on_a_worker(function: Callable[[Any, Tell], Any], argument: Any, directory:
     """What a worker does for a call: paths mean there what they mean in the process that made it."""
     if Path(directory).is_dir():
         os.chdir(directory)
-    result = function(argument, lambda message: mailbox.put.remote(message))
+    result = function(argument, mailbox.put.remote)
     _ray().get(mailbox.wait.remote())
     return result
 

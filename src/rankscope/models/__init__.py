@@ -11,8 +11,8 @@ from rankscope.models.checkpoints import (
     why_unfinished,
     why_unreadable,
 )
-from rankscope.models.dropout import dropout_of
 from rankscope.models.decisive import decisive_texts
+from rankscope.models.dropout import dropout_of
 from rankscope.models.fingerprints import (
     FingerprintParts,
     chat_template_digest,

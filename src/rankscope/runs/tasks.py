@@ -33,12 +33,16 @@ class Task:
     @property
     def name(self) -> str:
         """What people call it: the first of its units."""
-        first, *more = (unit for unit in self.group.units if not self.piece or unit.id in self.piece)
+        first, *more = self._units
         return f"{first.label} and {len(more):,} more" if more else first.label
+
+    @property
+    def _units(self) -> list[Unit]:
+        return [unit for unit in self.group.units if not self.piece or unit.id in self.piece]
 
     def to_send(self) -> Task:
         """The same task with no more data than a worker needs."""
-        units = tuple(_to_send(unit, self.piece) for unit in self.group.units if not self.piece or unit.id in self.piece)
+        units = tuple(_to_send(unit, self.piece) for unit in self._units)
         return replace(self, group=replace(self.group, units=units))
 
 
