@@ -48,6 +48,7 @@ def contradiction(kit: Kit) -> Made:
 
 
 def wrong_call(kit: Kit) -> Made:
+    shards = [*NOT_WHOLE, "2/2", "1/0", "-1/2", "auto", "0/", "1/2/3", "a/b", "1.0/2"]
     calls: list[tuple[object, ...]] = [
         ("evaluate",), ("evaluate", kit.model), ("evaluate", "--data", kit.data), ("evaluat", kit.model),
         ("evaluate", kit.model, "--data"), ("evaluate", kit.model, "--data", kit.data, "--untrained_seed", "1"),
@@ -58,6 +59,8 @@ def wrong_call(kit: Kit) -> Made:
         ("align", kit.model, "--data", kit.data, "--control", "upside"),
         ("align", "pico-vlm", "--data", kit.data, "--limit", "0"), ("--config",), ("nonsense",), ("--nonsense",),
         ("evaluate", kit.model, kit.model, "--data", kit.data, "--data", kit.data),
+        ("merge",), ("merge", kit.run), ("merge", kit.folder, "--output", kit.folder / "out"),
+        ("merge", "", "--output", ""), kit.evaluate(f"--shard={kit.random.choice(shards)}"),
     ]  # fmt: skip
     return tuple(map(str, kit.random.choice(calls))), WRONG_CALL
 
@@ -86,6 +89,7 @@ def strange_data_reference(kit: Kit) -> Made:
 def strange_output(kit: Kit) -> Made:
     kit.file("there/notes.txt", "mine")
     outputs = [kit.data, kit.folder / "there", "/proc/nothing/x", "/dev/null", "\x00", "a" * 5000, kit.data / "below"]
+    outputs += ["s3://", "s3://KEY:SECRET@bucket/x", "s4://bucket/x", "://x", "s3://bucket/x?y=z", "a::s3://b/c"]
     return kit.evaluate("--output", kit.random.choice(outputs)), REFUSED
 
 

@@ -13,7 +13,13 @@ from bad_inputs.kit import ANY, VALUES, Kit, Made, spoil
 def damaged_run(kit: Kit) -> Made:
     run = kit.copy_of_run()
     file = kit.random.choice(
-        [run / "manifest.json", run / "summary.json", *sorted((run / "measurements").glob("*.parquet"))]
+        [
+            run / "manifest.json",
+            run / "summary.json",
+            *sorted(run.glob("measurements/*.parquet")),
+            *sorted(run.glob("units/*.json")),
+            *sorted(run.glob("sessions/*.json")),
+        ]
     )
     if kit.random.random() < 0.2:
         file.unlink()
@@ -35,7 +41,8 @@ def damaged_run(kit: Kit) -> Made:
     calls: list[tuple[object, ...]] = [
         ("compare", run), ("compare", kit.run, run), ("compare", run, "--json"), ("report", run),
         ("report", kit.run, run), ("report", run, "--model-card"), ("report", run, "--tables", kit.folder / "t"),
-        kit.evaluate("--output", run),
+        kit.evaluate("--output", run), ("merge", run, "--output", run),
+        ("merge", run, "--output", kit.folder / "whole"),
     ]  # fmt: skip
     return tuple(map(str, kit.random.choice(calls))), ANY
 

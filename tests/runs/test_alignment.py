@@ -25,7 +25,7 @@ from rankscope.models.vision_language import (
     watch_forward,
     with_text,
 )
-from rankscope.runs import Lines, Run, align, compare
+from rankscope.runs import Lines, Run, align, compare, merge
 from tiny import SENTENCES
 from tiny_minigpt import save_tiny_minigpt
 from tiny_vision import photograph, save_tiny_vision
@@ -262,3 +262,19 @@ def test_the_files_that_pico_vlm_shares_belong_to_its_fingerprint() -> None:
     weights = describe_vision_language_model("pico-vlm@step-0").parts_of_fingerprint.weights
     assert len(weights) == 3
     assert "tower.safetensors" in weights
+
+
+def test_shards_make_the_run_of_one_process(run: Run, model: str, pairs: str, tmp_path: Path) -> None:
+    """Rates are over all pairs: a merge joins these, and the command without a shard measures the rates."""
+    call = {"controls": ["rotated-90", "shuffled", "blank"], "device": "cpu"}
+    for number in range(3):
+        align(model, pairs, output=tmp_path / str(number), shard=f"{number}/3", **call)
+    with pytest.raises(
+        RunFolderError, match=r"holds all pairs, but not the integration rate of .*command of align with"
+    ):
+        merge([tmp_path / str(number) for number in range(3)], tmp_path / "whole")
+    with pytest.raises(RunFolderError, match="not the integration rate"):
+        Run(tmp_path / "whole").summary()
+    whole = align(model, pairs, output=tmp_path / "whole", **call)
+    assert whole.measurements().equals(run.measurements())
+    assert whole.summary_document() == run.summary_document()

@@ -13,9 +13,10 @@ import pytest
 from rankscope.errors import RankscopeError
 from rankscope.measuring import Row, text_columns
 from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
-from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
+from rankscope.runs.folder import RunFolder, open_run_folder
 from rankscope.runs.identity import UnitKey
 from rankscope.runs.manifest import read_manifest
+from rankscope.runs.measurements import read_measurements
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 

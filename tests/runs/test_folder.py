@@ -12,9 +12,10 @@ import pytest
 
 from rankscope.errors import RunFolderError, StorageError
 from rankscope.measuring import Row, text_columns
-from rankscope.runs.folder import RunFolder, open_run_folder, read_measurements
+from rankscope.runs.folder import RunFolder, open_run_folder
 from rankscope.runs.locks import NoLocks
-from rankscope.runs.manifest import UnitRecord, read_manifest
+from rankscope.runs.manifest import UnitRecord, read_manifest, read_unit
+from rankscope.runs.measurements import read_measurements
 from rankscope.runs.storage import LocalFolder
 
 IDENTITY = {"models": [{"reference": "m"}], "settings": {"limit": 5, "layers": "last", "metrics": ["a", "b"]}}
@@ -145,6 +146,51 @@ def test_manifests_that_are_none(tmp_path: Path, content: str | None, message: s
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RunFolderError, match=message):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batches": -1}, "batches is '-1'"),
+        ({"batches": 10**30}, "batches is '10000"),
+        ({"batches": True}, "batches is 'True'"),
+        ({"order": "last"}, "order is 'last'"),
+        ({"tokens": None}, "tokens is 'None'"),
+    ],
+)
+def test_damaged_units_are_named(tmp_path: Path, change: dict, message: str) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    known = ONE_BATCH.as_json() | {"more": "from another version"}
+    folder.write_json("units/unit.json", known)
+    assert read_unit(tmp_path, "unit") == ONE_BATCH
+    folder.write_json("units/unit.json", known | change)
+    with pytest.raises(RunFolderError, match=rf"units/unit\.json is damaged.*: {message}"):
+        read_unit(tmp_path, "unit")
+
+
+def test_batches_of_other_layers_than_the_unit_names(tmp_path: Path) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0, "3")])
+    with pytest.raises(RunFolderError, match=r"the batches of unit do not have the layers that units/unit\.json names"):
+        folder.finish_unit("unit", ONE_BATCH)
+
+
+def test_a_unit_without_all_its_batches_is_not_joined(tmp_path: Path) -> None:
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 1, [row(0)])
+    with pytest.raises(RunFolderError, match=r"000000\.parquet is not there: give the run's command again"):
+        folder.finish_unit("unit", UnitRecord("", "", 2, ("last",)))
+    assert not folder.is_finished("unit")
+
+
+def test_what_another_process_has_joined_is_left_as_it_is(tmp_path: Path) -> None:
+    """It joins between our last batch and our own joining, and removes the parts."""
+    folder = open_run_folder(tmp_path, IDENTITY)
+    folder.write_batch("unit", 0, [row(0)])
+    folder.finish_unit("unit", ONE_BATCH)
+    joined = (tmp_path / "measurements" / "unit.parquet").stat().st_mtime_ns
+    folder.finish_unit("unit", ONE_BATCH)
+    assert (tmp_path / "measurements" / "unit.parquet").stat().st_mtime_ns == joined
 
 
 def test_damaged_measurements_are_named(tmp_path: Path) -> None:

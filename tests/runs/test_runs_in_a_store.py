@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -104,7 +104,9 @@ def test_shards_meet_in_a_store(place: str, local: rs.Run, capsys: pytest.Captur
     assert not [name for name in ObjectStore.at(place).names("measurements") if "parts" in name]
 
 
-def test_workers_share_twins_in_a_store(place: str, local: rs.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_share_twins_in_a_store(
+    place: str, local: rs.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("RANKSCOPE_CACHE", f"{place}-twins")
     rs.evaluate(**CALL, output=f"{place}-first")
     assert len(ObjectStore.at(f"{place}-twins").names("")) == 1
@@ -112,26 +114,22 @@ def test_workers_share_twins_in_a_store(place: str, local: rs.Run, monkeypatch: 
     assert same(rs.evaluate(**CALL, output=place, progress=told), local)
     assert [line for line in told.said if "twin 0 was measured before" in line]
     assert not [line for line in told.said if "loading untrained" in line]
+    assert command("cache") == 0
+    assert capsys.readouterr().out == f"1 twin in {place}-twins\n"
+    assert command("cache", "clear") == 0
+    assert ObjectStore.at(f"{place}-twins").names("") == []
 
 
-def every(number: int, failure: Failure, *methods: str) -> Callable[[str, str], Failure | None]:
-    numbers = count(1)
-    return lambda method, _path: failure if method in methods and next(numbers) % number == 0 else None
+def test_a_store_that_refuses_one_write_in_twenty(place: str, local: rs.Run, server: S3Server) -> None:
+    writes, refused = count(1), []
 
+    def fails(method: str, path: str) -> Failure | None:
+        if method != "PUT" or next(writes) % 20:
+            return None
+        refused.append(path)
+        return SLOW_DOWN if len(refused) % 2 else INTERNAL
 
-@pytest.mark.parametrize("failure", [SLOW_DOWN, INTERNAL])
-def test_a_store_that_refuses_one_write_in_twenty(
-    place: str, local: rs.Run, server: S3Server, failure: Failure
-) -> None:
-    server.fails = every(20, failure, "PUT")
-    refused: list[str] = []
-
-    def counted(method: str, path: str, fails: Callable[[str, str], Failure | None] = server.fails) -> Failure | None:
-        found = fails(method, path)
-        refused.extend([path] if found else [])
-        return found
-
-    server.fails = counted
+    server.fails = fails
     for number in range(3):
         rs.evaluate(**CALL, output=place, twin_cache=False, shard=f"{number}/3")
     assert same(rs.merge([place], place), local)

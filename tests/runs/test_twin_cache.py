@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,10 @@ from polars.testing import assert_frame_equal
 import rankscope as rs
 from rankscope.errors import SettingsError, StorageError
 from rankscope.measuring import text_columns
+from rankscope.runs.parquet import to_parquet
 from rankscope.runs.progress import Silent
-from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
+from rankscope.runs.shared_twins import SharedTwinCache
+from rankscope.runs.twin_cache import ForgivingTwinCache, TwinCache, default_twin_cache, key_of
 from tiny import SENTENCES, save_tiny
 
 pytestmark = pytest.mark.slow
@@ -58,6 +61,46 @@ def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -
     assert cache.get("a") is None
     with pytest.raises(StorageError, match="RANKSCOPE_CACHE says where .*--no-twin-cache"):
         cache.put("a", frame())
+
+
+def test_a_cache_in_an_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKSCOPE_CACHE", f"memory://{uuid.uuid4().hex}/twins")
+    cache = default_twin_cache()
+    assert isinstance(cache, SharedTwinCache)
+    assert cache.get("a") is None
+    cache.put("a", frame(3))
+    assert_frame_equal(cache.get("a"), frame(3))
+    cache.storage.write("b.parquet", b"PAR1 broken")
+    cache.storage.write("c.parquet", to_parquet(pl.DataFrame({"x": [1]})))
+    assert cache.get("b") is cache.get("c") is None
+    assert cache.keys() == ["a", "b", "c"]
+    assert cache.clear() == 3
+    assert cache.keys() == []
+
+
+@pytest.mark.parametrize("call", ["get", "put"])
+def test_a_store_that_fails_is_warned_of_once_and_done_without(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setenv("RANKSCOPE_CACHE", f"memory://{uuid.uuid4().hex}/twins")
+    told: list[str] = []
+    cache = ForgivingTwinCache.of_the_user(told.append)
+    assert isinstance(cache.cache, SharedTwinCache)
+    monkeypatch.setattr(type(cache.cache.storage.files), "cat_file", refuse)
+    monkeypatch.setattr(type(cache.cache.storage.files), "pipe_file", refuse)
+    for _ in range(2):
+        assert (cache.get("a") if call == "get" else cache.put("a", frame())) is None
+    (warning,) = told
+    assert warning.startswith("warning: no twin is kept for other runs, which changes no result here: could not ")
+    assert "Access Denied" in warning
+
+
+def test_a_cache_at_an_address_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKSCOPE_CACHE", "s3://KEY:SECRET@bucket/twins")
+    with pytest.raises(SettingsError, match="holds a user name or a key") as caught:
+        default_twin_cache()
+    assert "SECRET" not in str(caught.value)
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def cache(what: Literal["list", "clear"] = "list", /) -> None:
         console.print(f"removed {twins.clear()} files from {twins.folder}", soft_wrap=True)
         return
     if isinstance(twins, SharedTwinCache):
-        console.print(f"{len(twins.keys())} twins in {twins.folder}", soft_wrap=True)
+        count = len(twins.keys())
+        console.print(f"{count:,} {'twin' if count == 1 else 'twins'} in {twins.folder}", soft_wrap=True)
         return
     entries = twins.entries()
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -16,8 +16,9 @@ from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, decisive_text
 from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile
 from rankscope.runs.engine import Engine, opened_engine
-from rankscope.runs.folder import READINGS, open_run_folder, part_file
+from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
+from rankscope.runs.measurements import part_file
 from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record

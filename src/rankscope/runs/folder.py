@@ -15,7 +15,6 @@ write the same file write the same content, and locks only keep them from doing 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from rankscope.errors import RunFolderError, first_line
-from rankscope.measuring import pair_columns, text_columns
+from rankscope.errors import RunFolderError
 from rankscope.runs.addresses import Place
 from rankscope.runs.identity import difference_in_words
 from rankscope.runs.locks import Locks, NoLocks
@@ -33,12 +31,19 @@ from rankscope.runs.manifest import (
     UnitRecord,
     kind_of_run,
     new_manifest,
-    read_identity,
     read_manifest,
-    read_unit,
     to_json,
 )
-from rankscope.runs.parquet import from_parquet, to_parquet
+from rankscope.runs.measurements import (
+    PARTS,
+    batch_of,
+    columns_of,
+    part_file,
+    read_file,
+    read_joined,
+    whole_file,
+)
+from rankscope.runs.parquet import to_parquet
 from rankscope.runs.storage import LocalFolder, Storage, local_path, storage_of
 
 if TYPE_CHECKING:
@@ -46,11 +51,7 @@ if TYPE_CHECKING:
 
     from rankscope.measuring import Row, Schema
 
-_COLUMNS = {"evaluation": text_columns, "alignment": pair_columns}
-
 SUMMARY = "summary.json"
-MEASUREMENTS = "measurements"
-PARTS = f"{MEASUREMENTS}/parts"
 READINGS = "readings"
 """The folder that says how networks read texts: a file for each unit of a trained model."""
 
@@ -86,7 +87,7 @@ class RunFolder:
     @property
     def columns(self) -> Schema:
         """Of its measurements."""
-        return _COLUMNS[self.kind]()
+        return columns_of(self.kind)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,11 +112,12 @@ class RunFolder:
 
     def is_finished(self, unit: str) -> bool:
         """Whether all batches of a unit are there, in one file."""
-        return self.storage.exists(_unit_file(unit))
+        return self.storage.exists(whole_file(unit))
 
     def finished_batches(self, unit: str) -> set[int]:
         """The batches of an unfinished unit that are there."""
-        return {int(PurePosixPath(name).stem) for name in self.storage.names(f"{PARTS}/{unit}")}
+        names = self.storage.names(f"{PARTS}/{unit}")
+        return {batch_of(name) for name in names if PurePosixPath(name).stem.isdecimal()}
 
     def write_batch(self, unit: str, batch: int, rows: list[Row]) -> None:
         """Keeps one batch's rows for good.
@@ -136,11 +138,11 @@ class RunFolder:
 
     def finished_unit(self, unit: str) -> pl.DataFrame:
         """The measurements of a finished unit."""
-        return _read(self.storage, _unit_file(unit))
+        return read_file(self.storage, whole_file(unit))
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
         """Keeps a whole unit that was measured elsewhere."""
-        self.write_frame(_unit_file(unit), measurements)
+        self.write_frame(whole_file(unit), measurements)
 
     def finish_unit(self, unit: str, record: UnitRecord) -> None:
         """Joins a unit's batches into one file, unless another process has done so meanwhile.
@@ -150,18 +152,13 @@ class RunFolder:
         """
         if not self.is_finished(unit):
             names = [part_file(unit, batch) for batch in range(record.batches)]
-            joined = _joined(self.storage, names, self.columns, unit)
-            self.storage.write(_unit_file(unit), to_parquet(_in_order(joined, record)))
+            whole = read_joined(self.storage, unit, names, self.columns, record)
+            self.storage.write(whole_file(unit), to_parquet(whole))
         self.storage.remove(f"{PARTS}/{unit}")
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes a file of JSON; a NaN in it is a programming error and raises."""
         self.storage.write(name, to_json(content))
-
-
-def part_file(unit: str, batch: int) -> str:
-    """The name of the file with a batch of an unfinished unit."""
-    return f"{PARTS}/{unit}/{batch:06d}.parquet"
 
 
 def open_run_folder(
@@ -191,88 +188,6 @@ def open_run_folder(
             _create(folder, identity, units)
     _refuse_another_run(storage, identity)
     return folder
-
-
-def read_measurements(place: Storage | Place) -> pl.DataFrame:
-    """All measurements of a run, finished units and finished batches alike, unit by unit.
-
-    Raises:
-        RunFolderError: not a run's folder.
-    """
-    storage = storage_of(place)
-    kind = kind_of_run(read_identity(storage))
-    if kind not in _COLUMNS:
-        raise RunFolderError(f"{storage.place} holds a run of the kind {kind!r}: made by another version?")
-    columns = _COLUMNS[kind]()
-    finished, parts = files_by_unit(storage)
-    tables = {}
-    for unit, files in (parts | {unit: [file] for unit, file in finished.items()}).items():
-        joined = _joined(storage, files, columns, unit)
-        record = None if unit in finished else read_unit(storage, unit)
-        tables[unit] = joined if record is None else _in_order(joined, record)
-    return pl.concat([pl.DataFrame(schema=columns), *(tables[unit] for unit in sorted(tables))])
-
-
-def files_by_unit(storage: Storage) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The files of finished units, and the files with batches, by the units' names."""
-    finished: dict[str, str] = {}
-    parts: dict[str, list[str]] = defaultdict(list)
-    for name in storage.names(MEASUREMENTS):
-        path = PurePosixPath(name)
-        if path.suffix != ".parquet":
-            continue
-        if str(path.parent) == MEASUREMENTS:
-            finished[path.stem] = name
-        elif str(path.parent.parent) == PARTS:
-            parts[path.parent.name].append(name)
-    return finished, dict(parts)
-
-
-def _unit_file(unit: str) -> str:
-    return f"{MEASUREMENTS}/{unit}.parquet"
-
-
-def _in_order(measurements: pl.DataFrame, record: UnitRecord) -> pl.DataFrame:
-    """Sorted by texts and, for each, by the values of a column."""
-    order = list(record.order)
-    depth = pl.col(record.column).replace_strict(order, range(len(order)), return_dtype=pl.Int64)
-    return measurements.sort("text_index", depth)
-
-
-def _joined(storage: Storage, files: Sequence[str], columns: Schema, unit: str | None = None) -> pl.DataFrame:
-    """All rows of files; of a unit whose batches another process has just joined, those of its one file.
-
-    Files from before a column was kept have None there, and columns of later versions are left out.
-    """
-    contents = storage.read_each(files)
-    if None in contents and unit is not None and storage.exists(_unit_file(unit)):
-        return _joined(storage, [_unit_file(unit)], columns)
-    gone = [storage.called(name) for name, content in zip(files, contents, strict=True) if content is None]
-    if gone:
-        raise RunFolderError(f"{gone[0]} is not there: give the run's command again to measure what is missing")
-    tables = [
-        from_parquet(content, storage.called(name))
-        for name, content in zip(files, contents, strict=True)
-        if content is not None
-    ]
-    try:
-        return pl.concat([pl.DataFrame(schema=columns), *tables], how="diagonal").select(list(columns))
-    except pl.exceptions.PolarsError as error:
-        raise RunFolderError(
-            f"the measurements in {storage.called(MEASUREMENTS)} cannot be read together: {first_line(error)}"
-        ) from error
-
-
-def _read(storage: Storage, name: str) -> pl.DataFrame:
-    """Measurements in a file.
-
-    Raises:
-        RunFolderError: it is not there, or damaged.
-    """
-    content = storage.read(name)
-    if content is None:
-        raise RunFolderError(f"{storage.called(name)} is not there: repeat the command")
-    return from_parquet(content, storage.called(name))
 
 
 def _create(folder: RunFolder, identity: dict[str, Any], units: Sequence[str]) -> None:

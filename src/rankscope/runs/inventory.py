@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from rankscope.runs.addresses import Place
-from rankscope.runs.folder import files_by_unit
 from rankscope.runs.manifest import UnitRecord, read_manifest, unit_file, unit_record
+from rankscope.runs.measurements import batch_of, files_by_unit
 from rankscope.runs.storage import Storage, storage_of
 
 _NAMED = 3
@@ -45,14 +44,14 @@ class Inventory:
         return tuple(
             unit
             for unit in self.units
-            if unit not in self.finished and (unit not in self.records or not self._expected(unit))
+            if unit not in self.finished and (unit not in self.records or not self.records[unit].batches)
         )
 
     @property
     def missing(self) -> dict[str, list[int]]:
         """The batches that are missing of units that were begun."""
         gaps = {
-            unit: sorted(self._expected(unit) - self.batches.get(unit, frozenset()))
+            unit: [n for n in range(self.records[unit].batches) if n not in self.batches.get(unit, ())]
             for unit in self.units
             if unit in self.records and unit not in self.finished
         }
@@ -84,9 +83,6 @@ class Inventory:
             said.append(f"{len(idle):,} {have} not been begun ({_first(idle)})")
         return " and ".join(said) or "nothing is missing"
 
-    def _expected(self, unit: str) -> frozenset[int]:
-        return frozenset(range(self.records[unit].batches))
-
 
 def take_inventory(place: Storage | Place) -> Inventory:
     """Looks at a run's folder.
@@ -105,7 +101,7 @@ def take_inventory(place: Storage | Place) -> Inventory:
             for unit, document in manifest["units"].items()
             if manifest["all_units"]
         },
-        batches={unit: frozenset(int(PurePosixPath(name).stem) for name in names) for unit, names in parts.items()},
+        batches={unit: frozenset(map(batch_of, names)) for unit, names in parts.items()},
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +24,8 @@ MANIFEST = "manifest.json"
 SESSIONS, UNITS = "sessions", "units"
 SCHEMA = 2
 _SCHEMAS = (1, SCHEMA)
+_UNIT: dict[str, type] = {"tokens": str, "everything": str, "batches": int, "order": list, "column": str}
+_MOST_BATCHES = 10**8  # of a unit; more are a damaged number
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,12 @@ def unit_record(document: dict[str, Any], file: str) -> UnitRecord:
     Raises:
         RunFolderError: it is damaged.
     """
-    try:
-        record = UnitRecord(**document | {"order": tuple(document["order"])})
-    except (KeyError, TypeError) as error:
-        raise RunFolderError(f"{file} is damaged, or made by another version: {error}") from error
-    if not isinstance(record.batches, int):
-        raise RunFolderError(f"{file} is damaged, or made by another version: batches is {record.batches!r}")
-    return record
+    for name, kind in _UNIT.items():
+        value = document.get(name)
+        if type(value) is not kind or (isinstance(value, int) and not 0 <= value < _MOST_BATCHES):
+            raise RunFolderError(f"{file} is damaged, or made by another version: {name} is {str(value)[:40]!r}")
+    known = {field.name: document[field.name] for field in fields(UnitRecord)}
+    return UnitRecord(**known | {"order": tuple(map(str, document["order"]))})
 
 
 def unit_file(unit: str) -> str:
@@ -135,7 +136,9 @@ def _read_file(storage: Storage) -> dict[str, Any]:
     manifest = _document(storage, MANIFEST, content, "a manifest")
     of_its_schema = manifest.get("all_units" if manifest.get("schema") == SCHEMA else "sessions")
     if manifest.get("schema") not in _SCHEMAS or not (
-        isinstance(manifest.get("identity"), dict) and isinstance(of_its_schema, list)
+        isinstance(manifest.get("identity"), dict)
+        and isinstance(of_its_schema, list)
+        and (manifest["schema"] == 1 or all(isinstance(unit, str) for unit in of_its_schema))
     ):
         raise RunFolderError(
             f"{storage.called(MANIFEST)} is not a manifest of schema {' or '.join(map(str, _SCHEMAS))}: made by "

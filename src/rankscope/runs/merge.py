@@ -15,11 +15,11 @@ import polars as pl
 
 from rankscope.errors import RunFolderError, SettingsError
 from rankscope.runs.addresses import Place, child
-from rankscope.runs.folder import READINGS, files_by_unit, open_run_folder
+from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.identity import first_difference
 from rankscope.runs.inventory import take_inventory
-from rankscope.runs.manifest import MANIFEST, SCHEMA, SESSIONS, UNITS, read_manifest
-from rankscope.runs.parquet import from_parquet
+from rankscope.runs.manifest import MANIFEST, SCHEMA, SESSIONS, UNITS
+from rankscope.runs.measurements import files_by_unit, read_file
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.run import Run
 from rankscope.runs.storage import Storage, storage_of
@@ -52,7 +52,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     given = len(parts)
     if target.place not in [part.place for part in parts] and target.exists(MANIFEST):
         parts.append(target)  # of a merge that was stopped
-    first, *others = [read_manifest(part) for part in parts]
+    first, *others = [Run(part.place).manifest() for part in parts]
     for part, manifest in zip(parts, [first, *others], strict=True):
         _refuse_foreign(part, manifest, parts[0], first)
     whole = reduce(lambda one, other: one | other, map(take_inventory, parts))
@@ -107,12 +107,12 @@ def _refuse_different_doubles(parts: Sequence[Storage]) -> list[tuple[str, list[
     doubles = [(name, held) for name, held in holders.items() if len(held) > 1]
     for name, (one, *others) in doubles:
         for other in others:
-            if not _read(one, name).equals(_read(other, name)):
+            if not read_file(one, name).equals(read_file(other, name)):
                 raise _different(name, one, other)
     for unit, name, part in batches:
         if unit in finished and finished[unit][1].place != part.place:
             whole_name, holder = finished[unit]
-            if not _holds(_read(holder, whole_name), _read(part, name)):
+            if not _holds(read_file(holder, whole_name), read_file(part, name)):
                 raise _different(name, holder, part)
             doubles.append((name, [holder, part]))
     return doubles
@@ -134,13 +134,6 @@ def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, lis
     if len(twice) == 1:
         return f"{twice[0]} is in several folders with the same numbers, and counts once"
     return f"{len(twice):,} files are in several folders with the same numbers, and count once ({twice[0]} ...)"
-
-
-def _read(part: Storage, name: str) -> pl.DataFrame:
-    content = part.read(name)
-    if content is None:
-        raise RunFolderError(f"{part.called(name)} is gone: is somebody still working there? Repeat the command")
-    return from_parquet(content, part.called(name))
 
 
 def _holds(whole: pl.DataFrame, batch: pl.DataFrame) -> bool:

@@ -248,7 +248,7 @@ def _file_system(scheme: str) -> AbstractFileSystem:
 
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if scheme in _S3:  # pauses and limits are ours: those of botocore would multiply with them
-        options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 1}}
+        options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"max_attempts": 1}}
     try:
         files: AbstractFileSystem = fsspec.filesystem(scheme, **options)
     except ImportError as error:

@@ -15,9 +15,10 @@ from rankscope.errors import RunFolderError
 from rankscope.metrics.table import metrics_with_a_null
 from rankscope.runs.addresses import Place, child
 from rankscope.runs.documents import check_manifest, check_measurements, check_summary
-from rankscope.runs.folder import MEASUREMENTS, SUMMARY, read_measurements
+from rankscope.runs.folder import SUMMARY
 from rankscope.runs.inventory import take_inventory
 from rankscope.runs.manifest import MANIFEST, kind_of_run, read_manifest
+from rankscope.runs.measurements import MEASUREMENTS, read_measurements
 from rankscope.runs.storage import Storage, local_path, storage_of
 from rankscope.runs.summary import facts_of, summarise
 from rankscope.statistics import Facts, Note, Summary, over_noise

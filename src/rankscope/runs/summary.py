@@ -11,9 +11,10 @@ from typing import Any
 
 from rankscope.errors import RunFolderError
 from rankscope.runs.addresses import Place
-from rankscope.runs.folder import READINGS, SUMMARY, RunFolder, read_measurements
+from rankscope.runs.folder import READINGS, SUMMARY, RunFolder
 from rankscope.runs.identity import several_versions
 from rankscope.runs.manifest import kind_of_run, read_manifest
+from rankscope.runs.measurements import read_measurements
 from rankscope.runs.storage import Storage, storage_of
 from rankscope.statistics import (
     Facts,
