@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rankscope.errors import MissingExtraError, SettingsError, first_line
+from rankscope.errors import MissingExtraError, RankscopeError, SettingsError, first_line
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,6 +28,9 @@ _SECONDS_TO_ANSWER = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.5
 _AHEAD = 2  # calls that are under way or wait at Ray, for each worker
 _OBJECT_STORE = 512 << 20  # of a cluster on this machine: only arguments lie there, and they can go to its disk
+_ALONE = "rankscope-alone"
+"""A resource that marks a cluster of one machine which was started here."""
+_LOST = "the Ray cluster is gone; what was finished is kept: give the same command again when there is one"
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -95,17 +98,23 @@ class Done:
 
 @dataclass(frozen=True)
 class RayCluster:
-    """A cluster that this process is connected to.
+    """The cluster that this process is connected to."""
 
-    Attributes:
-        is_ours: whether it was started for this process, so that no node will ever join it.
-    """
-
-    is_ours: bool
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was started for this process, so that no node will ever join it."""
+        return any(_ALONE in node for node in self.nodes())
 
     def nodes(self) -> list[dict[str, float]]:
-        """What each node that is alive has in total, by Ray's names: `CPU`, `GPU`, `memory`."""
-        return [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+        """What each node that is alive has in total, by Ray's names: `CPU`, `GPU`, `memory`.
+
+        Raises:
+            RankscopeError: none is alive.
+        """
+        alive = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+        if not alive:
+            raise RankscopeError(_LOST)
+        return alive
 
     def workers(self, needs: Needs) -> int:
         """How many workers with such needs the cluster holds at present."""
@@ -120,6 +129,9 @@ class RayCluster:
         Args:
             calls: in the order in which they should begin.
             told: called in this process with what functions tell.
+
+        Raises:
+            RankscopeError: the cluster is gone, or the node that this process is on.
         """
         ray = _ray()
         mailbox = _mailbox(ray)
@@ -134,7 +146,7 @@ class RayCluster:
                 if not running:
                     return
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_SECONDS_BETWEEN_LOOKS)
-                for message in ray.get(mailbox.empty.remote()):
+                for message in _messages(ray, mailbox):
                     told(message)
                 for task in ready:
                     yield _done(ray, running.pop(task), task)
@@ -166,7 +178,7 @@ def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
     """
     ray = _ray()
     if ray.is_initialized():
-        yield RayCluster(is_ours=False)
+        yield RayCluster()
         return
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -174,7 +186,7 @@ def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
     quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
     _connect(ray, where, quiet, cpus)
     try:
-        yield RayCluster(is_ours=where == "local")
+        yield RayCluster()
     finally:
         ray.shutdown()
 
@@ -182,7 +194,7 @@ def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
 def _connect(ray: ModuleType, where: str, quiet: dict[str, Any], cpus: int) -> None:
     if where == "local":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        ray.init("local", num_cpus=max(cores, cpus), object_store_memory=_OBJECT_STORE, **quiet)
+        ray.init("local", num_cpus=max(cores, cpus), object_store_memory=_OBJECT_STORE, resources={_ALONE: 1}, **quiet)
         return
     if where != "auto":
         _check_address(where)
@@ -223,6 +235,14 @@ def _mailbox(ray: ModuleType) -> Any:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def _messages(ray: ModuleType, mailbox: Any) -> list[Any]:
+    try:
+        taken: list[Any] = ray.get(mailbox.empty.remote())
+    except ray.exceptions.RayError as error:
+        raise RankscopeError(_LOST) from error
+    return taken
 
 
 class _Mailbox:

@@ -48,8 +48,9 @@ class Board:
         each = {label: doing.count(label) for label in doing}
         told = [label if count == 1 else f"{count} x {label}" for label, count in each.items()]
         more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-        workers = f"{len(doing)} {'worker' if len(doing) == 1 else 'workers'}"
-        return f"{workers}: {'; '.join(told[:_NAMED])}{more}" if doing else workers
+        if not doing:
+            return "waiting for workers"
+        return f"{len(doing)} {'worker' if len(doing) == 1 else 'workers'}: {'; '.join(told[:_NAMED])}{more}"
 
     def see(self, message: Message) -> None:
         """Shows a message."""
