@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "measuring": {"metrics", "models", "texts"},
     "monitoring": {"metrics", "models", "texts", "statistics", "measuring"},
     "integrations": {"metrics", "models", "texts", "monitoring"},
-    "runs": {"metrics", "texts", "statistics", "tables", "models", "measuring"},
+    "runs": {"metrics", "texts", "statistics", "tables", "models", "measuring", "integrations"},
     "studies": BELOW_STUDIES,
     "reports": {"metrics", "models", "statistics", "tables", "runs", "studies"},
     "cli": BELOW_STUDIES | {"studies", "reports"},
@@ -58,6 +58,7 @@ COVERS = {
     "reports/test_report.py": ("reports/compared.py", "reports/rows.py", "reports/section.py", "tables/headline.py"),
     "reports/test_study_report.py": ("reports/charts/study.py",),
     "runs/test_alignment.py": ("measuring/integration.py", "measuring/pairs.py"),
+    "runs/test_distributed.py": ("runs/engine.py",),
     "runs/test_comparison.py": ("runs/difference.py",),
     "runs/test_evaluation.py": (
         "runs/job.py", "runs/preparation.py", "runs/record.py", "runs/run.py", "runs/session.py", "runs/subject.py",

@@ -17,7 +17,7 @@ from rankscope.runs.folder import RunFolder, open_run_folder
 from rankscope.runs.identity import UnitKey
 from rankscope.runs.manifest import read_manifest
 from rankscope.runs.measurements import read_measurements
-from rankscope.runs.progress import Silent
+from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def unit(record: Record, name: str, diary: Diary, *, seconds: float = 0.0, fails
 
 
 def group(diary: Diary, *units: Unit) -> Group:
-    def load() -> str:
+    def load(_progress: Progress) -> str:
         diary.loads.append(units[0].name)
         return "network"
 

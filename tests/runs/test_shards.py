@@ -51,7 +51,7 @@ def unit(record: Record, name: str, sizes: Collection[int], measured: list[tuple
 def groups_of(sizes: list[list[list[int]]]) -> list[Group]:
     record = Record(RunFolder(LocalFolder(Path("nowhere")), NoLocks()), {})
     return [
-        Group(tuple(unit(record, f"{row}-{place}", one) for place, one in enumerate(of_network)), lambda: "network")
+        Group(tuple(unit(record, f"{row}-{place}", one) for place, one in enumerate(of_network)), lambda _: "network")
         for row, of_network in enumerate(sizes)
     ]
 
@@ -157,7 +157,7 @@ def test_a_shard_loads_what_it_has_batches_of_and_says_what_is_left(tmp_path: Pa
     def groups() -> list[Group]:
         record = Record(folder, {"versions": {}})
         units = [unit(record, name, (10, 10), measured) for name in ("a", "b", "c")]
-        return [Group((one,), lambda one=one: loads.append(one.name) or "network") for one in units]
+        return [Group((one,), lambda _, one=one: loads.append(one.name) or "network") for one in units]
 
     told = Told()
     carry_out_shard(groups(), Shard(1, 3), told)

@@ -13,6 +13,7 @@ from rankscope.cli.terminal import (
     progress_on_stderr,
     quieten_libraries,
 )
+from rankscope.execution import Execution
 from rankscope.settings import AlignmentSettings
 
 
@@ -22,8 +23,8 @@ def align(
     *,
     data: Annotated[list[str], Parameter(negative="")],
     output: str | None = None,
-    shard: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    execution: Annotated[Execution, Parameter(name="*")] = Execution(),  # noqa: B008 (frozen)
     settings: Annotated[AlignmentSettings, Parameter(name="*")] = AlignmentSettings(),  # noqa: B008 (frozen)
 ) -> None:
     """Measure vision-language models on images with texts: eRank1 to eRank5, reduction, alignment, integration.
@@ -37,8 +38,8 @@ def align(
         models: Hub id or folder, each with optional @revision; pico-vlm; or minigpt-v2=LLAMA,EVA.pth,CHECKPOINT.pth.
         data: A file with image, instruction and response, a folder of images, a hub id, or drawn-scenes.
         output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
-        shard: Measure one piece of the run only: i/n, from 0/n to n-1/n, or auto in a Slurm array.
         json: Print the summary as JSON, and nothing else, on standard output.
+        execution: Where and how it is computed.
         settings: What to do.
     """
     quieten_libraries()
@@ -46,8 +47,8 @@ def align(
     from rankscope.runs import align as run_alignment
 
     with progress_on_stderr() as progress:
-        run = run_alignment(models, data, output=output, settings=settings, progress=progress, shard=shard)
-    if shard is not None:
+        run = run_alignment(models, data, output=output, settings=settings, progress=progress, execution=execution)
+    if execution.shard is not None:
         return
     if json:
         print_json(run.summary_document(), sys.stdout)

@@ -13,6 +13,7 @@ from rankscope.cli.terminal import (
     progress_on_stderr,
     quieten_libraries,
 )
+from rankscope.execution import Execution
 from rankscope.settings import Settings
 
 
@@ -22,8 +23,8 @@ def evaluate(
     *,
     data: Annotated[list[str], Parameter(negative="")],
     output: str | None = None,
-    shard: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    execution: Annotated[Execution, Parameter(name="*")] = Execution(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
 ) -> None:
     """Measure models on texts: effective rank, entropy and norms of hidden states, loss, untrained twin.
@@ -37,8 +38,8 @@ def evaluate(
         models: Hub id, folder or .gguf file, each with optional @revision.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
         output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
-        shard: Measure one piece of the run only: i/n, from 0/n to n-1/n, or auto in a Slurm array.
         json: Print the summary as JSON, and nothing else, on standard output.
+        execution: Where and how it is computed.
         settings: What to do.
     """
     quieten_libraries()
@@ -46,8 +47,8 @@ def evaluate(
     from rankscope.runs import evaluate as run_evaluation
 
     with progress_on_stderr() as progress:
-        run = run_evaluation(models, data, output=output, settings=settings, progress=progress, shard=shard)
-    if shard is not None:
+        run = run_evaluation(models, data, output=output, settings=settings, progress=progress, execution=execution)
+    if execution.shard is not None:
         return
     if json:
         print_json(run.summary_document(), sys.stdout)

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rankscope.cli.terminal import print_json, progress_on_stderr, quieten_libraries
+from rankscope.execution import Execution
 from rankscope.settings import Settings, StudyOptions
 
 
@@ -17,6 +18,7 @@ def study(
     *,
     output: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    execution: Annotated[Execution, Parameter(name="*")] = Execution(),  # noqa: B008 (frozen)
     options: Annotated[StudyOptions, Parameter(name="*", negative="", consume_multiple=True)] = StudyOptions(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
 ) -> None:
@@ -31,6 +33,7 @@ def study(
         name: Which study (rankscope list studies).
         output: The study's folder. Left out: one under studies/, named by what is asked for.
         json: Print the result as JSON, and nothing else, on standard output.
+        execution: Where and how its evaluations are computed.
         options: What it is asked about.
         settings: Of all evaluations.
     """
@@ -40,7 +43,7 @@ def study(
 
     require_charts()  # before anything is measured
     with progress_on_stderr() as progress:
-        conducted = conduct(name, options, output=output, settings=settings, progress=progress)
+        conducted = conduct(name, options, output=output, settings=settings, progress=progress, execution=execution)
         files = write_study(conducted)
     if json:
         print_json(study_content(conducted), sys.stdout)

@@ -11,6 +11,7 @@ from rankscope.models.checkpoints import (
     why_unfinished,
     why_unreadable,
 )
+from rankscope.models.decisive import decisive_texts
 from rankscope.models.dropout import dropout_of
 from rankscope.models.fingerprints import (
     FingerprintParts,
@@ -76,6 +77,7 @@ __all__ = [
     "choose_initializer",
     "count_blocks",
     "count_parameters",
+    "decisive_texts",
     "describe_model",
     "digests_by_name",
     "dropout_of",

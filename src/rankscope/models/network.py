@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from rankscope.models.arrangement import Arrangement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transformers import PreTrainedModel
 
 
@@ -97,10 +99,15 @@ class Network:
         """The texts of a batch, by their places, that can run in one forward pass."""
         if self.body is None or self.padding_fault is not None:
             return [[text] for text in range(len(lengths))]
-        groups: dict[int, list[int]] = {}
-        for text, length in enumerate(lengths):
-            groups.setdefault(sum(length > regime for regime in self.regimes), []).append(text)
-        return list(groups.values())
+        return by_regime(lengths, self.regimes)
+
+
+def by_regime(lengths: Sequence[int], regimes: Sequence[int]) -> list[list[int]]:
+    """The texts of a batch, by their places, apart where the architecture computes differently."""
+    groups: dict[int, list[int]] = {}
+    for text, length in enumerate(lengths):
+        groups.setdefault(sum(length > regime for regime in regimes), []).append(text)
+    return list(groups.values())
 
 
 @dataclass(frozen=True)

@@ -29,3 +29,17 @@ def positions_of(config: PretrainedConfig) -> int | None:
         return limit
     padding = getattr(text_config, "pad_token_id", None)
     return limit - 1 - (padding if isinstance(padding, int) else 0)
+
+
+def regimes_of(config: PretrainedConfig) -> tuple[int, ...]:
+    """Lengths at which rotary frequencies change: LongRoPE's short factors hold up to the original length."""
+    text_config = config.get_text_config()
+    parameters = getattr(text_config, "rope_parameters", None) or {}
+    nested = [value for value in parameters.values() if isinstance(value, dict)] or [parameters]
+    lengths = set()
+    for rope in nested:
+        if rope.get("rope_type") == "longrope":
+            lengths.add(rope.get("original_max_position_embeddings") or text_config.max_position_embeddings)
+        if rope.get("rope_type") == "dynamic":
+            lengths.add(text_config.max_position_embeddings)
+    return tuple(sorted(length for length in lengths if isinstance(length, int)))

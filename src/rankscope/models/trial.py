@@ -21,6 +21,7 @@ from rankscope.models.blocks import Call, block_calls, recorded_calls
 from rankscope.models.forward_pass import first_states, forward, vocabulary_size
 from rankscope.models.layers import count_blocks
 from rankscope.models.network import Batch, Network
+from rankscope.models.positions import regimes_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -61,7 +62,7 @@ def _examine(model: PreTrainedModel, *, as_a_whole: bool) -> Network:
     ids = _trial_text(model)
     with recorded_calls(model) as calls:
         plain = _plain(model, ids)
-    network = Network(model, None, regimes=_regimes(model.config), in_step=as_a_whole)
+    network = Network(model, None, regimes=regimes_of(model.config), in_step=as_a_whole)
     network = replace(network, causal=_is_causal(model, ids, plain))
     network = _with_blocks(network, calls)
     for body in () if as_a_whole else _possible_bodies(model):
@@ -272,17 +273,3 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 def _tolerance(states: Tensor) -> float:
     return _SAME.get(states.element_size(), _SAME_IN_HALF)
-
-
-def _regimes(config: Any) -> tuple[int, ...]:
-    """Lengths at which rotary frequencies change: LongRoPE's short factors hold up to the original length."""
-    text_config = config.get_text_config()
-    parameters = getattr(text_config, "rope_parameters", None) or {}
-    nested = [value for value in parameters.values() if isinstance(value, dict)] or [parameters]
-    lengths = set()
-    for rope in nested:
-        if rope.get("rope_type") == "longrope":
-            lengths.add(rope.get("original_max_position_embeddings") or text_config.max_position_embeddings)
-        if rope.get("rope_type") == "dynamic":
-            lengths.add(text_config.max_position_embeddings)
-    return tuple(sorted(length for length in lengths if isinstance(length, int)))

@@ -3,6 +3,7 @@
 from rankscope.runs.alignment import align
 from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
+from rankscope.runs.engine import opened_engine
 from rankscope.runs.evaluation import evaluate, evaluate_each
 from rankscope.runs.job import Job
 from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
@@ -48,6 +49,7 @@ __all__ = [
     "local_path",
     "merge",
     "open_watch",
+    "opened_engine",
     "prepare",
     "respond",
 ]

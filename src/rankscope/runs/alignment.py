@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from rankscope.errors import RepresentationError, SettingsError
+from rankscope.execution import Execution, split_execution
 from rankscope.measuring import PASSES, PairTask, measure_integration, measure_pairs
-from rankscope.models import Placement, resolve_device
+from rankscope.models import Placement
 from rankscope.models.vision_language import describe_vision_language_model
 from rankscope.runs.addresses import Place
-from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
+from rankscope.runs.carry_out import Group, Unit, UnitFile
+from rankscope.runs.engine import Engine, opened_engine
 from rankscope.runs.folder import open_run_folder
 from rankscope.runs.identity import UnitKey, model_entry
 from rankscope.runs.job import refuse_twice, slug
@@ -22,7 +24,6 @@ from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
-from rankscope.runs.shards import Shard, carry_out_shard
 from rankscope.runs.summary import rates_file, read_rates, write_summary
 from rankscope.runs.twin_cache import key_of
 from rankscope.settings import AlignmentSettings, changed
@@ -45,7 +46,7 @@ def align(
     output: Place | None = None,
     settings: AlignmentSettings | None = None,
     progress: Progress | None = None,
-    shard: str | Shard | None = None,
+    execution: Execution | None = None,
     **changes: object,
 ) -> Run:
     """Measures vision-language models on image-text pairs: eRank1 to eRank5 and what follows from them.
@@ -57,24 +58,33 @@ def align(
             same run is completed.
         settings: all settings at once.
         progress: told of progress; silent if left out.
-        shard: `"2/7"` to measure the third of seven pieces of the pairs, or `"auto"` in a Slurm array. The same call
-            without a shard measures the integration rates, which are over all pairs, and finishes the run.
+        execution: where and how it is computed.
         changes: settings by name, such as `limit=500, controls=["rotated-90", "shuffled"]`; see `AlignmentSettings`.
+            Also what `Execution` has: `engine="ray"` measures on a Ray cluster, and `shard="2/7"` the third of seven
+            pieces of the pairs; the same call without a shard measures the integration rates, which are over all
+            pairs, and finishes that run.
 
     Raises:
         CallError: the call was wrong; nothing was measured.
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
-    progress = progress or Silent()
-    mine = None if shard is None else Shard.of(shard, progress.say)
+    execution, changes = split_execution(execution, changes)
     if "controls" in changes:  # in Python there are several
         changes["control"] = changes.pop("controls") or None
     chosen = changed(settings or AlignmentSettings(), changes)
     models, data = [models] if isinstance(models, str) else models, [data] if isinstance(data, str) else data
     if not models or not data:
         raise SettingsError("an alignment needs at least one model and one data set (--data)")
+    with opened_engine(execution, progress or Silent()) as engine:
+        return _align(models, data, output, chosen, engine)
+
+
+def _align(
+    models: Sequence[str], data: Sequence[str], output: Place | None, chosen: AlignmentSettings, engine: Engine
+) -> Run:
+    progress = engine.progress
     progress.say("reading pairs, tokenizers and configurations")
-    placement = Placement(chosen.dtype, resolve_device(chosen.device))
+    placement = Placement(chosen.dtype, engine.device_of(chosen.device))
     pair_sets = [load_pairs(one, _fields(chosen), limit=chosen.limit) for one in data]
     described = [describe_vision_language_model(one, trust_remote_code=chosen.trust_remote_code) for one in models]
     identity = _identity(chosen, placement, described, pair_sets)
@@ -88,13 +98,10 @@ def align(
     where = output or _default_folder(described, pair_sets, identity)
     folder = open_run_folder(where, identity, progress.say, list(tasks))
     session = session_of(placement.device, [pairs.source for pairs in pair_sets]) | {"data": list(data)}
-    part = _Part(chosen, placement, Record(folder, session), progress)
-    groups = _groups(part, tasks)
-    if mine is None:
-        carry_out(groups, progress)
+    part = _Part(chosen, placement, Record(folder, session))
+    engine.carry_out(_groups(part, tasks))
+    if engine.is_whole:
         write_summary(folder)
-    else:
-        carry_out_shard(groups, mine, progress)
     part.record.conclude()
     return Run(folder.place)
 
@@ -106,7 +113,6 @@ class _Part:
     settings: AlignmentSettings
     placement: Placement
     record: Record
-    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -150,14 +156,14 @@ class _PairFile:
 def _groups(part: _Part, tasks: Mapping[str, PairTask]) -> list[Group]:
     """For each model its units on all sets of pairs."""
     units: dict[str, list[Unit]] = {}
-    loads: dict[str, Callable[[], VisionLanguageNetwork]] = {}
+    loads: dict[str, Callable[[Progress], VisionLanguageNetwork]] = {}
     for name, task in tasks.items():
         store = _PairFile(UnitFile(part.record.folder, name, task.controls, "control"), task)
         units.setdefault(task.model.text, []).append(_unit(part, store))
-        loads[task.model.text] = partial(
-            _load, task.model, part.placement.of(task.model.language.config), part.progress
-        )
-    return [Group(tuple(of_model), loads[model]) for model, of_model in units.items()]
+        placement = part.placement.of(task.model.language.config)
+        loads[task.model.text] = partial(_load, task.model, placement)
+    device = part.placement.device
+    return [Group(tuple(of_model), loads[model], device=device) for model, of_model in units.items()]
 
 
 def _unit(part: _Part, store: _PairFile) -> Unit:
@@ -172,6 +178,7 @@ def _unit(part: _Part, store: _PairFile) -> Unit:
         counted="pairs",
         measure=partial(measure_pairs, task),
         after=partial(_measure_rates, part, store),
+        needs_network_after=part.settings.integration_items > 0,
     )
 
 
@@ -183,18 +190,22 @@ def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) 
     return network
 
 
-def _measure_rates(part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork]) -> None:
+def _measure_rates(
+    part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork], progress: Progress
+) -> None:
     """The integration rate under each control that is missing."""
     rates = store.rates()
     for control in store.task.controls:
         if control not in rates:
-            rates[control] = _rate(part, store, network(), control)
+            rates[control] = _rate(part, store, network, control, progress)
             part.record.folder.write_json(rates_file(store.pairs.name), rates)
 
 
-def _rate(part: _Part, store: _PairFile, network: VisionLanguageNetwork, control: str) -> float | None:
+def _rate(
+    part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork], control: str, progress: Progress
+) -> float | None:
     """The integration rate over the first pairs that could be measured; None where they are too few."""
-    task, progress = store.task, part.progress
+    task = store.task
     usable = part.record.folder.finished_unit(store.pairs.name).filter(pl.col("status") == "ok")
     complete = usable.group_by("text_index").len().filter(pl.col("len") == len(task.controls))
     indices = sorted(complete["text_index"].to_list())[: part.settings.integration_items]
@@ -203,7 +214,7 @@ def _rate(part: _Part, store: _PairFile, network: VisionLanguageNetwork, control
     label = f"{task.model.label} on {task.pairs.name}, {control}: modality integration"
     progress.start(label, PASSES * len(indices), unit="passes")
     try:
-        return measure_integration(task, network, indices, control, lambda: progress.advance(1, computed=True))
+        return measure_integration(task, network(), indices, control, lambda: progress.advance(1, computed=True))
     except RepresentationError as error:
         progress.say(f"{label}: {error}")
         return None

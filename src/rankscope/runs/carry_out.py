@@ -24,6 +24,8 @@ UnitId = tuple[str, str]
 """A run's place, and the name of one of its units."""
 Piece = Mapping[UnitId, Collection[int]]
 """A part of a run: the numbers of batches of some of its units."""
+Measure = Callable[[Any, Collection[int]], "Iterator[tuple[int, list[Row]]]"]
+"""Given a network and the numbers of batches that are there, yields the other ones."""
 
 
 class Store(Protocol):
@@ -102,8 +104,12 @@ class Unit:
         measure: given the network and the numbers of batches that are there, yields the other ones.
         adopt: takes batches from elsewhere, if it can, and says whether it did: these ones, or given None the whole
             unit.
-        after: called once all batches are kept, with what loads the network for those who need both.
+        after: called once all batches are kept, with what loads the network for those who need it, and progress.
         remark: said before the unit is measured.
+        excerpt: `measure` of some batches alone, with no more data than they need, to be sent to another process.
+            Left out: `measure` is sent as it is.
+        shared: equal in units that can adopt each other's measurements once one of them is finished.
+        needs_network_after: whether `after` loads the network.
     """
 
     name: str
@@ -113,10 +119,13 @@ class Unit:
     label: str
     sizes: tuple[int, ...]
     counted: str
-    measure: Callable[[Any, Collection[int]], Iterator[tuple[int, list[Row]]]]
+    measure: Measure
     adopt: Callable[[Collection[int] | None], bool] = lambda _: False
-    after: Callable[[Callable[[], Any]], None] = lambda _: None
+    after: Callable[[Callable[[], Any], Progress], None] = lambda *_: None
     remark: str | None = None
+    excerpt: Callable[[Collection[int]], Measure] | None = None
+    shared: str | None = None
+    needs_network_after: bool = False
 
     @property
     def id(self) -> UnitId:
@@ -137,24 +146,29 @@ class Group:
 
     Attributes:
         units: the network is loaded for the first of them that is missing.
-        load: loads it, and says so.
+        load: loads it, and tells progress so.
+        size: of its weights in bytes; 0 where nobody knows.
+        device: that it computes on.
     """
 
     units: tuple[Unit, ...]
-    load: Callable[[], Any]
+    load: Callable[[Progress], Any]
+    size: int = 0
+    device: str = "cpu"
 
 
 @dataclass
-class _Network:
-    """A network that is loaded when it is first needed."""
+class LazyNetwork:
+    """A group's network, which is loaded when it is first needed."""
 
-    load: Callable[[], Any]
+    group: Group
+    progress: Progress
     _loaded: list[Any] = field(default_factory=list)
 
     def get(self) -> Any:
         """The network."""
         if not self._loaded:
-            self._loaded.append(self.load())
+            self._loaded.append(self.group.load(self.progress))
         return self._loaded[0]
 
     def drop(self) -> None:
@@ -190,31 +204,31 @@ def carry_out(groups: Iterable[Group], progress: Progress, only: Piece | None = 
 
 def _carry_out(group: Group, progress: Progress, *, wait: bool) -> tuple[Unit, ...]:
     """Measures a group's units; returns those that another process is measuring."""
-    network = _Network(group.load)
+    network = LazyNetwork(group, progress)
     busy: list[Unit] = []
     for unit in group.units:
-        if _is_there(unit):
+        if is_there(unit):
             continue
         with unit.record.folder.claim(unit.name, wait=wait) as ours:
             if not ours:
                 busy.append(unit)
                 continue
             # Another process may have finished it since.
-            if _is_there(unit) or unit.adopt(None):
+            if is_there(unit) or unit.adopt(None):
                 continue
             _measure(unit, range(len(unit.sizes)), network, progress)
             unit.store.finish(unit.about)
-            unit.after(network.get)
+            unit.after(network.get, progress)
     network.drop()
     return tuple(busy)
 
 
 def _carry_out_piece(group: Group, piece: Piece, progress: Progress) -> None:
     """Measures those batches of a group's units that belong to a piece."""
-    network = _Network(group.load)
+    network = LazyNetwork(group, progress)
     for unit in group.units:
         wanted = piece.get(unit.id, ())
-        if not wanted or _is_there(unit):
+        if not wanted or is_there(unit):
             continue
         missing = set(wanted) - unit.store.batches()
         if missing and not unit.adopt(missing):
@@ -222,7 +236,7 @@ def _carry_out_piece(group: Group, piece: Piece, progress: Progress) -> None:
     network.drop()
 
 
-def _is_there(unit: Unit) -> bool:
+def is_there(unit: Unit) -> bool:
     """Whether a unit is finished; whatever there is of it is verified."""
     finished = unit.store.is_finished()
     if finished or unit.store.batches():
@@ -230,7 +244,7 @@ def _is_there(unit: Unit) -> bool:
     return finished
 
 
-def _measure(unit: Unit, wanted: Collection[int], network: _Network, progress: Progress) -> None:
+def _measure(unit: Unit, wanted: Collection[int], network: LazyNetwork, progress: Progress) -> None:
     """Measures and keeps those of some batches that are missing."""
     done = unit.store.batches().intersection(wanted)
     if unit.sizes and len(done) == len(wanted):

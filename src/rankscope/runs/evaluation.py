@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from rankscope.execution import Execution, split_execution
 from rankscope.measuring import measure_batches
-from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, own_dtype
+from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, decisive_texts, own_dtype
 from rankscope.runs.addresses import Place
-from rankscope.runs.carry_out import Group, Unit, UnitFile, carry_out
+from rankscope.runs.carry_out import Group, Unit, UnitFile
+from rankscope.runs.engine import Engine, opened_engine
 from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
 from rankscope.runs.measurements import part_file
@@ -22,14 +24,18 @@ from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
 from rankscope.runs.run import Run
 from rankscope.runs.session import session_of
-from rankscope.runs.shards import Shard, carry_out_shard
 from rankscope.runs.summary import write_summary
 from rankscope.runs.twin_cache import ForgivingTwinCache, key_of
 from rankscope.settings import Settings, changed
 
 if TYPE_CHECKING:
-    from rankscope.measuring import Row
+    from transformers import PretrainedConfig
+
+    from rankscope.measuring import Plan, Row, TextTask
+    from rankscope.models import Placement
+    from rankscope.runs.folder import RunFolder
     from rankscope.runs.subject import Subject
+    from rankscope.settings import Protocol
 
 _BASELINES = {
     "default": "untrained twin",
@@ -46,7 +52,7 @@ def evaluate(
     output: Place | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
-    shard: str | Shard | None = None,
+    execution: Execution | None = None,
     **changes: object,
 ) -> Run:
     """Measures models on texts, layer by layer, beside their untrained twins.
@@ -58,16 +64,18 @@ def evaluate(
             was asked for. A folder of the same run is completed: what is there is not computed again.
         settings: all settings at once.
         progress: told of progress; silent if left out.
-        shard: `"2/7"` to measure the third of seven pieces of the run and nothing else, or `"auto"` in a Slurm array.
-            The run is finished by `merge`, or by the same call without a shard.
-        changes: settings by name, such as `limit=500, layers="all"`; see `Settings`.
+        execution: where and how it is computed.
+        changes: settings by name, such as `limit=500, layers="all"`; see `Settings`. Also what `Execution` has:
+            `engine="ray"` measures on a Ray cluster, and `shard="2/7"` the third of seven pieces of the run and nothing
+            else; that run is finished by `merge`, or by the same call without a shard.
 
     Raises:
         CallError: the call was wrong; nothing was measured.
         RankscopeError: measuring failed; what was finished is kept in the folder.
     """
+    execution, changes = split_execution(execution, changes)
     chosen = changed(settings or Settings(), changes)
-    (run,) = evaluate_each(models, data, [(output, chosen)], progress, shard=shard)
+    (run,) = evaluate_each(models, data, [(output, chosen)], progress, execution=execution)
     return run
 
 
@@ -77,7 +85,7 @@ def evaluate_each(
     conditions: Sequence[tuple[Place | None, Settings]],
     progress: Progress | None = None,
     backend: Backend = TRANSFORMERS,
-    shard: str | Shard | None = None,
+    execution: Execution | None = None,
 ) -> list[Run]:
     """Evaluates the same models under several conditions; each network is made once for all of them.
 
@@ -87,14 +95,25 @@ def evaluate_each(
         conditions: a folder and settings for each run. What decides which network is made must be the same in all.
         progress: told of progress; silent if left out.
         backend: where networks come from.
-        shard: as for `evaluate`; the pieces are of all conditions together.
+        execution: as for `evaluate`; shards are of all conditions together.
 
     Raises:
         SettingsError: conditions of different dtype, device, protocol or code.
         RankscopeError: as `evaluate`.
     """
     progress = progress or Silent()
-    mine = None if shard is None else Shard.of(shard, progress.say)
+    with opened_engine(execution or Execution(), progress) as engine:
+        return _evaluate_each(models, data, conditions, backend, engine)
+
+
+def _evaluate_each(
+    models: str | Sequence[str],
+    data: str | Sequence[str],
+    conditions: Sequence[tuple[Place | None, Settings]],
+    backend: Backend,
+    engine: Engine,
+) -> list[Run]:
+    progress = engine.progress
     progress.say("reading texts, tokenizers and configurations")
     given = [data] if isinstance(data, str) else list(data)
     jobs = prepare_each(
@@ -103,6 +122,7 @@ def evaluate_each(
         [settings for _, settings in conditions],
         backend,
         progress,
+        engine.device_of,
     )
     for remark in dict.fromkeys(remark for job in jobs for texts in job.text_sets for remark in texts.remarks):
         progress.say(remark)
@@ -114,14 +134,10 @@ def evaluate_each(
         for job, (output, _) in zip(jobs, conditions, strict=True)
     ]
     twins = _cache(jobs, progress)
-    groups = _groups(list(zip(jobs, records, strict=True)), twins, progress)
-    if mine is None:
-        carry_out(groups, progress)
-        for record in records:
-            write_summary(record.folder)
-    else:
-        carry_out_shard(list(groups), mine, progress)
+    engine.carry_out(_groups(list(zip(jobs, records, strict=True)), twins, progress))
     for record in records:
+        if engine.is_whole:
+            write_summary(record.folder)
         record.conclude()
     return [Run(record.folder.place) for record in records]
 
@@ -139,20 +155,22 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
                 by_seed.setdefault(part.task.seed, []).append((part, record))
         for seed, parts in by_seed.items():
             units = tuple(_unit(part, record, twins, progress) for part, record in parts)
-            yield Group(units, partial(_load, subject, seed, first, progress))
+            load = partial(_load, subject, seed, first.settings.protocol, first.placement)
+            yield Group(units, load, subject.size(first.placement), first.placement.device)
 
 
-def _load(subject: Subject, seed: int | None, job: Job, progress: Progress) -> LoadedNetwork:
-    protocol = job.settings.protocol
+def _load(
+    subject: Subject, seed: int | None, protocol: Protocol, placement: Placement, progress: Progress
+) -> LoadedNetwork:
     what = "weights" if seed is None else f"{_BASELINES[protocol]}, seed {seed}"
-    progress.say(f"{subject.model.reference.label}: loading {what}{_in_dtype(subject, job)}")
-    return subject.load(seed, protocol, job.placement)
+    progress.say(f"{subject.model.reference.label}: loading {what}{_in_dtype(subject, placement)}")
+    return subject.load(seed, protocol, placement)
 
 
-def _in_dtype(subject: Subject, job: Job) -> str:
+def _in_dtype(subject: Subject, placement: Placement) -> str:
     """What is said of a dtype that was chosen and is not float32."""
-    dtype = subject.placed(job.placement).dtype
-    if job.settings.dtype != "auto" or dtype == "float32":
+    dtype = subject.placed(placement).dtype
+    if placement.dtype != "auto" or dtype == "float32":
         return ""
     why = ", as float16 has no room for large hidden states" if own_dtype(subject.model.config) != dtype else ""
     return f" in {dtype}{why}"
@@ -160,12 +178,6 @@ def _in_dtype(subject: Subject, job: Job) -> str:
 
 def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progress) -> Unit:
     folder, keeps_twins = record.folder, part.job.settings.twin_cache and part.task.seed is not None
-
-    def measure(network: LoadedNetwork, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
-        fitted = network.fitted_to(part.subject.name, part.plan.token_ids)
-        if part.task.seed is None:
-            folder.write_json(f"{READINGS}/{part.name}.json", {"model": part.subject.name, **asdict(fitted.reading)})
-        return measure_batches(part.task, part.plan, fitted, done)
 
     def adopt(numbers: Collection[int] | None) -> bool:
         """Takes a twin's measurements from the cache, under this run's names."""
@@ -186,10 +198,11 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
             folder.write_frame(part_file(part.name, number), rows)
         return True
 
-    def keep_twin(_load: Callable[[], LoadedNetwork]) -> None:
+    def keep_twin(_load: Callable[[], LoadedNetwork], _progress: Progress) -> None:
         if keeps_twins:
             twins.put(part.twin_key, folder.finished_unit(part.name))
 
+    measurement = _Measurement(part.task, part.plan, part.name, folder, part.subject.model.config)
     unit = Unit(
         name=part.name,
         key=part.key,
@@ -198,12 +211,51 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
         label=part.label,
         sizes=part.plan.sizes,
         counted="tokens",
-        measure=measure,
+        measure=measurement,
         adopt=adopt,
         after=keep_twin,
         remark=_remark(part),
+        excerpt=measurement.only,
+        shared=part.twin_key if keeps_twins else None,
     )
     return unit
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """Measures a plan, or a part of one.
+
+    Attributes:
+        task: what is measured.
+        plan: the token ids.
+        unit: its name.
+        folder: where the network's reading is noted.
+        config: the model's.
+        fitting: the texts that the network is fitted to; those of the plan if left out.
+    """
+
+    task: TextTask
+    plan: Plan
+    unit: str
+    folder: RunFolder
+    config: PretrainedConfig
+    fitting: list[list[Sequence[int]]] | None = None
+
+    def __call__(self, network: LoadedNetwork, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
+        """The batches that are missing."""
+        name = self.task.model
+        fitted = network.fitted_to(name, self.plan.token_ids if self.fitting is None else self.fitting)
+        if self.task.seed is None:
+            self.folder.write_json(f"{READINGS}/{self.unit}.json", {"model": name, **asdict(fitted.reading)})
+        return measure_batches(self.task, self.plan, fitted, done)
+
+    @cached_property
+    def _decisive(self) -> list[list[Sequence[int]]]:
+        return decisive_texts(self.config, self.plan.token_ids)
+
+    def only(self, numbers: Collection[int]) -> _Measurement:
+        """The measurement of some batches alone, with a network that is fitted to all."""
+        return replace(self, plan=self.plan.only(numbers), fitting=self._decisive)
 
 
 def _remark(part: Part) -> str | None:

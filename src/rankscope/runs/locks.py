@@ -47,6 +47,10 @@ class Locks:
     say: Callable[[str], None]
     _warned: bool = False
 
+    def __reduce__(self) -> tuple[type[NoLocks], tuple[()]]:
+        """Locks stay with the process that made them: where they are sent, there are none."""
+        return NoLocks, ()
+
     @property
     def names(self) -> tuple[str, ...]:
         """The entries of the folder that belong to its locks."""

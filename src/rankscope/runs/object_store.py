@@ -63,6 +63,9 @@ class ObjectStore:
         address = checked_address(address)
         return cls(address, _file_system(address.partition("://")[0]), _patience())
 
+    def __reduce__(self) -> tuple[Any, ...]:  # another process has credentials of its own
+        return ObjectStore.at, (self.address,)
+
     @property
     def place(self) -> Place:
         """The address."""
@@ -89,9 +92,7 @@ class ObjectStore:
 
     def read_each(self, names: Sequence[str]) -> list[bytes | None]:
         """`read` of several objects at the same time, in their order."""
-        if len(names) < 2:
-            return [self.read(name) for name in names]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(names))) as pool:
+        with ThreadPoolExecutor(min(_AT_ONCE, len(names)) or 1) as pool:
             return list(pool.map(self.read, names))
 
     def write(self, name: str, content: bytes) -> None:

@@ -22,7 +22,7 @@ from rankscope.runs.subject import Subject
 from rankscope.texts import changed_texts, check_chat_template, load_texts, parse_data_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
@@ -59,10 +59,17 @@ def prepare_each(
     conditions: Sequence[Settings],
     backend: Backend = TRANSFORMERS,
     progress: Progress | None = None,
+    device_of: Callable[[str], str] = resolve_device,
 ) -> list[Job]:
     """A job for each condition; models are looked up once for all of them.
 
-    Progress is told of long data sets as they are read.
+    Args:
+        models: references.
+        data: references.
+        conditions: settings of each job.
+        backend: where networks come from.
+        progress: told of long data sets as they are read.
+        device_of: the device that a setting means, such as `cuda` for `auto`.
 
     Raises:
         CallError: whatever is wrong with the call.
@@ -74,7 +81,7 @@ def prepare_each(
         raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
     shared = conditions[0]
     dtype = "float32" if shared.protocol == "paper" else shared.dtype
-    placement = Placement(dtype, resolve_device(shared.device))
+    placement = Placement(dtype, device_of(shared.device))
     references = [_references(data, settings) for settings in conditions]
     refuse_twice("data set", [reference.name for reference in references[0]])
     described = [backend.describe(model, trust_remote_code=shared.trust_remote_code) for model in models]
@@ -88,7 +95,15 @@ def prepare_each(
     for of_one, settings in zip(references, conditions, strict=True):
         texts = tuple(_texts(reference, settings, progress) for reference in of_one)
         subjects = tuple(
-            Subject(model, place, dropout_of(outline), baseline, _initializer(model, outline, settings), backend)
+            Subject(
+                model,
+                place,
+                dropout_of(outline),
+                baseline,
+                _initializer(model, outline, settings),
+                backend,
+                outline.num_parameters(),
+            )
             for place, (model, outline, baseline) in enumerate(zip(described, outlines, baselines, strict=True))
         )
         jobs.append(Job(subjects, texts, settings, placement))

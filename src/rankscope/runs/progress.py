@@ -25,6 +25,9 @@ class Progress(Protocol):
     def start(self, label: str, total: int, unit: str = "tokens") -> None:
         """A piece of work begins."""
 
+    def relabel(self, label: str) -> None:
+        """What is done within the piece of work that began last."""
+
     def advance(self, done: int, *, computed: bool) -> None:
         """A batch is done: computed now, or found in the run's folder."""
 
@@ -36,6 +39,9 @@ class Silent:
         """Says nothing."""
 
     def start(self, label: str, total: int, unit: str = "tokens") -> None:
+        """Says nothing."""
+
+    def relabel(self, label: str) -> None:
         """Says nothing."""
 
     def advance(self, done: int, *, computed: bool) -> None:
@@ -59,6 +65,10 @@ class Lines:
         self._label, self._unit, self._total, self._done, self._computed = label, unit, total, 0, 0
         self._started = self._spoke = time.monotonic()
         self.say(f"{label}: {total:,} {unit}")
+
+    def relabel(self, label: str) -> None:
+        """Names the work in the lines that follow."""
+        self._label = label
 
     def advance(self, done: int, *, computed: bool) -> None:
         """Prints a line every ten seconds and at the end."""
@@ -101,6 +111,11 @@ class Bar:
             self._bar.remove_task(self._task)
         self._bar.start()
         self._task = self._bar.add_task(label, total=total, unit=unit)
+
+    def relabel(self, label: str) -> None:
+        """Names the work beside the bar."""
+        if self._task is not None:
+            self._bar.update(self._task, description=label)
 
     def advance(self, done: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)
         """Moves the bar."""

@@ -96,7 +96,7 @@ def respond(
     store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
     if store.is_finished():
         progress.say("all prompts are answered")
-    carry_out([Group((_unit(task, store, record),), partial(_load, task, progress))], progress)
+    carry_out([Group((_unit(task, store, record),), partial(_load, task))], progress)
     counts = _counts(store.rows())
     progress.say(_told(counts, settings))
     record.conclude(responses=counts)

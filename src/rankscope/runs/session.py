@@ -20,7 +20,7 @@ def session_of(device: str, sources: list[str]) -> dict[str, Any]:
         "versions": versions(),
         "sources": sources,
         "device": torch.cuda.get_device_name(device)
-        if device.startswith("cuda")
+        if device.startswith("cuda") and torch.cuda.is_available()
         else f"{device} ({platform.machine()})",
         "threads": torch.get_num_threads(),
     }

@@ -89,7 +89,7 @@ def in_slurm_array(environment: Mapping[str, str]) -> Shard:
     return Shard(behind // step, numbers[_COUNT])
 
 
-def pieces_of(groups: Sequence[Group], count: int) -> list[Piece]:
+def pieces_of(groups: Sequence[Group], count: int, among: Piece | None = None) -> list[Piece]:
     """Cuts a run into pieces of about the same number of tokens.
 
     Batches are taken in the order of groups, so that a network's stand together: each piece is a stretch of them, and
@@ -99,9 +99,15 @@ def pieces_of(groups: Sequence[Group], count: int) -> list[Piece]:
     Args:
         groups: of the whole run.
         count: of pieces, some of which are empty where there are fewer batches.
+        among: the batches to cut; all of them if left out.
     """
     units = [unit for group in groups for unit in group.units]
-    batches = [(unit.id, number, size) for unit in units for number, size in enumerate(unit.sizes)]
+    batches = [
+        (unit.id, number, size)
+        for unit in units
+        for number, size in enumerate(unit.sizes)
+        if among is None or number in among.get(unit.id, ())
+    ]
     whole = sum(size for _, _, size in batches)
     pieces: list[dict[UnitId, list[int]]] = [{} for _ in range(count)]
     before = place = 0

@@ -29,6 +29,7 @@ class Subject:
         baseline: the checkpoint that stands in for its twin, under protocol `revision`.
         initializer: how its untrained twin is initialised, under protocols `default` and `paper`.
         backend: where its networks come from.
+        parameters: how many it has; 0 where nobody counted them.
     """
 
     model: ModelDescription
@@ -37,6 +38,7 @@ class Subject:
     baseline: ModelDescription | None = None
     initializer: Initializer | None = None
     backend: Backend = TRANSFORMERS
+    parameters: int = 0
 
     @property
     def name(self) -> str:
@@ -90,6 +92,10 @@ class Subject:
     def placed(self, placement: Placement) -> Placement:
         """Where its networks run: all in the dtype of the trained one."""
         return placement.of(self.model.config)
+
+    def size(self, placement: Placement) -> int:
+        """Of the weights, in bytes."""
+        return self.parameters * self.placed(placement).torch_dtype.itemsize
 
     @property
     def twin_configuration(self) -> dict[str, Any]:

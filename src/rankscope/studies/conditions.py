@@ -62,7 +62,7 @@ def measure(request: Request, conditions: Sequence[Condition], models: Sequence[
     settings = [
         (request.folder / "runs" / one.name, changed(request.settings, dict(one.changes))) for one in conditions
     ]
-    evaluated = evaluate_each(names, request.data, settings, request.progress)
+    evaluated = evaluate_each(names, request.data, settings, request.progress, execution=request.execution)
     runs = {one.name: run for one, run in zip(conditions, evaluated, strict=True)}
     rows = [dict(one.columns) | row for one in conditions for row in runs[one.name].summary_rows()]
     facts = {model: _facts(model, trust=request.settings.trust_remote_code) for model in names}

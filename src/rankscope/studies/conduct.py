@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.errors import SettingsError, UnknownNameError
+from rankscope.execution import Execution, split_execution
 from rankscope.models import expand_families
-from rankscope.runs import Progress, Silent, key_of, local_path
+from rankscope.runs import Progress, Silent, key_of, local_path, opened_engine
 from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies.questions import (
     aggregation,
@@ -66,6 +67,7 @@ def conduct(
     output: str | Path | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    execution: Execution | None = None,
     **changes: object,
 ) -> Conducted:
     """Conducts a study on models and data, its own unless others are given.
@@ -77,7 +79,8 @@ def conduct(
             Given again, only what is missing is computed.
         settings: of all evaluations.
         progress: told of progress; silent if left out.
-        changes: settings by name, such as `limit=50`.
+        execution: where and how its evaluations are computed; Ray, not shards.
+        changes: settings by name, such as `limit=50`, and what `Execution` has, such as `engine="ray"`.
 
     Raises:
         UnknownNameError: no such study, family, model, data set or setting.
@@ -87,6 +90,9 @@ def conduct(
     if name not in STUDIES:
         raise UnknownNameError("study", name, STUDIES)
     study = STUDIES[name]
+    execution, changes = split_execution(execution, changes)
+    if execution.shard is not None:
+        raise SettingsError("a study has no shards: divide it among the workers of a Ray cluster (engine 'ray')")
     given, chosen = changed(settings or Settings(), changes), options or StudyOptions()
     _refuse_what_the_study_decides(study, given, chosen)
     references, texts = _subjects(study, chosen)
@@ -97,8 +103,10 @@ def conduct(
         options=chosen,
         folder=local_path(output, "a study") if output else _default_folder(study, references, texts, given, chosen),
         progress=progress or Silent(),
+        execution=execution,
     )
-    return Conducted(study, request, study.conduct(request))
+    with opened_engine(execution, request.progress):  # one cluster for all evaluations
+        return Conducted(study, request, study.conduct(request))
 
 
 def _refuse_what_the_study_decides(study: Study, settings: Settings, options: StudyOptions) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from rankscope.execution import Execution
 from rankscope.runs import Progress
 from rankscope.settings import Settings, StudyOptions
 from rankscope.statistics import Note
@@ -28,6 +29,7 @@ class Request:
         options: of single studies.
         folder: where runs and results go.
         progress: told of progress.
+        execution: where and how its evaluations are computed.
     """
 
     models: tuple[str, ...]
@@ -36,6 +38,7 @@ class Request:
     options: StudyOptions
     folder: Path
     progress: Progress
+    execution: Execution = field(default_factory=Execution)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,13 @@ def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
     )
     folder = request.folder / "runs" / "alignment"
     run = align(
-        request.models, request.data, controls=controls, output=folder, settings=settings, progress=request.progress
+        request.models,
+        request.data,
+        controls=controls,
+        output=folder,
+        settings=settings,
+        progress=request.progress,
+        execution=request.execution,
     )
     table = pl.DataFrame(run.summary_rows(), infer_schema_length=None)
     return table.with_columns(condition=pl.col("control"))

@@ -124,6 +124,7 @@ def _measured_by(
         output=request.folder / "runs" / folder_name(f"{judge}-{called}"),
         settings=changed(request.settings, changes),
         progress=request.progress,
+        execution=request.execution,
     )
     responders = {file.name: responder for responder, file in files.items()}
     rows = [row | {"judge": called, "responder": responders[str(row["dataset"])]} for row in run.summary_rows()]

@@ -1,0 +1,184 @@
+"""The Ray engine: what is missing of a run is measured in tasks on a cluster's workers, and joined here.
+
+A round cuts what is missing into tasks and waits for all of them. Most runs take one; a second one measures what is
+made of whole units, and twins that several models share are measured once in the first and adopted afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rankscope.errors import RankscopeError, SettingsError
+from rankscope.runs.board import Board
+from rankscope.runs.carry_out import is_there
+from rankscope.runs.tasks import Task, cut
+from rankscope.runs.worker import Assignment, Failure, work
+
+if TYPE_CHECKING:
+    from rankscope.integrations.ray import Call, Needs, RayCluster
+    from rankscope.runs.carry_out import Group, Unit, UnitId
+    from rankscope.runs.progress import Progress
+
+_DEVICES = ("auto", "cpu", "cuda", "spread")
+_PROCESS = 768 << 20  # bytes of a worker without a network
+_BESIDE_WEIGHTS = 1.25  # what a network takes on a CPU for each byte of its weights
+Gaps = dict["UnitId", frozenset[int]]
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """The workers of a Ray cluster.
+
+    Attributes:
+        cluster: connected.
+        cpus: of each worker.
+        progress: told of progress.
+    """
+
+    cluster: RayCluster
+    cpus: int
+    progress: Progress
+
+    @property
+    def is_whole(self) -> bool:
+        """True: what was carried out is finished."""
+        return True
+
+    @property
+    def device_of(self) -> Callable[[str], str]:
+        """A GPU for `auto` where the cluster has one, wherever this process runs."""
+        return self._device_of
+
+    def _device_of(self, asked: str) -> str:
+        if asked not in _DEVICES:
+            raise SettingsError(f"Ray chooses among a node's devices: device is {', '.join(_DEVICES)}, got {asked!r}")
+        if asked == "auto":
+            return "cuda" if self._gpus_of_a_node else "cpu"
+        if asked != "cpu" and self.cluster.is_ours and not self._gpus_of_a_node:
+            raise SettingsError(f"no GPU on this machine for device {asked!r}: cpu, or --address of a cluster")
+        return asked
+
+    @property
+    def _gpus_of_a_node(self) -> int:
+        return max((int(node.get("GPU", 0)) for node in self.cluster.nodes()), default=0)
+
+    def carry_out(self, groups: Iterable[Group]) -> None:
+        """Measures what is missing of a run.
+
+        Raises:
+            SettingsError: no worker of this machine can hold a network.
+            RankscopeError: something could not be measured. All the rest was.
+        """
+        groups = list(groups)
+        units = [unit for group in groups for unit in group.units]
+        gaps = self._join(units)
+        now = _without_shared(units, gaps)
+        while gaps:
+            failures = self._measure(groups, now)
+            before, gaps = gaps, self._join(units)
+            if failures:
+                raise RankscopeError(_in_words(failures))
+            if gaps == before:
+                raise RankscopeError(f"workers have measured nothing of {next(iter(gaps))[1]}, and told no reason")
+            now = gaps
+
+    def _join(self, units: Iterable[Unit]) -> Gaps:
+        """Joins units whose batches are all there, and adopts others; returns what is missing of the rest.
+
+        A unit of which nothing is missing is one whose end takes a network.
+        """
+        gaps: Gaps = {}
+        for unit in units:
+            if is_there(unit):
+                continue
+            missing = frozenset(range(len(unit.sizes))) - unit.store.batches()
+            if missing or unit.needs_network_after:
+                if len(missing) < len(unit.sizes) or not unit.adopt(None):
+                    gaps[unit.id] = missing
+                continue
+            with unit.record.folder.claim(unit.name, wait=True):
+                unit.store.finish(unit.about)
+                unit.after(_no_network, self.progress)
+        return gaps
+
+    def _measure(self, groups: Sequence[Group], gaps: Gaps) -> list[Failure]:
+        """Has workers measure what is missing, and waits for them."""
+        tasks = self._tasks(groups, gaps)
+        for remark in dict.fromkeys(unit.remark for task in tasks for unit in task.group.units if unit.remark):
+            self.progress.say(remark)
+        board = Board.of([unit for group in groups for unit in group.units], gaps, self.progress)
+        failures: list[Failure] = []
+        with closing(self.cluster.run(self._calls(tasks), board.see)) as calls:
+            for done in calls:
+                assignment: Assignment = done.call.argument
+                board.end(assignment.number)
+                found = done.result if done.failure is None else (Failure(assignment.task.name, done.failure),)
+                for failure in found:
+                    if failure not in failures:
+                        failures.append(failure)
+                        self.progress.say(f"failed: {failure.what}: {failure.why}")
+        return failures
+
+    def _tasks(self, groups: Sequence[Group], gaps: Gaps) -> list[Task]:
+        """Cuts what is missing, and adds units that only have to be ended."""
+        needs = list(dict.fromkeys(map(self._needs, groups)))
+        workers = [self.cluster.workers(one) for one in needs]
+        for one, count in zip(needs, workers, strict=True):
+            if not count and self.cluster.is_ours:
+                raise SettingsError(f"no worker of this machine has {one}: use a smaller dtype, or another machine")
+            if not count:
+                self.progress.say(f"no node has {one} at present: waiting for one that joins the cluster")
+        tasks = cut(groups, gaps, max(min(workers), 1))
+        for group in groups:
+            to_end = tuple(unit for unit in group.units if gaps.get(unit.id) == frozenset())
+            if to_end:
+                tasks.append(Task(replace(group, units=to_end), {}, 0))
+        return tasks
+
+    def _calls(self, tasks: Iterable[Task]) -> Iterator[Call]:
+        """One call for each task; what is sent is made when the call's turn comes."""
+        from rankscope.integrations.ray import Call
+
+        for number, task in enumerate(tasks):
+            assignment = Assignment(number, task.to_send(), self.cpus)
+            yield Call(task.name, work, assignment, self._needs(task.group))
+
+    def _needs(self, group: Group) -> Needs:
+        """What a worker has to have for a group's network."""
+        from rankscope.integrations.ray import Needs
+
+        if group.device == "spread":
+            return Needs(self.cpus, self._gpus_of_a_node, _PROCESS)
+        if group.device == "cuda":
+            return Needs(self.cpus, 1, _PROCESS)
+        return Needs(self.cpus, 0, _PROCESS + int(_BESIDE_WEIGHTS * group.size))
+
+
+def _without_shared(units: Sequence[Unit], gaps: Gaps) -> Gaps:
+    """Leaves out units that can adopt what is measured of an earlier one."""
+    seen: set[str] = set()
+    now: Gaps = {}
+    for unit in units:
+        if unit.id not in gaps or unit.shared in seen:
+            continue
+        now[unit.id] = gaps[unit.id]
+        if unit.shared is not None:
+            seen.add(unit.shared)
+    return now
+
+
+def _no_network() -> None:
+    """Units that are ended here need none."""
+    raise AssertionError
+
+
+def _in_words(failures: Sequence[Failure]) -> str:
+    first, count = failures[0], len(failures)
+    what = "one part of the run" if count == 1 else f"{count:,} parts of the run"
+    return (
+        f"{what} could not be measured ({first.what}: {first.why}); all the rest is measured and kept: give the same "
+        "command again to try once more"
+    )
