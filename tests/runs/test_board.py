@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rankscope.runs.board import Board
-from rankscope.runs.worker import Began, Kept, Said
+from rankscope.runs.worker import Began, Kept, Said, Taken
 from units import Made, Told
 
 
@@ -19,6 +19,10 @@ def test_a_board_counts_each_batch_once_and_names_what_workers_do(tmp_path: Path
     assert told.done == 20
     assert told.said == ["loading"]
     assert told.labels[1:] == ["1 worker: a", "2 workers: 2 x a"]
+    board.see(Taken(1))
+    board.see(Taken(1))
+    assert told.said[1:] == ["a: its worker was lost, another one goes on"]
+    assert board.label == "1 worker: a"
     board.see(Began(1, "b"))
     board.see(Began(2, "c"))
     assert board.label == "3 workers: a; b and 1 more"

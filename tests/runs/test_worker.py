@@ -11,7 +11,7 @@ from rankscope.errors import StorageError
 from rankscope.runs.carry_out import Group
 from rankscope.runs.manifest import MANIFEST, read_manifest
 from rankscope.runs.tasks import Task
-from rankscope.runs.worker import Assignment, Began, Failure, Kept, Message, Said, work
+from rankscope.runs.worker import Assignment, Began, Failure, Kept, Message, Said, Taken, work
 from units import Made
 
 
@@ -36,7 +36,7 @@ def test_a_network_is_loaded_once_and_its_batches_are_kept(made: Made) -> None:
     assert failures == ()
     assert kept(told) == [("a", 1), ("a", 3), ("b", 0)]
     assert [message for message in told if not isinstance(message, Kept)] == [
-        Said("loading a"), Began(7, "a"), Began(7, "b")
+        Taken(7), Said("loading a"), Began(7, "a"), Began(7, "b")
     ]  # fmt: skip
     assert group.units[0].store.batches() == {1, 3}
     (session,) = read_manifest(made.path)["sessions"]
@@ -77,7 +77,7 @@ def test_a_network_that_fails_on_three_batches_is_given_up(made: Made) -> None:
 def test_a_network_that_cannot_be_loaded_is_tried_once(made: Made) -> None:
     failures, told = done(made.group(made.unit("a"), made.unit("b"), is_broken=True), {"a": {0, 1}, "b": {0}})
     assert failures == (Failure("a and 1 more", "a is broken"),)
-    assert told == [Said("loading a")]
+    assert told == [Taken(7), Said("loading a")]
 
 
 def test_a_store_that_is_gone_ends_the_task(made: Made) -> None:
@@ -94,7 +94,7 @@ def test_a_node_that_does_not_see_the_folder_says_so(made: Made) -> None:
     (made.path / MANIFEST).unlink()
     ((failure,), told) = done(made.group(made.unit("a")), {"a": {0, 1}})
     assert f"does not see {made.path}: give an --output that all nodes share" in failure.why
-    assert told == []
+    assert told == [Taken(7)]
 
 
 def test_units_are_ended_where_that_takes_a_network(made: Made) -> None:

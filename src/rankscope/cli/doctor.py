@@ -53,6 +53,7 @@ def _optional_parts() -> list[tuple[str, str]]:
         "vl_convert": "charts",
         "lm_eval": "harness",
         "PIL": "vision",
+        "ray": "ray",
         "s3fs": "s3",
         "sentencepiece": "tokenizers",
         "tiktoken": "tokenizers",

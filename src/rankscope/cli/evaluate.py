@@ -33,6 +33,7 @@ def evaluate(
 
     For example:
         rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500
+        rankscope evaluate facebook/opt-125m --data dolly-15k --engine ray
 
     Args:
         models: Hub id, folder or .gguf file, each with optional @revision.

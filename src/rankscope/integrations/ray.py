@@ -31,6 +31,7 @@ _OBJECT_STORE = 512 << 20  # of a cluster on this machine: only arguments lie th
 _ALONE = "rankscope-alone"
 """A resource that marks a cluster of one machine which was started here."""
 _LOST = "the Ray cluster is gone; what was finished is kept: give the same command again when there is one"
+_PRINTS = "print_to_stdstream"
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -186,9 +187,23 @@ def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
     quiet = {"include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False}
     _connect(ray, where, quiet, cpus)
     try:
-        yield RayCluster()
+        with _silenced():
+            yield RayCluster()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps Ray's reports of lost workers off standard output, for which it has no setting of its own."""
+    from ray._private import worker
+
+    printing = getattr(worker, _PRINTS, None)
+    setattr(worker, _PRINTS, lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        setattr(worker, _PRINTS, printing)
 
 
 def _connect(ray: ModuleType, where: str, quiet: dict[str, Any], cpus: int) -> None:

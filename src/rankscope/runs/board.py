@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rankscope.runs.worker import Began, Kept, Said
+from rankscope.runs.worker import Began, Kept, Said, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ class Board:
 
     progress: Progress
     sizes: Mapping[UnitId, Sequence[int]]
+    _taken: set[int] = field(default_factory=set)
     _doing: dict[int, str] = field(default_factory=dict)
     _kept: set[tuple[UnitId, int]] = field(default_factory=set)
     _said: set[str] = field(default_factory=set)
@@ -59,6 +60,11 @@ class Board:
                 if text not in self._said:  # every worker says that it loads its network
                     self._said.add(text)
                     self.progress.say(text)
+            case Taken(task):
+                if task in self._taken:
+                    lost = self._doing.pop(task, "a task")
+                    self.progress.say(f"{lost}: its worker was lost, another one goes on")
+                self._taken.add(task)
             case Began(task, label):
                 self._doing[task] = label
                 self.progress.relabel(self.label)

@@ -64,7 +64,7 @@ class ObjectStore:
         return cls(address, _file_system(address.partition("://")[0]), _patience())
 
     def __reduce__(self) -> tuple[Any, ...]:  # another process has credentials of its own
-        return ObjectStore.at, (self.address,)
+        return ObjectStore.at, (self.address,), {"_has_answered": self._has_answered}
 
     @property
     def place(self) -> Place:

@@ -34,6 +34,13 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A worker has taken a task, by its number."""
+
+    task: int
+
+
+@dataclass(frozen=True)
 class Began:
     """A worker begins with something.
 
@@ -67,7 +74,7 @@ class Failure:
     why: str
 
 
-Message = Said | Began | Kept
+Message = Said | Taken | Began | Kept
 Tell = Callable[[Message], None]
 
 
@@ -119,6 +126,7 @@ def work(assignment: Assignment, tell: Tell) -> tuple[Failure, ...]:
     Returns:
         What could not be measured.
     """
+    tell(Taken(assignment.number))
     torch.set_num_threads(assignment.threads)
     progress = _Telling(assignment, tell)
     task = _at_home(assignment)

@@ -1,0 +1,154 @@
+"""A run on a Ray cluster of three nodes to which everything happens: are its numbers those of a plain run?
+
+Meanwhile a worker is killed (SIGKILL) twenty times, a node is removed twice and one added, the driver is killed twice
+and started again with the same command, one write in twenty to the object store is refused (HTTP 503), and once the
+store refuses everything for a minute. The store is moto's server of the S3 protocol.
+
+    pip install 'rankscope[ray,test]' && python benchmarks/faults.py
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import rankscope as rs
+from ray_workers import busy_workers, kill
+from s3_server import BUCKET, CREDENTIALS, SLOW_DOWN, Failure, S3Server, s3_server
+
+MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m", "pico-3m", "pico-0.4m@step-512", "pico-0.4m@step-128")
+CALL = (*MODELS, "--data", "stdlib-docs", "--batch-tokens", "512", "--device", "cpu", "--no-twin-cache")
+KILLS, STORE_IS_DOWN, REFUSED = 20, 60.0, 1 / 20
+DRIVERS_DIE, NODES_GO, NODE_COMES, STORE_GOES = (6, 14), (4, 12), 8, 10
+"""After so many killed workers."""
+MEASURING = 500 << 20  # bytes in memory: what is below still imports
+ADDRESS = f"s3://{BUCKET}/faults/run"
+
+
+@dataclass
+class Store:
+    """Decides which requests fail.
+
+    Attributes:
+        until: when the store answers again.
+        refused: requests that failed.
+        written: how often each file was written.
+    """
+
+    chance: random.Random
+    until: float = 0.0
+    refused: int = 0
+    written: Counter[str] = field(default_factory=Counter)
+
+    def fails(self, method: str, path: str) -> Failure | None:
+        """What to answer instead."""
+        if time.monotonic() < self.until or (method == "PUT" and self.chance.random() < REFUSED):
+            self.refused += 1
+            return SLOW_DOWN
+        if method == "PUT":
+            self.written[path] += 1
+        return None
+
+    @property
+    def batches(self) -> int:
+        """How many batches were written."""
+        return sum("/parts/" in path for path in self.written)
+
+
+def main() -> None:
+    chance = random.Random(0)
+    limit = sys.argv[1] if len(sys.argv) > 1 else "300"
+    os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    with tempfile.TemporaryDirectory() as folder, s3_server() as server:
+        os.environ |= CREDENTIALS | {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}
+        plain = Path(folder) / "plain"
+        began = time.monotonic()
+        subprocess.run(command(limit, plain), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        print(f"a plain run takes {time.monotonic() - began:.0f} s", flush=True)
+        happened = under_faults(server, limit, chance)
+        one, other = rs.Run(plain), rs.Run(ADDRESS)
+        print(", ".join(f"{count:,} {what}" for what, count in happened.items()))
+        print("the measurements are", "the same" if one.measurements().equals(other.measurements()) else "DIFFERENT")
+        print("the summary is", "the same" if one.summary_document() == other.summary_document() else "DIFFERENT")
+        print(f"{one.measurements().height:,} rows")
+
+
+def command(limit: str, output: object, *more: str) -> list[str]:
+    return [sys.executable, "-m", "rankscope", "evaluate", *CALL, "--limit", limit, "--output", str(output), *more]
+
+
+def under_faults(server: S3Server, limit: str, chance: random.Random) -> Counter[str]:
+    """Measures while things happen; returns what happened how often."""
+    from ray.cluster_utils import Cluster
+
+    store = Store(chance)
+    server.fails = store.fails
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    others = [cluster.add_node(**node) for _ in range(2)]
+    happened: Counter[str] = Counter()
+    began = time.monotonic()
+
+    def driver() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command(limit, ADDRESS, "--engine", "ray", "--address", cluster.address))
+
+    running, batches = driver(), 0
+    while running.poll() is None:
+        time.sleep(0.05)
+        busy = [pid for pid in busy_workers("pico") if resident(pid) > MEASURING]
+        if happened["killed workers"] == KILLS or not busy or store.batches == batches:
+            continue
+        batches = store.batches
+        kill(chance.choice(busy))
+        happened["killed workers"] += 1
+        if running_again := after(happened, cluster, others, node, store):
+            running.kill()
+            running.wait()
+            running = driver()
+            happened["killed drivers"] += running_again
+    happened |= {"refused requests": store.refused, "batches": store.batches, "seconds": int(time.monotonic() - began)}
+    happened["batches written more than once"] = sum(
+        count > 1 for path, count in store.written.items() if "/parts/" in path
+    )
+    print(f"the last driver ended with status {running.returncode}")
+    server.fails = lambda _method, _path: None
+    cluster.shutdown()
+    return happened
+
+
+def after(happened: Counter[str], cluster: Any, others: list[Any], node: dict[str, int], store: Store) -> bool:
+    """What else happens when a worker was killed; returns whether the driver is to die."""
+    kills = happened["killed workers"]
+    if kills in NODES_GO:
+        cluster.remove_node(others.pop(0), allow_graceful=False)
+        happened["removed nodes"] += 1
+    if kills == NODE_COMES:
+        others.append(cluster.add_node(**node))
+        happened["added nodes"] += 1
+    if kills == STORE_GOES:
+        store.until = time.monotonic() + STORE_IS_DOWN
+        happened["times that the store was down"] += 1
+    return kills in DRIVERS_DIE
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process in memory; 0 if it has ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
