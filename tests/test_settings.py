@@ -150,7 +150,7 @@ def test_a_value_of_any_type_works_or_is_refused_in_words(kind: type, name: str)
         ({"layers": None}, "or a list of these, got None$"),
         ({"metrics": [3]}, r"metrics is names: .* got \[3\] \(list\)"),
         ({"drop_tokens": 0}, r"'first', 'massive' or a number of leading tokens, got 0 \(int\)"),
-        ({"dtype": 16}, r"dtype is one of float32, bfloat16, float16, got 16 \(int\)"),
+        ({"dtype": 16}, r"dtype is one of auto, float32, bfloat16, float16, got 16 \(int\)"),
         ({"initializer_range": "0.02"}, r"initializer_range is a number, got '0\.02' \(str\)"),
         ({"prefix": 3}, r"prefix is text, got 3 \(int\)"),
         ({"config_from": 3}, r"config_from is text or a path, got 3 \(int\)"),

@@ -41,7 +41,7 @@ def test_all_that_numbers_depend_on_is_there(runs: dict[str, rs.Run]) -> None:
         model["fingerprint"] for model in manifest["identity"]["models"]
     ]
     assert found.data.rows[0]["fingerprint"] == manifest["identity"]["data"][0]["fingerprint"]
-    assert found.settings == {"limit": 12, "device": "cpu", "batch_tokens": 1024}
+    assert found.settings == {"limit": 12, "dtype": "float32", "device": "cpu", "batch_tokens": 1024}
     assert f"torch {manifest['sessions'][0]['versions']['torch']}" in str(found.sessions.rows[0]["versions"])
     assert "docstrings" in str(found.sessions.rows[0]["sources"])
 
@@ -49,7 +49,7 @@ def test_all_that_numbers_depend_on_is_there(runs: dict[str, rs.Run]) -> None:
 def test_the_command_of_an_alignment_has_only_what_was_asked_for(tmp_path: Path) -> None:
     run = rs.align("pico-vlm", "drawn-scenes", limit=3, integration_items=0, output=tmp_path / "run", device="cpu")
     assert provenance(run).command == (
-        "rankscope align pico-vlm --data drawn-scenes --limit 3 --integration-items 0 --device cpu"
+        "rankscope align pico-vlm --data drawn-scenes --limit 3 --integration-items 0 --dtype float32 --device cpu"
     )
 
 

@@ -39,7 +39,7 @@ def model_card_of(run: Run) -> str:
 def _card(model: str, rows: Sequence[Summary], settings: Mapping[str, object]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    under = "".join(f", {name} {value}" for name, value in settings.items() if _is_named(name))
+    under = "".join(f", {name} {value}" for name, value in settings.items() if _is_named(name, value))
     deepest = rows if len({row["layer"] for row in rows}) == 1 else [row for row in rows if row["layer"] == "last"]
     results = [
         EvalResult(
@@ -66,9 +66,9 @@ def _called(metric: str) -> str:
     return one.label if one.unit == "dimensions" else titled(metric, spelled_out=True)
 
 
-def _is_named(setting: str) -> bool:
-    """Whether results under another value of a setting are other results."""
-    return effect_of(setting) in (Effect.NUMBERS, Effect.TWIN) or setting == "dtype"
+def _is_named(setting: str, value: object) -> bool:
+    """Whether results under this value of a setting are other results."""
+    return effect_of(setting) in (Effect.NUMBERS, Effect.TWIN) or (setting == "dtype" and value != "float32")
 
 
 def _paragraph(rows: Sequence[Summary], settings: Mapping[str, object], under: str) -> str:
