@@ -69,6 +69,7 @@ def main() -> None:
     chance = random.Random(0)
     limit = sys.argv[1] if len(sys.argv) > 1 else "300"
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ |= {"RAY_worker_niceness": "0"}  # workers compete with whatever else runs
     with tempfile.TemporaryDirectory() as folder, s3_server() as server:
         os.environ |= CREDENTIALS | {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}
         plain = Path(folder) / "plain"

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ |= {"OMP_NUM_THREADS": "1"}
+os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}  # as the processes started by hand
 
 import rankscope as rs
 from rankscope.integrations.ray import Call, Needs, RayCluster, connected_cluster

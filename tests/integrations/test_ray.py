@@ -92,25 +92,6 @@ def same(run: rs.Run, other: rs.Run) -> bool:
     return run.measurements().equals(other.measurements()) and run.summary_document() == other.summary_document()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cpus", [1, 2])
-def test_workers_measure_what_one_process_measures(
-    cluster: RayCluster, single: rs.Run, tmp_path: Path, cpus: int
-) -> None:
-    """Two cores hold two workers of one core, or one of two."""
-    told = Told()
-    run = rs.evaluate(
-        MODELS, **CALL, output=tmp_path / "run", twin_cache=False, engine="ray", worker_cpus=cpus, progress=told
-    )
-    assert same(run, single)
-    assert run.vectors().equals(single.vectors())
-    assert run.spectra().equals(single.spectra())
-    assert told.done == sum(told.totals)
-    sessions = run.manifest()["sessions"]
-    assert len([session for session in sessions if session["measured"]]) > 1
-    assert [session for session in sessions if not session["measured"]]
-
-
 class Killing(Told):
     """Kills a worker when the first batch is there."""
 
@@ -126,12 +107,30 @@ class Killing(Told):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc")
-def test_a_worker_that_is_killed_costs_its_batch(cluster: RayCluster, single: rs.Run, tmp_path: Path) -> None:
-    killing = Killing()
-    run = rs.evaluate(MODELS, **CALL, output=tmp_path / "run", twin_cache=False, engine="ray", progress=killing)
-    assert killing.killed
+def test_one_worker_measures_what_one_process_measures(cluster: RayCluster, single: rs.Run, tmp_path: Path) -> None:
+    told = Told()
+    call = CALL | {"twin_cache": False, "engine": "ray", "worker_cpus": 2}  # of two cores
+    run = rs.evaluate(MODELS, **call, output=tmp_path / "run", progress=told)
     assert same(run, single)
+    assert told.done == sum(told.totals)
+    sessions = run.manifest()["sessions"]
+    assert len([session for session in sessions if session["measured"]]) > 1
+    assert [session for session in sessions if not session["measured"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds workers in /proc")
+def test_two_workers_of_which_one_is_killed_measure_the_same(
+    cluster: RayCluster, single: rs.Run, tmp_path: Path
+) -> None:
+    killing = Killing()
+    call = CALL | {"twin_cache": False, "engine": "ray"}
+    run = rs.evaluate(MODELS, **call, output=tmp_path / "run", progress=killing)
+    assert killing.killed
+    assert [line for line in killing.said if line.endswith("its worker was lost, another one goes on")]
+    assert same(run, single)
+    assert run.vectors().equals(single.vectors())
+    assert run.spectra().equals(single.spectra())
     assert killing.done == sum(killing.totals)
 
 

@@ -186,3 +186,17 @@ def test_the_fingerprint_follows_tokens_and_batches() -> None:
     one, other = (plan_batches(text_set(list(SENTENCES)), TOKENIZER, Layout(2048, batch=n)) for n in (60, 200))
     assert one.fingerprint != other.fingerprint
     assert one.fingerprint == plan_batches(text_set(list(SENTENCES)), TOKENIZER, Layout(2048, batch=60)).fingerprint
+
+
+def test_a_part_of_a_plan_keeps_the_numbers_of_its_batches() -> None:
+    texts = TextSet(
+        "d", "here", tuple(Text(str(n), "a b c d " * (n + 1)) for n in range(4)), (SkippedText("x", "bad"),)
+    )
+    plan = plan_batches(texts, tiny_tokenizer(), Layout(50, batch=20))
+    count = len(plan.batches)
+    part = plan.only({1})
+    assert [len(batch) for batch in part.batches] == [len(plan.batches[1]) if n == 1 else 0 for n in range(count)]
+    assert part.batches[1] == plan.batches[1]
+    assert part.unusable == ()
+    assert plan.only({count}).unusable == plan.unusable
+    assert plan.only(range(count + 1)) == plan

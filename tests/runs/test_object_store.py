@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import threading
 import uuid
@@ -203,3 +204,20 @@ def test_a_patience_that_is_none(monkeypatch: pytest.MonkeyPatch, given: str) ->
     monkeypatch.setenv("RANKSCOPE_STORE_SECONDS", given)
     with pytest.raises(SettingsError, match="RANKSCOPE_STORE_SECONDS is a number of seconds, got"):
         ObjectStore.at("memory://run")
+
+
+def test_a_store_is_sent_to_another_process_by_its_address_alone(store: ObjectStore) -> None:
+    store.write("a", b"1")
+    sent = pickle.dumps(store)
+    assert not any(value.encode() in sent for value in CREDENTIALS.values())
+    there = pickle.loads(sent)
+    assert there.read("a") == b"1"
+    pauses: list[float] = []
+    there.clock, there.sleep = lambda: sum(pauses), pauses.append
+    there.files.pipe_file = _fails
+    with pytest.raises(StorageError, match="tried for 120 seconds"):  # it has answered where it was opened
+        there.write("b", b"2")
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise TimeoutError("no answer")

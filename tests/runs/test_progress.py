@@ -65,3 +65,20 @@ def test_another_unit_and_slow_work(monkeypatch: pytest.MonkeyPatch) -> None:
         "m answers d: 4 prompts",
         "m answers d: 75 %, 3 of 4 prompts, 0.15/s, 7 s left",
     ]
+
+
+def test_what_is_done_can_change_its_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.start("waiting for workers", 100)
+    lines.relabel("1 worker: m on d")
+    clock[0] = 4
+    lines.advance(100, computed=True)
+    assert stream.getvalue().splitlines()[-1] == "1 worker: m on d: 100 %, 100 of 100 tokens, 25/s"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with bar_on_stderr() as bar:
+        bar.start("waiting for workers", 100)
+        bar.relabel("1 worker: m on d")
+    assert "1 worker: m on d" in capsys.readouterr().err

@@ -372,3 +372,8 @@ def test_models_without_twins_go_through(name: str, tmp_path: Path) -> None:
     rows = one.findings.table.filter(pl.col("model") == str(file))
     assert rows["diff_erank"].null_count() == rows.height > 0
     assert "initializer-unknown" in {note.name for note in one.findings.notes}
+
+
+def test_a_study_has_no_shards() -> None:
+    with pytest.raises(SettingsError, match="a study has no shards"):
+        conduct("scaling", shard="0/2")

@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ class RayCluster:
             RankscopeError: the cluster is gone, or the node that this process is on.
         """
         ray = _ray()
-        mailbox = _mailbox(ray)
+        queue = _queue(ray)
         remote = ray.remote(_on_a_worker)
         waiting, running = iter(calls), dict[Any, Call]()
         try:
@@ -143,18 +144,18 @@ class RayCluster:
                 while len(running) < self._limit(running) and (call := next(waiting, None)) is not None:
                     options = {"num_cpus": call.needs.cpus, "num_gpus": call.needs.gpus, "memory": call.needs.memory}
                     task = remote.options(**options, name=call.name, max_retries=_RETRIES, retry_exceptions=False)
-                    running[task.remote(call.function, call.argument, str(Path.cwd()), mailbox)] = call
+                    running[task.remote(call.function, call.argument, str(Path.cwd()), queue)] = call
                 if not running:
                     return
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_SECONDS_BETWEEN_LOOKS)
-                for message in _messages(ray, mailbox):
+                for message in _messages(ray, queue):
                     told(message)
                 for task in ready:
                     yield _done(ray, running.pop(task), task)
         finally:
             for task in running:
                 ray.cancel(task, force=True)
-            ray.kill(mailbox)
+            queue.shutdown(force=True)
 
     def _limit(self, running: dict[Any, Call]) -> int:
         """So many calls at a time that no worker waits for one, and that Ray sees where the cluster should grow."""
@@ -244,48 +245,28 @@ def _ray() -> ModuleType:
     return module
 
 
-def _mailbox(ray: ModuleType) -> Any:
-    """Where workers leave messages: an actor beside this process, so that it is lost with it and not before."""
+def _queue(ray: ModuleType) -> Any:
+    """What messages of workers go through: an actor beside this process, so that it is lost with it and not before."""
+    from ray.util.queue import Queue
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
 
 
-def _messages(ray: ModuleType, mailbox: Any) -> list[Any]:
+def _messages(ray: ModuleType, queue: Any) -> list[Any]:
+    """All that have come."""
     try:
-        taken: list[Any] = ray.get(mailbox.empty.remote())
+        return list(map(pickle.loads, queue.get_nowait_batch(queue.qsize())))
     except ray.exceptions.RayError as error:
         raise RankscopeError(_LOST) from error
-    return taken
 
 
-class _Mailbox:
-    """Messages that nobody has read yet."""
-
-    def __init__(self) -> None:
-        self._messages: list[Any] = []
-
-    def put(self, message: Any) -> None:
-        """Leaves a message."""
-        self._messages.append(message)
-
-    def wait(self) -> None:
-        """Returns when all messages that the caller has put before are there."""
-
-    def empty(self) -> list[Any]:
-        """Takes all messages out."""
-        taken, self._messages = self._messages, []
-        return taken
-
-
-def _on_a_worker(function: Callable[[Any, Tell], Any], argument: Any, directory: str, mailbox: Any) -> Any:
+def _on_a_worker(function: Callable[[Any, Tell], Any], argument: Any, directory: str, queue: Any) -> Any:
     """What a worker does for a call: paths mean there what they mean in the process that made it."""
     if Path(directory).is_dir():
         os.chdir(directory)
-    result = function(argument, mailbox.put.remote)
-    _ray().get(mailbox.wait.remote())
-    return result
+    return function(argument, lambda message: queue.put(pickle.dumps(message)))
 
 
 def _done(ray: ModuleType, call: Call, task: Any) -> Done:
