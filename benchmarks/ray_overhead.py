@@ -21,7 +21,8 @@ from pathlib import Path
 os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}  # as the processes started by hand
 
 import rankscope as rs
-from rankscope.integrations.ray import Call, Needs, RayCluster, connected_cluster
+from rankscope.integrations.ray import Call, Needs, RayCluster
+from rankscope.integrations.ray_connection import connected_cluster
 from rankscope.models import pico_checkpoints
 from rankscope.runs.preparation import load_text_sets
 from rankscope.settings import Settings

@@ -42,6 +42,7 @@ MAY_IMPORT = {
 COVERS = {
     "cli/test_main.py": ("cli/cache.py", "cli/evaluate.py", "cli/listing.py", "cli/merge.py", "cli/study.py"),
     "cli/test_terminal.py": ("cli/compare.py",),
+    "integrations/test_ray.py": ("integrations/ray_connection.py",),
     "integrations/test_harness.py": ("texts/benchmark_rows.py",),
     "measuring/test_on_cuda.py": (),
     "measuring/test_reads.py": (),

@@ -30,5 +30,9 @@ def test_a_board_counts_each_batch_once_and_names_what_workers_do(tmp_path: Path
     board.end(1)
     board.end(1)
     assert told.labels[-1] == "1 worker: c"
+    board.see(Began(1, "too late"))
+    board.see(Taken(0))
+    assert told.labels[-1] == "1 worker: c"
+    assert len(told.said) == 2
     board.see(Kept(two.id, 1))
     assert told.done == 27

@@ -134,11 +134,11 @@ class Note:
 
 def test_a_machine_that_is_too_small_says_what_is_needed(made: Made) -> None:
     group = made.group(made.unit("a"), size=80 << 30)
-    with pytest.raises(SettingsError, match=r"no worker of this machine has 1 CPU core, 100\.8 GiB of memory"):
+    with pytest.raises(SettingsError, match=r"no worker of this machine has 1 CPU core, 101 GiB of memory"):
         engine(Here())[0].carry_out([group])
     (here, told) = engine(Here(is_ours=False))
     here.carry_out([group])
-    assert "no node has 1 CPU core, 100.8 GiB of memory at present: waiting for one that joins the cluster" in told.said
+    assert "no node has 1 CPU core, 101 GiB of memory at present: waiting for one that joins the cluster" in told.said
 
 
 def test_workers_measure_on_gpus_where_the_cluster_has_them(made: Made) -> None:

@@ -21,6 +21,8 @@ _NAMED = 2
 class Board:
     """Takes the messages of workers to progress; each batch counts once, however often it is told of.
 
+    Messages may come late: what a task began counts for nothing once the task has ended.
+
     Attributes:
         progress: told of progress.
         sizes: of the batches of each unit.
@@ -29,6 +31,7 @@ class Board:
     progress: Progress
     sizes: Mapping[UnitId, Sequence[int]]
     _taken: set[int] = field(default_factory=set)
+    _ended: set[int] = field(default_factory=set)
     _doing: dict[int, str] = field(default_factory=dict)
     _kept: set[tuple[UnitId, int]] = field(default_factory=set)
     _said: set[str] = field(default_factory=set)
@@ -60,6 +63,8 @@ class Board:
                 if text not in self._said:  # every worker says that it loads its network
                     self._said.add(text)
                     self.progress.say(text)
+            case Taken(task) | Began(task, _) if task in self._ended:
+                pass
             case Taken(task):
                 if task in self._taken:
                     lost = self._doing.pop(task, "a task")
@@ -75,5 +80,6 @@ class Board:
 
     def end(self, task: int) -> None:
         """A task is done, or given up."""
+        self._ended.add(task)
         if self._doing.pop(task, None) is not None:
             self.progress.relabel(self.label)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _DEVICES = ("auto", "cpu", "cuda", "spread")
 _PROCESS = 768 << 20  # bytes of a worker without a network
 _BESIDE_WEIGHTS = 1.25  # what a network takes on a CPU for each byte of its weights
+_STEP = 1 << 30  # of memory: tasks that ask for the same are given to the same workers
 Gaps = dict["UnitId", frozenset[int]]
 
 
@@ -150,11 +151,9 @@ class RayEngine:
         """What a worker has to have for a group's network."""
         from rankscope.integrations.ray import Needs
 
-        if group.device == "spread":
-            return Needs(self.cpus, self._gpus_of_a_node, _PROCESS)
-        if group.device == "cuda":
-            return Needs(self.cpus, 1, _PROCESS)
-        return Needs(self.cpus, 0, _PROCESS + int(_BESIDE_WEIGHTS * group.size))
+        gpus = {"spread": self._gpus_of_a_node, "cuda": 1}.get(group.device, 0)
+        memory = _PROCESS + (0 if gpus else int(_BESIDE_WEIGHTS * group.size))
+        return Needs(self.cpus, gpus, -(-memory // _STEP) * _STEP)
 
 
 def _without_shared(units: Sequence[Unit], gaps: Gaps) -> Gaps:

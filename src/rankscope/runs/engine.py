@@ -86,7 +86,7 @@ def opened_engine(execution: Execution, progress: Progress) -> Iterator[Engine]:
     if execution.engine == "local":
         yield LocalEngine(progress, None if execution.shard is None else Shard.of(execution.shard, progress.say))
         return
-    from rankscope.integrations.ray import connected_cluster
+    from rankscope.integrations.ray_connection import connected_cluster
 
     with connected_cluster(execution.address, execution.worker_cpus) as cluster:
         yield RayEngine(cluster, execution.worker_cpus, progress)
