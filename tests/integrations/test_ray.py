@@ -66,6 +66,15 @@ def test_a_closed_port_is_no_cluster() -> None:
             pass
 
 
+@pytest.mark.slow
+def test_another_server_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rankscope.integrations.ray_connection._SECONDS_FOR_STATUS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(SettingsError, match="what answers at .* is no Ray cluster"), connected_cluster(address, 1):
+            pass
+
+
 def test_needs_fit_nodes() -> None:
     needs = Needs(cpus=2, gpus=1, memory=4 << 30)
     assert needs.fitting({"CPU": 8, "GPU": 3, "memory": 9 << 30}) == 2

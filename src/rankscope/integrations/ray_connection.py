@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ _ENVIRONMENT = {
 _PRINTS = "print_to_stdstream"
 _OBJECT_STORE = 512 << 20  # of a cluster on this machine: only arguments lie there, and they can go to its disk
 _SECONDS_TO_ANSWER = 10.0
+_SECONDS_FOR_STATUS = 30.0
 _ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 
@@ -90,10 +93,19 @@ def _check_address(address: str) -> None:
         raise SettingsError(
             f"a Ray cluster's address is HOST:PORT, such as 10.0.0.1:6379, or auto on one of its nodes, got {address!r}"
         )
+    hint = "'ray start --head' prints the address, and this machine has to reach it"
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
     except (OSError, OverflowError) as error:
-        raise SettingsError(
-            f"no Ray cluster answers at {address} ({error}): 'ray start --head' prints the address, and this machine "
-            "has to reach it"
-        ) from error
+        raise SettingsError(f"no Ray cluster answers at {address} ({error}): {hint}") from error
+    if not _is_ray(address):
+        raise SettingsError(f"what answers at {address} is no Ray cluster: {hint}")
+
+
+def _is_ray(address: str) -> bool:
+    """Asks for the cluster's status, in another process: Ray itself would try for minutes, and fill the terminal."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_SECONDS_FOR_STATUS, check=False).returncode == 0  # noqa: S603 (ours)
+    except subprocess.TimeoutExpired:
+        return False
