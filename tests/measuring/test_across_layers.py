@@ -8,6 +8,8 @@ from rankscope.measuring.each_text import EachText
 from rankscope.measuring.seen import Seen
 from rankscope.metrics import linear_cka, matrix_entropy_change
 
+CPU = torch.device("cpu")
+
 
 def layer(seed: int) -> torch.Tensor:
     return torch.randn(9, 5, generator=torch.Generator().manual_seed(seed))
@@ -50,14 +52,14 @@ def test_changes_of_entropy_come_from_the_spectra_of_each_layer(later: bool, mon
     if later:  # as on an accelerator
         monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)  # as on an accelerator
     constant = torch.ones(9, 5)
-    each = EachText(["matrix_entropy_change"], 0, lambda *_: None)
+    each = EachText(["matrix_entropy_change"], 0)
     across = AcrossLayers(["matrix_entropy_change"], {"1": "0"})
     for seen in (Seen("0", {0: layer(0), 1: layer(1)}), Seen("1", {0: layer(2), 1: constant})):
         for reducer in (each, across):
             reducer.see(seen)
         seen.release()
-    each.close()
+    each.close(CPU)
     across.close()
-    assert each.rows()[1, "1"]["reason"] == "equal rows"
+    assert each.rows([0, 1], lambda _: None)[1, "1"]["reason"] == "equal rows"
     expected = float(matrix_entropy_change(layer(0), layer(2)))
     assert across.rows() == {(0, "1"): {"matrix_entropy_change": pytest.approx(expected)}}

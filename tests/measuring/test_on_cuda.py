@@ -69,3 +69,9 @@ def test_the_callers_tf32_setting_is_left_alone_and_moves_no_spectrum(precision:
         assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_numbers_do_not_depend_on_how_many_batches_are_decomposed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = rows_on("cuda")
+    monkeypatch.setattr("rankscope.metrics.devices.MATRICES_AT_ONCE", 1)
+    assert rows_on("cuda") == together

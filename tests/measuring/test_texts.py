@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from measuring.toy_network import BLOCKS, ToyNetwork, states_by_hand
-from rankscope.errors import LayerError
+from rankscope.errors import LayerError, RankscopeError
 from rankscope.measuring import Layers, Plan, TextTask, measure_batches
 from rankscope.measuring.planned import PlannedText, UnusableText
 from rankscope.metrics import effective_rank, linear_cka, matrix_entropy, mean_cosine_similarity
@@ -93,3 +93,20 @@ def test_values_that_are_not_finite_name_layer_and_text(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "tanh", lambda states: states * torch.inf)
     with pytest.raises(LayerError, match="toy, layer 1, text 'a': hidden states must be finite"):
         rows_of(TextTask("toy", "made-up", layers=ALL))
+
+
+def test_what_was_computed_before_a_forward_pass_fails_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)  # numbers are read later
+    network = ToyNetwork()
+    run = network.run
+
+    def fails_at_the_second(*arguments: object, **options: object) -> torch.Tensor | None:
+        if network.passes:
+            raise torch.OutOfMemoryError
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(network, "run", fails_at_the_second)
+    batches = measure_batches(TextTask("toy", "made-up"), PLAN, network)
+    assert next(batches)[0] == 0
+    with pytest.raises(RankscopeError, match="out of memory"):
+        next(batches)

@@ -1,10 +1,10 @@
-"""Metrics of each text at each layer: many texts and layers at once, read in one copy."""
+"""Metrics of each text at each layer: many texts, layers and forward passes at once, read in one copy."""
 
 from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,8 +27,28 @@ from rankscope.metrics.table import metrics_that_read
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_UNREAD = 2
-"""Groups of layers whose Gram matrices are kept until their numbers were looked at."""
+_UNREAD = 1
+"""Copies to the host under way: their Gram matrices are kept until the numbers were looked at."""
+
+_PASSES = 16
+"""Forward passes whose Gram matrices wait for each other at most, so that nobody waits long for numbers."""
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A text that has no unit rows at a layer.
+
+    Attributes:
+        place: of the text in the data set.
+        layer: name.
+        is_zero: its states are all zero.
+        error: says why.
+    """
+
+    place: int
+    layer: str
+    is_zero: bool
+    error: RepresentationError
 
 
 @dataclass(frozen=True)
@@ -40,74 +60,132 @@ class _Part:
     of_rows: list[Tensor]
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Layers of one forward pass whose metrics are computed together.
+
+    Which they are depends on that forward pass alone, so a text's numbers do not depend on what else is measured.
+    """
+
+    parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def places(self) -> set[int]:
+        """Of its texts in the data set."""
+        return {one.seen.places[place] for one in self.parts for place in one.part.places}
+
+
 @dataclass
 class EachText:
     """Metrics of one text at one layer.
 
-    Gram matrices of several layers are decomposed together, and their numbers come to the host in one copy.
+    On an accelerator the Gram matrices of several layers and forward passes are decomposed together, as many as fill
+    it, and their numbers come to the host in one copy.
 
     Attributes:
         metrics: names of those that are wanted.
         with_spectra: the eigenvalues of the first so many texts are kept.
-        refuse: called with a text's place, the layer, whether its states are all zero, and an error; raises where the
-            error is no reason to skip the text.
     """
 
     metrics: Collection[str]
     with_spectra: int
-    refuse: Callable[[int, str, bool, RepresentationError], None]
-    _waiting: Decompositions = field(default_factory=Decompositions)
-    _parts: list[_Part] = field(default_factory=list)
-    _sent: deque[tuple[list[_Part], Transfer]] = field(default_factory=deque)
-    _found: dict[Place, Row] = field(default_factory=dict)
+    _queue: Decompositions = field(default_factory=Decompositions)
+    _chunk: _Chunk = field(default_factory=_Chunk)
+    _bytes_before: int = 0
+    _passes: int = 0
+    _waiting: list[_Chunk] = field(default_factory=list)
+    _sent: deque[tuple[list[_Chunk], Transfer]] = field(default_factory=deque)
+    _found: dict[int, dict[Place, Row]] = field(default_factory=dict)
+    _skipped: dict[int, list[Skip]] = field(default_factory=dict)
 
     def see(self, seen: Seen) -> None:
         """Reduces each text to its Gram matrix and to what is read of its rows; one without rows is skipped."""
         found = seen.representations
         self._skip(seen)
-        if self._parts and self._parts[-1].seen.hidden_size != seen.hidden_size:
-            self.close()
-        self._parts += [_Part(seen, part, [part.number(metric) for metric in self._of_rows]) for part in found.parts]
+        if self._chunk.parts and self._chunk.parts[-1].seen.hidden_size != seen.hidden_size:
+            self._end_chunk()
+        self._chunk.parts.extend(
+            _Part(seen, part, [part.number(metric) for metric in self._of_rows]) for part in found.parts
+        )
         if self._reads_spectra:
-            self._waiting.dtype = seen.spectra_dtype
-            found.decompose(self._waiting)
-        if self._waiting.bytes > devices.bytes_at_once(seen.device):
-            self.close()
+            self._queue.dtype = seen.spectra_dtype
+            found.decompose(self._queue)
+        if self._queue.bytes - self._bytes_before > devices.bytes_at_once(seen.device):
+            self._send()
 
-    def close(self) -> None:
-        """Decomposes what waits, and sends the numbers of all layers since the last time in one copy."""
-        self._waiting.run()
-        parts, self._parts = self._parts, []
-        if not parts:
-            return
-        spectra = self._joint(parts) if self._reads_spectra else None
-        numbers = [torch.cat(each) for each in zip(*(one.of_rows for one in parts), strict=True)]
-        if spectra is not None:
-            numbers += [metric.function(spectra) for metric in self._of_spectra]
+    def close(self, device: torch.device) -> None:
+        """The forward pass is done: sends what waits, on an accelerator once there is enough to fill it."""
+        self._end_chunk()
+        self._passes += 1
+        is_enough = self._queue.matrices >= devices.MATRICES_AT_ONCE or self._passes >= _PASSES
+        if devices.read_at_once(device):
+            self._send(unread=0)
+        elif is_enough or self._queue.bytes > devices.bytes_at_once(device):
+            self._send()
+        self._bytes_before = self._queue.bytes
+
+    def is_read(self, places: Collection[int]) -> bool:
+        """Whether `rows` of these texts would neither decompose nor wait for anything."""
+        unread = [*self._waiting, *(chunk for chunks, _ in self._sent for chunk in chunks)]
+        return all(chunk.places.isdisjoint(places) for chunk in unread)
+
+    def rows(self, places: Collection[int], refuse: Callable[[Skip], None]) -> dict[Place, Row]:
+        """A row's numbers for each of these texts, at each layer; they are handed out once.
+
+        Args:
+            places: of the texts.
+            refuse: called with each text and layer that is skipped; raises where the fault is no reason to skip it.
+        """
+        if not self.is_read(places):
+            if not all(chunk.places.isdisjoint(places) for chunk in self._waiting):
+                self._send()
+            while not self.is_read(places):
+                self._read_one()
+        for place in places:
+            for skip in self._skipped.pop(place, []):
+                refuse(skip)
+        return {at: row for place in places for at, row in self._found.pop(place, {}).items()}
+
+    def _end_chunk(self) -> None:
+        if self._chunk.parts:
+            self._waiting.append(self._chunk)
+            self._chunk = _Chunk()
+
+    def _send(self, unread: int = _UNREAD) -> None:
+        """Decomposes what waits, and sends the numbers in one copy."""
+        self._end_chunk()
+        self._queue.run()
+        self._bytes_before = self._passes = 0
+        chunks, self._waiting = self._waiting, []
+        if chunks:
+            self._sent.append((chunks, Transfer([tensor for chunk in chunks for tensor in self._tensors(chunk)])))
+        while len(self._sent) > unread:
+            self._read_one()
+
+    def _tensors(self, chunk: _Chunk) -> list[Tensor]:
+        """What is read of a chunk, in the order in which `_take` takes it."""
+        parts = chunk.parts
         tensors = [one.part.faults.columns for one in parts if one.part.faults is not None]
         checks = [check for one in parts if (check := _check_of(one.part)) is not None]
-        tensors += [*([torch.cat(checks)] if checks else []), *numbers]
-        if spectra is not None and (shown := self._shown(parts)):
-            tensors.append(spectra.positive[on_device(shown, spectra.positive.device)])
-        self._sent.append((parts, Transfer(tensors)))
-        while len(self._sent) > _UNREAD:
-            self._read_one()
-
-    def rows(self) -> dict[Place, Row]:
-        """A row's numbers for each text and layer."""
-        while self._sent:
-            self._read_one()
-        return self._found
+        tensors += [torch.cat(checks)] if checks else []
+        tensors += [torch.cat(each) for each in zip(*(one.of_rows for one in parts), strict=True)]
+        if self._reads_spectra:
+            spectra = self._joint(parts)
+            tensors += [metric.function(spectra) for metric in self._of_spectra]
+            if shown := self._shown(parts):
+                tensors.append(spectra.positive[on_device(shown, spectra.positive.device)])
+        return tensors
 
     def _read_one(self) -> None:
-        parts, transfer = self._sent.popleft()
-        self._take(parts, transfer.read())
-        for one in parts:
-            if one.part.decomposition is not None:
-                one.part.decomposition.settle()
+        chunks, transfer = self._sent.popleft()
+        arrived = iter(transfer.read())
+        for chunk in chunks:
+            self._take(chunk.parts, arrived)
+            for one in chunk.parts:
+                if one.part.decomposition is not None:
+                    one.part.decomposition.settle()
 
-    def _take(self, parts: list[_Part], arrived: Sequence[npt.NDArray[np.float64]]) -> None:
-        coming = iter(arrived)
+    def _take(self, parts: list[_Part], coming: Iterator[npt.NDArray[np.float64]]) -> None:
         for one in parts:
             if one.part.faults is not None:
                 one.seen.representations.note(one.part.places, one.part.faults, next(coming).tolist())
@@ -126,8 +204,10 @@ class EachText:
             if number in eigenvalues:
                 values = eigenvalues[number]
                 row["eigenvalues"] = values[values > 0].tolist()
-            of_text = {name: each[number] for name, each in numbers.items()}
-            self._found[seen.places[place], seen.layer] = row | of_text
+            self._keep(seen.places[place], seen.layer, row | {name: each[number] for name, each in numbers.items()})
+
+    def _keep(self, place: int, layer: str, row: Row) -> None:
+        self._found.setdefault(place, {})[place, layer] = row
 
     def _correct(self, parts: list[_Part], number: int, numbers: dict[str, list[float]]) -> None:
         """Decomposes again, on the CPU, a matrix whose eigenvalues are not its own."""
@@ -143,10 +223,10 @@ class EachText:
         for metric in self._of_spectra:
             numbers[metric.name][number] = float(metric.function(decomposition.again(place)))
 
-    def _joint(self, parts: list[_Part]) -> Spectrum:
+    def _joint(self, parts: Sequence[_Part]) -> Spectrum:
         return joint_spectrum([one.part.decomposition for one in parts if one.part.decomposition is not None])
 
-    def _shown(self, parts: list[_Part]) -> list[int]:
+    def _shown(self, parts: Sequence[_Part]) -> list[int]:
         """The texts whose eigenvalues are kept, by their numbers among those of these parts."""
         places = [one.seen.places[place] for one in parts for place in one.part.places]
         return [number for number, place in enumerate(places) if place < self.with_spectra]
@@ -170,9 +250,10 @@ class EachText:
         errors = {seen.places[place]: error for place, error in found.errors.items()} | seen.errors
         zero = {seen.places[place] for place in found.zero}
         for place, error in errors.items():
-            if (place, seen.layer) not in self._found:
-                self.refuse(place, seen.layer, place in zero, error)
-                self._found[place, seen.layer] = {"status": "skipped", "reason": error.fault}
+            if (place, seen.layer) in self._found.get(place, {}):
+                continue
+            self._keep(place, seen.layer, {"status": "skipped", "reason": error.fault})
+            self._skipped.setdefault(place, []).append(Skip(place, seen.layer, place in zero, error))
 
 
 def _check_of(part: Part) -> Tensor | None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from rankscope.errors import LayerError, RankscopeError, RepresentationError, first_line
+from rankscope.errors import LayerError, RankscopeError, first_line
 from rankscope.measuring.across_layers import AcrossLayers
-from rankscope.measuring.each_text import EachText
+from rankscope.measuring.each_text import EachText, Skip
 from rankscope.measuring.layers import Layers
-from rankscope.measuring.reducers import OneVector
+from rankscope.measuring.reducers import OneVector, Reducer
 from rankscope.measuring.seen import HowSeen, Seen
 from rankscope.measuring.transfer import Transfer
 from rankscope.models import Batch
@@ -88,73 +88,92 @@ def measure_batches(
         ForwardPassError: the network failed, or its layers are not those of its trial run.
         RankscopeError: the device ran out of memory.
     """
-    ahead: deque[tuple[int, list[_Measured]]] = deque()
+    each = EachText(task.metrics, TEXTS_WITH_SPECTRA)
+    ahead: deque[tuple[int, list[_Measured]]] = deque()  # a device computes these while earlier numbers are read
     for number in range(len(plan.batches)):
         if number in done or not (batch := plan.batches[number]):  # one of another part of the plan is empty
             continue
-        ahead.append((number, _measure_batch(task, batch, network)))
-        # A device computes this batch while the numbers of the one before are read.
-        while len(ahead) > (0 if network.device.type == "cpu" else 1):
+        try:
+            ahead.append((number, _measure_batch(task, batch, network, each)))
+        except RankscopeError:
+            yield from _read_all(ahead)
+            raise
+        while ahead and all(part.is_read for part in ahead[0][1]):
             yield _read(*ahead.popleft())
-    while ahead:
-        yield _read(*ahead.popleft())
+    yield from _read_all(ahead)
     if plan.unusable and len(plan.batches) not in done:
         yield len(plan.batches), [_unusable(task, text, layer) for text in plan.unusable for layer in task.layers.names]
+
+
+def _read_all(ahead: deque[tuple[int, list[_Measured]]]) -> Iterator[tuple[int, list[Row]]]:
+    while ahead:
+        yield _read(*ahead.popleft())
 
 
 def _read(number: int, parts: list[_Measured]) -> tuple[int, list[Row]]:
     return number, [row for part in parts for row in part.rows()]
 
 
-def _measure_batch(task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork) -> list[_Measured]:
+def _measure_batch(
+    task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork, each: EachText
+) -> list[_Measured]:
     whole = Batch.of([list(text.tokens) for text in batch])
     # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
     with torch.random.fork_rng() if task.reseed else nullcontext():
         if task.reseed and task.seed is not None:
             torch.manual_seed(task.seed * _SEEDS_OF_A_TWIN + batch[0].index)
         return [
-            _measure_part(task, [batch[text] for text in part], whole.select(part), network)
+            _measure_part(_Measured(task, [batch[text] for text in part], each), whole.select(part), network)
             for part in network.parts(whole.lengths)
         ]
 
 
-def _measure_part(task: TextTask, texts: list[PlannedText], batch: Batch, network: LoadedNetwork) -> _Measured:
+def _measure_part(measured: _Measured, batch: Batch, network: LoadedNetwork) -> _Measured:
     """Runs texts in one forward pass, and reduces each layer as it appears."""
-    measured = _Measured(task, {text.index: text for text in texts})
+    task = measured.task
     how = HowSeen(task.drop_tokens, network.dtype, task.arithmetic)
 
     def reduce(layer: str, states: list[Tensor]) -> None:
         seen = Seen(layer, dict(zip(measured.by_place, states, strict=True)), how)
+        measured.each.see(seen)
         for reducer in measured.reducers:
             reducer.see(seen)
         seen.release()
 
     try:
         losses = network.run(batch, task.layers.names, reduce, loss="loss" in task.metrics)
-        measured.close(losses)
+        measured.close(losses, network.device)
     except torch.OutOfMemoryError as error:
+        texts = [len(text.tokens) for text in measured.by_place.values()]
         raise RankscopeError(
-            f"out of memory on a batch of {len(texts)} x {len(texts[0].tokens)} tokens: lower --batch-tokens or "
+            f"out of memory on a batch of {len(texts)} x {texts[0]} tokens: lower --batch-tokens or "
             f"--max-length, or use --dtype bfloat16 ({first_line(error)})"
         ) from error
     return measured
 
 
 class _Measured:
-    """Texts that ran in one forward pass, with numbers that may still be on their way."""
+    """Texts that ran in one forward pass, with numbers that may still be on their way.
 
-    def __init__(self, task: TextTask, by_place: dict[int, PlannedText]) -> None:
-        self.by_place = by_place
-        self._task = task
-        self.reducers = (
-            EachText(task.metrics, TEXTS_WITH_SPECTRA, _Refusal(task, by_place)),
-            AcrossLayers(task.metrics, task.layers.before),
-            OneVector(task.pool),
-        )
+    Args:
+        task: what is measured.
+        texts: the texts.
+        each: what is read of one text at one layer, for the whole task.
+    """
+
+    def __init__(self, task: TextTask, texts: list[PlannedText], each: EachText) -> None:
+        self.task, self.by_place, self.each = task, {text.index: text for text in texts}, each
+        self.reducers: tuple[Reducer, ...] = (AcrossLayers(task.metrics, task.layers.before), OneVector(task.pool))
         self._losses: Transfer | None = None
 
-    def close(self, losses: Tensor | None) -> None:
+    @property
+    def is_read(self) -> bool:
+        """Whether the numbers have come."""
+        return self.each.is_read(self.by_place)
+
+    def close(self, losses: Tensor | None, device: torch.device) -> None:
         """The forward pass is done."""
+        self.each.close(device)
         for reducer in self.reducers:
             reducer.close()
         self._losses = None if losses is None else Transfer([losses])
@@ -166,9 +185,12 @@ class _Measured:
             LayerError: values that are not finite, or all zero.
         """
         of_text = self._read_losses()
-        each, *more = (reducer.rows() for reducer in self.reducers)
+        each = self.each.rows(
+            self.by_place, self._refuse
+        )  # first: the others read what is found to be wrong with texts
+        more = [reducer.rows() for reducer in self.reducers]
         return [
-            _row(self._task, self.by_place[place], layer, len(self.by_place[place].tokens))
+            _row(self.task, self.by_place[place], layer, len(self.by_place[place].tokens))
             | {"cut": self.by_place[place].is_cut}
             | numbers
             | {name: value for rows in more for name, value in rows.get((place, layer), {}).items()}
@@ -176,38 +198,26 @@ class _Measured:
             for (place, layer), numbers in each.items()
         ]
 
+    def _refuse(self, skip: Skip) -> None:
+        """Raises for hidden states that no text can be blamed for; others are skipped."""
+        where = f"{self.task.model}, layer {skip.layer}, text {self.by_place[skip.place].id!r}"
+        if skip.error.fault == "not finite":
+            raise LayerError(f"{where}: {skip.error}") from skip.error
+        if skip.is_zero:
+            raise LayerError(
+                f"{where}: all hidden states are zero. Weights spread "
+                "over several devices have caused this: try one device, and check the checkpoint"
+            ) from skip.error
+
     def _read_losses(self) -> dict[int, float]:
         if self._losses is None:
             return {}
         of_text = dict(zip(self.by_place, self._losses.read()[0].tolist(), strict=True))
         for place, loss in of_text.items():
             if not math.isfinite(loss):
-                name, text = self._task.model, self.by_place[place].id
+                name, text = self.task.model, self.by_place[place].id
                 raise LayerError(f"{name}: the loss of text {text!r} is {loss}: the head overflows")
         return of_text
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """Raises for hidden states that no text can be blamed for."""
-
-    task: TextTask
-    texts: Mapping[int, PlannedText]
-
-    def __call__(self, place: int, layer: str, zero: bool, error: RepresentationError) -> None:
-        """Does nothing where the text is to be skipped.
-
-        Raises:
-            LayerError: values that are not finite, or all zero.
-        """
-        where = f"{self.task.model}, layer {layer}, text {self.texts[place].id!r}"
-        if error.fault == "not finite":
-            raise LayerError(f"{where}: {error}") from error
-        if zero:
-            raise LayerError(
-                f"{where}: all hidden states are zero. Weights spread "
-                "over several devices have caused this: try one device, and check the checkpoint"
-            ) from error
 
 
 def _row(task: TextTask, text: PlannedText | UnusableText, layer: str, n_tokens: int | None) -> Row:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rankscope.metrics import devices
 from rankscope.metrics.arithmetic import float32_did, is_flat, products_are_exact
+from rankscope.metrics.device_eigenvalues import can_decompose
 from rankscope.metrics.devices import on_device
 from rankscope.metrics.eigenvalues import (
     descending_eigenvalues,
@@ -108,8 +109,9 @@ class Decomposition:
 def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
     """The spectra of the texts of several decompositions of one hidden size, one after the other."""
     each = [part.values for part in parts]
-    if len(each) == 1 and isinstance(each[0], Tensor):
-        values = each[0]
+    batches = [values for values in each if isinstance(values, Tensor)]
+    if len(batches) == len(each) and len({values.shape[1] for values in batches}) == 1:
+        values = torch.cat(batches)
     else:
         values = torch.nn.utils.rnn.pad_sequence([of_text for of_part in each for of_text in of_part], batch_first=True)
     total = values.sum(dim=-1, keepdim=True)
@@ -164,6 +166,11 @@ class Decompositions:
         return one
 
     @property
+    def matrices(self) -> int:
+        """How many wait."""
+        return len(self._waiting) + sum(len(batch.sizes) for batch in self._batches)
+
+    @property
     def bytes(self) -> int:
         """What waits, in memory."""
         kept = [tensor for one in self._waiting for tensor in (one.gram, one.rows) if tensor is not None]
@@ -216,13 +223,25 @@ def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[
 
 
 def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int, ...]]:
-    """A Gram matrix of each text, padded with zeros to one size, and its own size.
+    """A Gram matrix of each text, padded with zeros to one of a few sizes, and its own size.
 
-    The smaller one; where lengths lie on both sides of d, the covariance of all.
+    The smaller one; where lengths lie on both sides of d, the covariance of all. Sizes are such that those of several
+    batches are decomposed together, and that the arithmetic of each does not depend on which others there are.
     """
     each = rows.rows
     if each.dtype == torch.float32 and each.device.type != "mps" and not products_are_exact(each.device.type):
         each = each.double()  # the caller lets products of float32 be rounded
-    if max(rows.tokens) <= rows.hidden_size:
-        return each @ each.mT, rows.tokens
-    return each.mT @ each, (rows.hidden_size,) * len(rows.tokens)
+    is_short = max(rows.tokens) <= rows.hidden_size
+    grams = each @ each.mT if is_short else each.mT @ each
+    sizes = rows.tokens if is_short else (rows.hidden_size,) * len(rows.tokens)
+    k = grams.shape[1]
+    if not can_decompose(grams.device, k, grams.dtype):  # others work on the padding, too
+        return grams, sizes
+    room = common_size(k) - k
+    return torch.nn.functional.pad(grams, (0, room, 0, room)), sizes
+
+
+def common_size(k: int) -> int:
+    """The next of the sizes to which matrices are padded: multiples of an eighth of a power of two, at least 16."""
+    step = max(16, (1 << (k - 1).bit_length()) // 8)
+    return -(-k // step) * step

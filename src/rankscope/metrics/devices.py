@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+MATRICES_AT_ONCE = 256
+"""As many matrices of a few hundred rows fill a large card; fewer take about as long."""
+
 
 def on_device(numbers: Sequence[int], device: torch.device, dtype: torch.dtype = torch.int64) -> Tensor:
     """Numbers of the host as a tensor, without waiting for the device."""
