@@ -11,6 +11,8 @@ from rankscope.metrics import device_eigenvalues
 from rankscope.metrics.device_eigenvalues import Launch, Spread, can_decompose, eigenvalues_on_device, launch_for
 
 TOLERANCE = {torch.float64: 1e-14, torch.float32: 2e-6}
+TOLERANCE_OF_LARGE = {torch.float64: 1e-14, torch.float32: 4e-6}
+"""From 1,024 rows; there LAPACK's own float32 is off by 3e-6 to 8e-6 on the same matrices."""
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -47,9 +49,8 @@ def check(batch: torch.Tensor, sizes: torch.Tensor, device: torch.device, launch
     assert (values.diff(dim=1) <= 0).all()
     for found, matrix, n in zip(values.cpu(), batch.double(), sizes.tolist(), strict=True):
         expected = torch.linalg.eigvalsh(matrix[:n, :n]).flip(0).clamp_min(0)
-        torch.testing.assert_close(
-            found[:n].double(), expected, atol=TOLERANCE[batch.dtype] * float(expected[0]), rtol=0
-        )
+        allowed = (TOLERANCE_OF_LARGE if n >= 1000 else TOLERANCE)[batch.dtype]
+        torch.testing.assert_close(found[:n].double(), expected, atol=allowed * float(expected[0]), rtol=0)
         assert (found[n:] == 0).all()
 
 
@@ -64,6 +65,12 @@ KINDS = ("rank deficient", "one huge eigenvalue", "multiple eigenvalues", "diago
 @pytest.mark.slow
 def test_all_kinds_of_matrices(device: torch.device) -> None:
     check(*padded([gram(18, kind) for kind in KINDS], torch.float64), device)
+
+
+@needs_cuda
+@pytest.mark.parametrize("n", range(17, 41))
+def test_multiple_eigenvalues_stay_together_on_a_cuda_device(n: int) -> None:
+    check(*padded([gram(n, "multiple eigenvalues")], torch.float64), torch.device("cuda"))
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ def _count_below(diagonal, squares, x, n):
     for start in range(0, n, 8):
         for step in tl.static_range(8):
             shifted = tl.load(diagonal + start + step) - x
-            following = shifted * minor - tl.load(squares + start + step) * before
+            # Left to itself, the compiler may round this in one way for the next step and in another for the one after.
+            following = tl.fma(shifted, minor, -tl.load(squares + start + step) * before)
             before = minor
             minor = following
             new_signs = minor.to(tl.int64, bitcast=True)
