@@ -11,8 +11,8 @@ from rankscope.metrics import device_eigenvalues
 from rankscope.metrics.device_eigenvalues import Launch, Spread, can_decompose, eigenvalues_on_device, launch_for
 
 TOLERANCE = {torch.float64: 1e-14, torch.float32: 2e-6}
-TOLERANCE_OF_LARGE = {torch.float64: 1e-14, torch.float32: 4e-6}
-"""From 1,024 rows; there LAPACK's own float32 is off by 3e-6 to 8e-6 on the same matrices."""
+TOLERANCE_OF_LARGE = {torch.float64: 1e-14, torch.float32: 8e-6}
+"""From 1,000 rows. LAPACK's own float32 is off by 3e-6 on the full matrix of 1,024 rows, by 8e-6 on that of 2,048."""
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rankscope.metrics.devices import bytes_at_once, on_device, places_of_tokens, read_at_once
+from rankscope.metrics.devices import SideStream, bytes_at_once, on_device, places_of_tokens, read_at_once
 
 CPU = torch.device("cpu")
 
@@ -29,3 +29,16 @@ def test_only_a_cpu_is_never_waited_for() -> None:
 def test_a_large_card_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=80 << 30))
     assert bytes_at_once(CPU) < bytes_at_once(torch.device("mps")) < bytes_at_once(torch.device("cuda"))
+
+
+def test_work_beside_begins_when_earlier_work_is_done() -> None:
+    beside = SideStream()
+    with beside(CPU):
+        assert torch.ones(3).sum() == 3
+    if torch.cuda.is_available():
+        matrix = torch.rand(2000, 2000, device="cuda", dtype=torch.float64)
+        product = matrix @ matrix  # still being computed when the sum is asked for
+        with beside(product.device):
+            total = product.sum()
+        torch.cuda.synchronize()
+        assert total == product.sum()

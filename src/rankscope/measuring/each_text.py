@@ -90,6 +90,7 @@ class EachText:
     metrics: Collection[str]
     with_spectra: int
     _queue: Decompositions = field(default_factory=Decompositions)
+    _beside: devices.SideStream = field(default_factory=devices.SideStream)
     _chunk: _Chunk = field(default_factory=_Chunk)
     _bytes_before: int = 0
     _passes: int = 0
@@ -154,11 +155,13 @@ class EachText:
     def _send(self, unread: int = _UNREAD) -> None:
         """Decomposes what waits, and sends the numbers in one copy."""
         self._end_chunk()
-        self._queue.run()
         self._bytes_before = self._passes = 0
         chunks, self._waiting = self._waiting, []
         if chunks:
-            self._sent.append((chunks, Transfer([tensor for chunk in chunks for tensor in self._tensors(chunk)])))
+            with self._beside(chunks[0].parts[0].seen.device):
+                self._queue.run()
+                numbers = Transfer([tensor for chunk in chunks for tensor in self._tensors(chunk)])
+            self._sent.append((chunks, numbers))
         while len(self._sent) > unread:
             self._read_one()
 

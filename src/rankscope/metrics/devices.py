@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Int
@@ -16,6 +17,25 @@ def on_device(numbers: Sequence[int], device: torch.device, dtype: torch.dtype =
     """Numbers of the host as a tensor, without waiting for the device."""
     tensor = torch.tensor(numbers, dtype=dtype, pin_memory=device.type == "cuda")
     return tensor.to(device, non_blocking=True)
+
+
+class SideStream:
+    """Work that a CUDA device does beside what it is given otherwise, as far as it has room; elsewhere nothing special.
+
+    Whoever gives it work keeps the tensors of that work until it is done.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[torch.device, torch.cuda.Stream] = {}
+
+    def __call__(self, device: torch.device) -> AbstractContextManager[object]:
+        """Within it, work begins once all work given to the device so far is done."""
+        if device.type != "cuda":
+            return nullcontext()
+        if device not in self._streams:
+            self._streams[device] = torch.cuda.Stream(device)
+        self._streams[device].wait_stream(torch.cuda.current_stream(device))
+        return torch.cuda.stream(self._streams[device])
 
 
 def places_of_tokens(tokens: Sequence[int], longest: int, device: torch.device) -> Int[Tensor, " all"]:
