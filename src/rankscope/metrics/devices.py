@@ -33,7 +33,7 @@ class SideStream:
         if device.type != "cuda":
             return nullcontext()
         if device not in self._streams:
-            self._streams[device] = torch.cuda.Stream(device)
+            self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._streams[device].wait_stream(torch.cuda.current_stream(device))
         return torch.cuda.stream(self._streams[device])
 
