@@ -14,6 +14,7 @@ float64.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -75,15 +76,15 @@ def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:
     return length**2 / len(sample) / tokens * min(tokens, hidden_size) <= FLAT
 
 
-def float32_did(eigenvalues: Float[Tensor, " k"], rank: int) -> bool:
+def float32_did(eigenvalues: npt.NDArray[np.float64], rank: int) -> bool:
     """Whether eigenvalues of float32 give the effective rank within 1e-6.
 
     Args:
-        eigenvalues: descending, of sum 1, in float64 or float32.
+        eigenvalues: (k,), descending, of sum 1.
         rank: the most that can be non-zero.
     """
-    values = eigenvalues[:rank].double().numpy()
-    rounding = float(torch.finfo(torch.float32).eps) * values[0]
+    values = eigenvalues[:rank]
+    rounding = np.finfo(np.float32).eps * values[0]
     if not values[-1] >= _ROUNDINGS_AT_LEAST * rounding:
         return False
     logarithms = np.log(values)

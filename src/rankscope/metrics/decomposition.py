@@ -215,11 +215,11 @@ class Decompositions:
 
 def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[Tensor, " k"] | None:
     """Eigenvalues of float32 in float64, of sum 1; None where float32 did not do."""
-    values = values.double()
+    found = values.numpy().astype("float64")
     if tokens <= hidden_size:
-        values[-1] = 0  # centred rows have rank N - 1 at most: what is there is rounding
-    values = values / values.sum()
-    return values if float32_did(values, min(tokens - 1, hidden_size)) else None
+        found[-1] = 0  # centred rows have rank N - 1 at most: what is there is rounding
+    found /= found.sum()
+    return torch.from_numpy(found) if float32_did(found, min(tokens - 1, hidden_size)) else None
 
 
 def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int, ...]]:

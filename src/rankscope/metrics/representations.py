@@ -104,7 +104,7 @@ class Representations:
         for part in self.parts:
             if place in part.places and part.decomposition is not None and place not in self.errors:
                 whole, number = part.decomposition, part.places.index(place)
-                values = whole.values[number]
+                values = whole.values[number][: min(whole.tokens[number], whole.hidden_size)]
                 tokens = on_device([whole.tokens[number]], values.device)[0]
                 return Spectrum(values / values.sum(), tokens, whole.hidden_size)
         return None
@@ -116,10 +116,7 @@ class Representations:
         Raises:
             RepresentationError: of the first text that has none.
         """
-        waiting = Decompositions(self._dtype)
-        self.decompose(waiting)
-        waiting.run()
-        self.refuse()
+        self._decompose_now()
         each = {
             place: values
             for part in self.parts
@@ -129,6 +126,24 @@ class Representations:
         tokens = on_device([len(one) for one in self.states], eigenvalues[0].device)
         padded = torch.nn.utils.rnn.pad_sequence(eigenvalues, batch_first=True)
         return Spectrum(padded, tokens, self.states[0].shape[1])
+
+    @property
+    def spectrum_of_one_text(self) -> Spectrum:
+        """Of the only text, decomposed now, without a batch's dimension.
+
+        Raises:
+            RepresentationError: it has none.
+        """
+        self._decompose_now()
+        spectrum = self.spectrum_of(0)
+        assert spectrum is not None  # noqa: S101 (for the type checker)
+        return spectrum
+
+    def _decompose_now(self) -> None:
+        waiting = Decompositions(self._dtype)
+        self.decompose(waiting)
+        waiting.run()
+        self.refuse()
 
     def of_rows(self, function: Callable[[UnitRows], Float[Tensor, " _texts"]]) -> Float[Tensor, " texts"]:
         """A number of each text from its unit rows, in the order of texts; all must have them."""

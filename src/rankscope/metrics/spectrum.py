@@ -40,7 +40,6 @@ def spectrum(
         >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).eigenvalues
         tensor([0.5000, 0.5000], dtype=torch.float64)
     """
-    together = representations_of(hidden, mask, dtype=dtype, computed_in=computed_in).spectrum
-    if hidden_states(hidden).dim() == 3:
-        return together
-    return Spectrum(together.eigenvalues[0], together.tokens[0], together.hidden_size)
+    states = hidden_states(hidden)
+    found = representations_of(states, mask, dtype=dtype, computed_in=computed_in)
+    return found.spectrum if states.dim() == 3 else found.spectrum_of_one_text
