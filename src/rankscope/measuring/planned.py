@@ -163,7 +163,7 @@ class Plan:
         digest.update(f"], {unusable}]".encode())
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Tokens of each batch, padding left out; behind them 0 for the unusable texts, if there are any."""
         return (*self.batches.sizes.tolist(), *([0] if self.unusable else []))

@@ -19,6 +19,7 @@ from rankscope.runs.engine import Engine, opened_engine
 from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
 from rankscope.runs.measurements import part_file
+from rankscope.runs.plans import Plans
 from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
@@ -145,13 +146,14 @@ def _evaluate_each(
 def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, progress: Progress) -> Iterator[Group]:
     """For each model its trained network, then twin by twin; each measures the data sets of all conditions."""
     first, _ = opened[0]
+    planned = [(job, record, Plans(job, progress)) for job, record in opened]
     for place, subject in enumerate(first.subjects):
         reference = subject.model.reference
         if reference.has_tokenizer_above:
             progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
-        for job, record in opened:
-            for part in job.parts(job.subjects[place], progress):
+        for job, record, plans in planned:
+            for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):
                 by_seed.setdefault(part.task.seed, []).append((part, record))
         for seed, parts in by_seed.items():
             units = tuple(_unit(part, record, twins, progress) for part, record in parts)
