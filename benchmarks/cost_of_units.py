@@ -1,0 +1,191 @@
+"""The unit costs of a run, measured on this machine: see cost_model.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rankscope.measuring import measure_batches, text_columns
+from rankscope.runs import Job, prepare
+from rankscope.runs.carry_out import UnitFile
+from rankscope.runs.folder import open_run_folder
+from rankscope.runs.manifest import UnitRecord
+from rankscope.runs.measurements import whole_file
+from rankscope.runs.plans import Plans
+from rankscope.runs.preparation import load_text_sets
+from rankscope.settings import Settings
+from rankscope.statistics import summarize
+
+MERGER = "import rankscope.runs"
+MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m", "pico-3m")
+SETTINGS = {"device": "cpu", "field": "text", "twin_cache": False}
+TEXTS, PLANNED, SUMMARISED, BATCHES = 120, 10_000, 25_000, 12
+WARM = """
+from rankscope.runs import prepare
+from rankscope.settings import Settings
+prepare(["pico-0.1m"], ["stdlib-docs"], Settings(limit=2, untrained_seeds=1))
+"""
+
+
+def _cost(what: str) -> Any:
+    return field(metadata={"is": what})
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of one unit of each kind of work; `spread` and `bytes` are no seconds."""
+
+    start: float = _cost("a process, until it has imported what it needs")
+    merger: float = _cost("the process that merges, until it has imported what it needs")
+    describe: float = _cost("a model's configuration, tokenizer and fingerprint")
+    read: float = _cost("a text, read and fingerprinted")
+    plan: float = _cost("a token, planned (once for each tokenizer)")
+    fit: float = _cost("a token, looked at to fit networks to the texts (once for each tokenizer)")
+    load: float = _cost("a network, loaded or drawn")
+    token: float = _cost("a token, forward pass and metrics")
+    batch: float = _cost("a batch, written into the run's folder")
+    join: float = _cost("a batch, read and joined by the merge")
+    row: float = _cost("a row (text x network x layer), summarised by the merge")
+    spread: float = _cost("no seconds: standard deviation of a batch's seconds a token, over their mean")
+    bytes: float = _cost("no seconds: bytes of a row in a unit's file")
+
+
+def data_file(folder: Path) -> Path:
+    """Texts that come with the library, again and again."""
+    (texts,) = load_text_sets(["stdlib-docs"], Settings())
+    known = [text.text for text in texts.texts]
+    file = folder / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": known[n % len(known)]}) + "\n" for n in range(PLANNED)))
+    return file
+
+
+def prepared(data: Path, limit: int = TEXTS) -> Job:
+    """The small run's models and texts."""
+    return prepare(MODELS, [str(data)], Settings(**SETTINGS, limit=limit))
+
+
+def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
+    """Unit costs of pico (0.4 M parameters), and the seconds of a token for each model of the small run."""
+    job, few = prepared(data), prepare(MODELS[:1], [str(data)], Settings(**SETTINGS, limit=TEXTS))
+    of_four, of_one = (
+        seconds(lambda models=models: prepare(models, [str(data)], Settings(**SETTINGS, limit=TEXTS)).identity, 3)
+        for models in (MODELS, MODELS[:1])
+    )
+    planning = _planning(data, few)
+    loads = [seconds(lambda seed=seed: job.subjects[1].load(seed, "default", job.placement), 5) for seed in (None, 0)]
+    rates, spreads, rows = {}, {}, []
+    for name, subject in zip(MODELS, job.subjects, strict=True):
+        rates[name], spreads[name], rows = _passes(job, subject)
+    kept, joined, size = _keeping(folder, rows)
+    return (
+        Costs(
+            start=child([sys.executable, "-c", WARM]),
+            merger=child([sys.executable, "-c", MERGER]),
+            describe=(of_four - of_one) / (len(MODELS) - 1),
+            **planning,
+            load=statistics.mean(loads),
+            token=rates["pico-0.4m"],
+            batch=kept,
+            join=joined,
+            row=_summarising(rows),
+            spread=spreads["pico-0.4m"],
+            bytes=size,
+        ),
+        rates,
+    )
+
+
+def seconds(work: Callable[[], object], times: int = 1) -> float:
+    """CPU seconds of this process; the median of several times."""
+    found = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        found.append(time.process_time() - began)
+    return statistics.median(found)
+
+
+def child(command: list[str]) -> float:
+    """CPU seconds of another process."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(said.decode())
+    return used.ru_utime + used.ru_stime
+
+
+def observed(data: Path, output: Path, shard: str | None) -> float:
+    """CPU seconds of a shard of the small run, or of its merge."""
+    command = [sys.executable, "-m", "rankscope"]
+    if shard is None:
+        return child([*command, "merge", str(output), "--output", str(output)])
+    call = ["evaluate", *MODELS, "--data", str(data), "--field", "text", "--limit", str(TEXTS), "--device", "cpu"]
+    return child([*command, *call, "--no-twin-cache", "--output", str(output), "--shard", shard])
+
+
+def _planning(data: Path, warm: Job) -> dict[str, float]:
+    """Reading is of all that a text costs beside its tokens."""
+    Plans(warm).of(warm.subjects[0].model)
+    jobs: list[Job] = []
+    read = seconds(lambda: jobs.append(prepared(data, PLANNED)) or jobs[0].text_sets[0].fingerprint)
+    job = jobs[0]
+    read -= seconds(lambda: prepared(data, 1))
+    plans: list[Any] = []
+    plan = seconds(lambda: plans.extend(Plans(job).of(job.subjects[0].model)) or plans[0].fingerprint)
+    fit = seconds(lambda: plans[0].decisive(job.subjects[0].model.config))
+    return {"read": read / PLANNED, "plan": plan / plans[0].tokens, "fit": fit / plans[0].tokens}
+
+
+def _passes(job: Job, subject: Any) -> tuple[float, float, list[tuple[int, list[Any]]]]:
+    """Seconds of a token, their spread over batches, and the rows of some batches all over the plan."""
+    part = next(iter(job.parts(subject, Plans(job).of(subject.model))))
+    network = subject.load(None, "default", job.placement).fitted_to("", part.plan.decisive(subject.model.config))
+    count = len(part.plan.batches)
+    chosen = np.linspace(0, count - 1, BATCHES).astype(int).tolist()
+    list(measure_batches(part.task, part.plan, network, set(range(count + 1)) - {chosen[1]}))
+    spent, rows = [], []
+    for number in chosen:
+        began = time.process_time()
+        rows += measure_batches(part.task, part.plan, network, set(range(count + 1)) - {number})
+        spent.append((time.process_time() - began) / part.plan.sizes[number])
+    sizes = np.array(part.plan.sizes)[chosen]
+    rate = float(np.average(spent, weights=sizes))
+    return rate, float(np.std(spent)) / rate, rows
+
+
+def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, float, float]:
+    """Seconds to write a batch and to join it, and bytes of a row."""
+    run = open_run_folder(folder / "made-up", {"settings": {}})
+    many, few = UnitFile(run, "many", ("last",)), UnitFile(run, "few", ("last",))
+    batches = [batch for _, batch in rows]
+    for number, batch in enumerate(batches):
+        few.keep(number, batch)
+    few.finish(UnitRecord("", "", len(batches), ("last",), "layer"))
+    size = (run.path / whole_file("few")).stat().st_size / sum(map(len, batches))
+    batches *= 20
+    kept = seconds(lambda: [many.keep(number, batch) for number, batch in enumerate(batches)])
+    joined = seconds(lambda: many.finish(UnitRecord("", "", len(batches), ("last",), "layer")))
+    return kept / len(batches), joined / len(batches), size
+
+
+def _summarising(rows: list[tuple[int, list[Any]]]) -> float:
+    """Seconds of a row of a long run: a trained network and a twin."""
+    known = [row for _, batch in rows for row in batch]
+    made = [known[n % len(known)] | {"text_index": n} for n in range(SUMMARISED)]
+    frame = pl.DataFrame(made, schema=text_columns())
+    twin = frame.with_columns(role=pl.lit("untrained"), seed=pl.lit(0, dtype=frame.schema["seed"]))
+    both = pl.concat([frame, twin])
+    return seconds(lambda: summarize(both)) / both.height
