@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,9 @@ from rankscope.runs.preparation import load_text_sets
 from rankscope.settings import Settings
 from rankscope.statistics import summarize
 
-MERGER = "import rankscope.runs"
 MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m", "pico-3m")
 SETTINGS = {"device": "cpu", "field": "text", "twin_cache": False}
-TEXTS, PLANNED, SUMMARISED, BATCHES = 120, 10_000, 25_000, 12
-WARM = """
-from rankscope.runs import prepare
-from rankscope.settings import Settings
-prepare(["pico-0.1m"], ["stdlib-docs"], Settings(limit=2, untrained_seeds=1))
-"""
+TEXTS, PLANNED, SUMMARISED, BATCHES = 200, 10_000, 25_000, 12
 
 
 def _cost(what: str) -> Any:
@@ -46,8 +40,8 @@ def _cost(what: str) -> Any:
 class Costs:
     """Seconds of one unit of each kind of work; `spread` and `bytes` are no seconds."""
 
-    start: float = _cost("a process, until it has imported what it needs")
-    merger: float = _cost("the process that merges, until it has imported what it needs")
+    start: float = _cost("a process that measures two texts of the smallest model, and nothing else")
+    merger: float = _cost("a process that merges those two, and nothing else")
     describe: float = _cost("a model's configuration, tokenizer and fingerprint")
     read: float = _cost("a text, read and fingerprinted")
     plan: float = _cost("a token, planned (once for each tokenizer)")
@@ -90,8 +84,8 @@ def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
     kept, joined, size = _keeping(folder, rows)
     return (
         Costs(
-            start=child([sys.executable, "-c", WARM]),
-            merger=child([sys.executable, "-c", MERGER]),
+            start=observed(data, folder / "least", "0/1", MODELS[:1], texts=2),
+            merger=observed(data, folder / "least", None),
             describe=(of_four - of_one) / (len(MODELS) - 1),
             **planning,
             load=statistics.mean(loads),
@@ -127,12 +121,12 @@ def child(command: list[str]) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def observed(data: Path, output: Path, shard: str | None) -> float:
+def observed(data: Path, output: Path, shard: str | None, models: Sequence[str] = MODELS, texts: int = TEXTS) -> float:
     """CPU seconds of a shard of the small run, or of its merge."""
     command = [sys.executable, "-m", "rankscope"]
     if shard is None:
         return child([*command, "merge", str(output), "--output", str(output)])
-    call = ["evaluate", *MODELS, "--data", str(data), "--field", "text", "--limit", str(TEXTS), "--device", "cpu"]
+    call = ["evaluate", *models, "--data", str(data), "--field", "text", "--limit", str(texts), "--device", "cpu"]
     return child([*command, *call, "--no-twin-cache", "--output", str(output), "--shard", shard])
 
 
@@ -170,7 +164,8 @@ def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, fl
     """Seconds to write a batch and to join it, and bytes of a row."""
     run = open_run_folder(folder / "made-up", {"settings": {}})
     many, few = UnitFile(run, "many", ("last",)), UnitFile(run, "few", ("last",))
-    batches = [batch for _, batch in rows]
+    # As of a long run, in which only the first texts keep their eigenvalues.
+    batches = [[row | {"eigenvalues": None} for row in batch] for _, batch in rows]
     for number, batch in enumerate(batches):
         few.keep(number, batch)
     few.finish(UnitRecord("", "", len(batches), ("last",), "layer"))
