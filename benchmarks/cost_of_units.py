@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors
 
-from rankscope.measuring import measure_batches, text_columns
+from rankscope.measuring import Plan, measure_batches, text_columns
+from rankscope.models import LoadedNetwork
 from rankscope.runs import Job, prepare
 from rankscope.runs.carry_out import UnitFile
 from rankscope.runs.folder import open_run_folder
 from rankscope.runs.manifest import UnitRecord
-from rankscope.runs.measurements import whole_file
+from rankscope.runs.parquet import to_parquet
 from rankscope.runs.plans import Plans
 from rankscope.runs.preparation import load_text_sets
 from rankscope.settings import Settings
@@ -45,8 +47,8 @@ class Costs:
     describe: float = _cost("a model's configuration, tokenizer and fingerprint")
     read: float = _cost("a text, read and fingerprinted")
     plan: float = _cost("a token, planned (once for each tokenizer)")
-    fit: float = _cost("a token, looked at to fit networks to the texts (once for each tokenizer)")
-    load: float = _cost("a network, loaded or drawn")
+    fit: float = _cost("a token, looked at for the texts to fit networks to (once for each tokenizer)")
+    load: float = _cost("a network, loaded or drawn, and fitted to the texts")
     token: float = _cost("a token, forward pass and metrics")
     batch: float = _cost("a batch, written into the run's folder")
     join: float = _cost("a batch, read and joined by the merge")
@@ -77,11 +79,12 @@ def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
         for models in (MODELS, MODELS[:1])
     )
     planning = _planning(data, few)
-    loads = [seconds(lambda seed=seed: job.subjects[1].load(seed, "default", job.placement), 5) for seed in (None, 0)]
+    (plan,) = Plans(job).of(job.subjects[1].model)
+    loads = [seconds(lambda seed=seed: _network(job.subjects[1], seed, job, plan), 5) for seed in (None, 0)]
     rates, spreads, rows = {}, {}, []
     for name, subject in zip(MODELS, job.subjects, strict=True):
         rates[name], spreads[name], rows = _passes(job, subject)
-    kept, joined, size = _keeping(folder, rows)
+    (kept, joined), (row, size) = _keeping(folder, rows), _summarising(rows)
     return (
         Costs(
             start=observed(data, folder / "least", "0/1", MODELS[:1], texts=2),
@@ -92,7 +95,7 @@ def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
             token=rates["pico-0.4m"],
             batch=kept,
             join=joined,
-            row=_summarising(rows),
+            row=row,
             spread=spreads["pico-0.4m"],
             bytes=size,
         ),
@@ -146,7 +149,7 @@ def _planning(data: Path, warm: Job) -> dict[str, float]:
 def _passes(job: Job, subject: Any) -> tuple[float, float, list[tuple[int, list[Any]]]]:
     """Seconds of a token, their spread over batches, and the rows of some batches all over the plan."""
     part = next(iter(job.parts(subject, Plans(job).of(subject.model))))
-    network = subject.load(None, "default", job.placement).fitted_to("", part.plan.decisive(subject.model.config))
+    network = _network(subject, None, job, part.plan)
     count = len(part.plan.batches)
     chosen = np.linspace(0, count - 1, BATCHES).astype(int).tolist()
     list(measure_batches(part.task, part.plan, network, set(range(count + 1)) - {chosen[1]}))
@@ -160,27 +163,31 @@ def _passes(job: Job, subject: Any) -> tuple[float, float, list[tuple[int, list[
     return rate, float(np.std(spent)) / rate, rows
 
 
-def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, float, float]:
-    """Seconds to write a batch and to join it, and bytes of a row."""
+def _network(subject: Any, seed: int | None, job: Job, plan: Plan) -> LoadedNetwork:
+    """Loaded, and fitted to the texts."""
+    return subject.load(seed, "default", job.placement).fitted_to("", plan.decisive(subject.model.config))
+
+
+def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, float]:
+    """Seconds to write a batch, and to join it."""
     run = open_run_folder(folder / "made-up", {"settings": {}})
-    many, few = UnitFile(run, "many", ("last",)), UnitFile(run, "few", ("last",))
+    store = UnitFile(run, "unit", ("last",))
     # As of a long run, in which only the first texts keep their eigenvalues.
     batches = [[row | {"eigenvalues": None} for row in batch] for _, batch in rows]
-    for number, batch in enumerate(batches):
-        few.keep(number, batch)
-    few.finish(UnitRecord("", "", len(batches), ("last",), "layer"))
-    size = (run.path / whole_file("few")).stat().st_size / sum(map(len, batches))
     batches *= 20
-    kept = seconds(lambda: [many.keep(number, batch) for number, batch in enumerate(batches)])
-    joined = seconds(lambda: many.finish(UnitRecord("", "", len(batches), ("last",), "layer")))
-    return kept / len(batches), joined / len(batches), size
+    kept = seconds(lambda: [store.keep(number, batch) for number, batch in enumerate(batches)])
+    joined = seconds(lambda: store.finish(UnitRecord("", "", len(batches), ("last",), "layer")))
+    return kept / len(batches), joined / len(batches)
 
 
-def _summarising(rows: list[tuple[int, list[Any]]]) -> float:
-    """Seconds of a row of a long run: a trained network and a twin."""
+def _summarising(rows: list[tuple[int, list[Any]]]) -> tuple[float, float]:
+    """Seconds and bytes of a row of a long run: a trained network and a twin."""
     known = [row for _, batch in rows for row in batch]
     made = [known[n % len(known)] | {"text_index": n} for n in range(SUMMARISED)]
     frame = pl.DataFrame(made, schema=text_columns())
+    noise = pl.Series(np.random.default_rng(0).uniform(1, 1.1, SUMMARISED))  # so that no value is there twice
+    nothing = pl.lit(None, dtype=frame.schema["eigenvalues"])
+    frame = frame.with_columns(polars.selectors.float() * noise, eigenvalues=nothing)
     twin = frame.with_columns(role=pl.lit("untrained"), seed=pl.lit(0, dtype=frame.schema["seed"]))
     both = pl.concat([frame, twin])
-    return seconds(lambda: summarize(both)) / both.height
+    return seconds(lambda: summarize(both)) / both.height, len(to_parquet(frame)) / frame.height
