@@ -65,7 +65,7 @@ COVERS = {
         "runs/job.py", "runs/preparation.py", "runs/record.py", "runs/run.py", "runs/session.py", "runs/subject.py",
         "runs/summary.py",
     ),
-    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py", "runs/measurements.py", "runs/parquet.py"),
+    "runs/test_folder.py": ("measuring/columns.py", "runs/manifest.py", "runs/parquet.py"),
     "runs/test_responses.py": ("runs/answers.py",),
     "runs/test_readings.py": (),
     "runs/test_runs_in_a_store.py": (),

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import LlamaConfig
 
 from measuring.toy_network import ToyNetwork
 from rankscope import spool
 from rankscope.measuring import Layout, Plan, TextTask, measure_batches, plan_batches
 from rankscope.measuring.planned import PlannedText, PlanWriter, UnusableText
+from rankscope.models import decisive_texts
 from rankscope.texts import Text, TextSet
 from tiny import SENTENCES, tiny_tokenizer
 
@@ -102,6 +104,16 @@ def test_a_part_of_a_plan_keeps_the_numbers_and_measures_the_same() -> None:
     assert sorted(found[2]) == [behind]
     assert found[0] | found[1] | found[2] == whole
     assert len(pickle.dumps(parts[0])) < len(pickle.dumps(plan))
+
+
+def test_decisive_texts_are_looked_for_once_for_networks_of_the_same_regimes() -> None:
+    plan = written([(str(number), False, [number] * (1 + number)) for number in range(9)], 30)
+    found = plan.decisive(LlamaConfig())
+    assert found == decisive_texts(LlamaConfig(), plan.token_ids)
+    assert plan.decisive(LlamaConfig(hidden_size=64)) is found
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    scaled = LlamaConfig(max_position_embeddings=3, rope_parameters=rope)
+    assert plan.decisive(scaled) == decisive_texts(scaled, plan.token_ids) != found
 
 
 def living(kind: type) -> int:

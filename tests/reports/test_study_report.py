@@ -113,7 +113,7 @@ def test_what_did_not_come_out_is_not_drawn(conducted: Conducted) -> None:
     assert [len(block["vconcat"][0]["hconcat"]) for block in blocks] == [2, 1]
     none = changed_rows(conducted, diff_erank=nothing, loss=nothing)
     assert study_figure(none) is None
-    assert [file.name for file in write_study(none) if file.name.startswith("figure")] == []
+    assert [name for name in write_study(none) if name.startswith("figure")] == []
 
 
 def test_json_has_rows_and_notes(conducted: Conducted) -> None:

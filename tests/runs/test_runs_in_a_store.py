@@ -104,6 +104,36 @@ def test_shards_meet_in_a_store(place: str, local: rs.Run, capsys: pytest.Captur
     assert not [name for name in ObjectStore.at(place).names("measurements") if "parts" in name]
 
 
+def test_a_study_is_cut_into_shards_and_concluded_in_a_store(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a folder, file by file; and once more with nothing left to measure."""
+    asked = ("study", "layers", *ON_THE_COMMAND_LINE[1:], "--models", "pico-0.1m", "pico-0.4m", "--no-twin-cache")
+    assert command(*asked, "--output", tmp_path / "study") == 0
+    for number in (1, 0):
+        assert command(*asked, "--output", place, "--shard", f"{number}/2") == 0
+        assert f"concludes the study in {place}" in capsys.readouterr().out
+    store = ObjectStore.at(place)
+    assert {name.partition("/")[0] for name in store.names("")} == {"runs"}
+    for _ in range(2):
+        assert command(*asked, "--output", place) == 0
+        told = capsys.readouterr()
+        assert f"kept in {place}: table.csv" in told.out
+        assert "loading" not in told.err
+    names = [name for name in store.names("") if not name.startswith("runs/")]
+    assert names == sorted(path.name for path in (tmp_path / "study").iterdir() if path.is_file())
+    for name in names:
+        if not name.startswith("figure"):
+            assert store.read(name) == (tmp_path / "study" / name).read_bytes()
+
+
+def test_a_page_in_a_store_is_the_page_in_a_file(place: str, local: rs.Run, tmp_path: Path) -> None:
+    assert command("report", local.path, "--output", tmp_path / "report.html") == 0
+    assert command("report", local.path, "--output", f"{place}/report.html") == 0
+    assert ObjectStore.at(place).read("report.html") == (tmp_path / "report.html").read_bytes()
+    assert command("report", local.path, "--output", f"s3://{BUCKET}") == 2
+
+
 def test_workers_share_twins_in_a_store(
     place: str, local: rs.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

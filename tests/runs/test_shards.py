@@ -83,11 +83,12 @@ def test_pieces_have_equal_tokens_and_load_few_networks(sizes: list[list[list[in
 def test_pieces_by_hand() -> None:
     """60 tokens in three pieces of 20: 25 is cut in the middle of the run's second batch, and 0 follows its 5."""
     (one, two) = groups_of([[[10, 25, 5, 0]], [[20]]])
-    first, second, third = pieces_of([one, two], 3)
+    pieces = pieces_of([one, two], 3)
+    first, second, third = ({unit: list(numbers) for unit, numbers in piece.items()} for piece in pieces)
     (of_one,), (of_two,) = one.units, two.units
-    assert first == {of_one.id: (0,)}
-    assert second == {of_one.id: (1, 2, 3)}
-    assert third == {of_two.id: (0,)}
+    assert first == {of_one.id: [0]}
+    assert second == {of_one.id: [1, 2, 3]}
+    assert third == {of_two.id: [0]}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.errors import RunFolderError, SettingsError
 from rankscope.runs.object_store import ObjectStore
-from rankscope.runs.storage import LocalFolder, local_path, storage_of
+from rankscope.runs.storage import LocalFolder, file_at, local_path, storage_of
 
 
 def test_what_is_written_is_read_and_listed(tmp_path: Path) -> None:
@@ -70,3 +70,12 @@ def test_what_has_to_be_on_this_machine(tmp_path: Path) -> None:
     assert local_path(f"file://{tmp_path}", "it") == local_path(tmp_path, "it") == tmp_path
     with pytest.raises(SettingsError, match="responses cannot go into an object store: give a folder"):
         local_path("s3://bucket/run", "responses")
+
+
+def test_a_file_is_a_name_in_a_storage(tmp_path: Path) -> None:
+    for place in (tmp_path / "page.html", str(tmp_path / "page.html"), f"file://{tmp_path}/page.html"):
+        assert file_at(place) == (LocalFolder(tmp_path), "page.html")
+    storage, name = file_at("memory://bucket/reports/page.html")
+    assert (storage.place, name) == ("memory://bucket/reports", "page.html")
+    with pytest.raises(SettingsError, match="s3://bucket is a bucket"):
+        file_at("s3://bucket")

@@ -54,6 +54,17 @@ def test_columns_are_resampled_together_and_in_pieces() -> None:
     np.testing.assert_allclose(means, resampled_means(table, resamples=50, rng=np.random.default_rng(0)))
 
 
+def test_many_texts_are_drawn_with_replacement_as_few_are() -> None:
+    """The mean of resampled means is the mean, and their variance that of a text over the number of texts."""
+    table = np.random.default_rng(6).gamma(2.0, size=(20_001, 2))
+    means = resampled_means(table, resamples=2000, rng=np.random.default_rng(0))
+    ones = resampled_means(np.ones((20_001, 1)), resamples=5, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(ones, 1)  # as many draws as texts
+    spread = table.std(axis=0) / 20_001**0.5
+    np.testing.assert_allclose(means.mean(axis=0), table.mean(axis=0), atol=4 * spread.max() / 2000**0.5)
+    np.testing.assert_allclose(means.std(axis=0), spread, rtol=0.08)  # 5 standard errors
+
+
 def test_a_wider_confidence_gives_a_wider_interval() -> None:
     texts = np.random.default_rng(5).normal(size=30)
     narrow, wide = (bootstrap_interval(texts, confidence=confidence) for confidence in (0.5, 0.99))

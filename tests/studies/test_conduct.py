@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import pytest
 from questions import write_piqa, write_winogrande
 from rankscope.errors import CallError, SettingsError, UnknownNameError
 from rankscope.reports import write_study
-from rankscope.runs import Run
+from rankscope.runs import Run, Silent, storage_of
 from rankscope.settings import Settings, StudyOptions
-from rankscope.studies import STUDIES, Conducted, conduct
+from rankscope.studies import STUDIES, Conducted, Request, conduct, measure_shard
 from tiny import SENTENCES
 from tiny_gguf import save_gguf
 
@@ -83,7 +84,7 @@ def test_a_real_model_goes_through(name: str, smollm2_folder: Path, tmp_path: Pa
     assert set(rows["hidden_size"]) == {576}
     files = write_study(one)
     assert smollm2_folder.name in (one.request.folder / "table.md").read_text()
-    assert all(file.stat().st_size for file in files)
+    assert all((one.request.folder / file).stat().st_size for file in files)
 
 
 def table(conducted: dict[str, Conducted], name: str) -> pl.DataFrame:
@@ -374,6 +375,81 @@ def test_models_without_twins_go_through(name: str, tmp_path: Path) -> None:
     assert "initializer-unknown" in {note.name for note in one.findings.notes}
 
 
-def test_a_study_has_no_shards() -> None:
-    with pytest.raises(SettingsError, match="a study has no shards"):
-        conduct("scaling", shard="0/2")
+@pytest.mark.parametrize(
+    ("name", "models"), [("lengths", ("pico-0.1m", "pico-0.4m")), ("prompts", ("pico-0.1m",)), ("training", ("pico",))]
+)
+def test_shards_of_a_study_are_concluded_without_a_network(
+    name: str, models: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = StudyOptions(models, ("stdlib-docs",))
+    settings = {"limit": 4, "batch_tokens": 300, "twin_cache": False, "max_length": 128}
+    single = conduct(name, options, output=tmp_path / "single", **settings)
+    for number in (1, 0):
+        folder = measure_shard(name, options, output=tmp_path / "shared", shard=f"{number}/2", **settings)
+        assert folder == tmp_path / "shared"
+        assert [path.name for path in folder.iterdir()] == ["runs"]
+
+    def no_weights(*_: object) -> None:
+        raise AssertionError("weights were loaded again")
+
+    monkeypatch.setattr("rankscope.models.transformers_backend.load_model", no_weights)
+    shared = conduct(name, options, output=tmp_path / "shared", **settings)
+    assert shared.findings.table.equals(single.findings.table)
+    assert shared.findings.sentences == single.findings.sentences
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("responses", "the responses of models"),
+        ("timing", "times, which are of one machine"),
+        ("rotation", "an alignment (align has --shard)"),
+        ("families", "accuracy (--tasks none leaves it out)"),
+        ("benchmarks", "accuracy"),
+    ],
+)
+def test_a_study_that_measures_more_than_evaluations_has_no_shards(name: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=re.escape(f"study {name} cannot be cut into shards, as it also measures {why}")
+    ):
+        measure_shard(name, output=tmp_path / "study", shard="0/2")
+    assert not (tmp_path / "study").exists()
+
+
+def test_every_study_has_shards_or_says_why_not(tmp_path: Path) -> None:
+    for study in STUDIES.values():
+        options = StudyOptions(("pico",), ("stdlib-docs",), tasks=("none",) if "tasks" in study.options else None)
+        request = Request(("pico",), ("stdlib-docs",), Settings(), options, tmp_path, Silent())
+        assert bool(study.grids(request)) != bool(study.besides(request))
+
+
+def test_shards_are_measured_and_concluded_by_different_functions(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="conduct concludes: leave shard out"):
+        conduct("scaling", shard="0/2", output=tmp_path)
+    with pytest.raises(SettingsError, match="give shard, such as '0/4'"):
+        measure_shard("scaling", output=tmp_path)
+
+
+def test_a_study_at_an_address_is_the_study_in_a_folder(tmp_path: Path) -> None:
+    """Also its accuracy, which is not measured again, and its files, which are written again."""
+    options = StudyOptions(("pico-0.1m", "pico-0.4m"), ("stdlib-docs",), tasks=(write_piqa(tmp_path),))
+    here = conduct("families", options, output=tmp_path / "study", limit=3)
+    address = f"memory://studies/{tmp_path.name}"
+    there = conduct("families", options, output=address, limit=3)
+    assert there.findings.table.equals(here.findings.table)
+    storage = storage_of(address)
+    storage.write("table.md", b"of an earlier time")
+    assert write_study(there) == write_study(here)
+    names = {name for name in storage.names("") if not name.startswith("runs/")}
+    kept = {
+        path.relative_to(tmp_path / "study").as_posix() for path in (tmp_path / "study").rglob("*") if path.is_file()
+    }
+    assert names == {name for name in kept if not name.startswith("runs/")}
+    for name in ("table.csv", "table.md", "table.tex", "paragraph.md", "study.json", "correlations.csv"):
+        assert storage.read(name) == (tmp_path / "study" / name).read_bytes()
+    assert conduct("families", options, output=address, limit=3).findings.table.equals(here.findings.table)
+
+
+def test_responses_stay_on_this_machine() -> None:
+    with pytest.raises(SettingsError, match="study responses cannot go into an object store"):
+        conduct("responses", StudyOptions(("pico",), ("stdlib-docs",)), output="memory://studies/responses")

@@ -31,7 +31,7 @@ def report(
 
     Args:
         runs: Folders or addresses of finished runs.
-        output: The page, one HTML file.
+        output: The page, one HTML file, or its address in an object store.
         tables: A folder for every table as Markdown, LaTeX (booktabs) and CSV.
         figures: A folder for every figure as SVG, PNG and PDF.
         model_card: Print a snippet for the model's card on the hub: metadata with results, and a paragraph.
@@ -40,20 +40,21 @@ def report(
 
     from rankscope.reports import build_report, model_card_of, print_notes, print_table, save_figures, save_page
     from rankscope.reports import save_tables as write_tables
-    from rankscope.runs import Run, local_path
+    from rankscope.runs import Run, file_at, local_path
 
-    page, table_folder, figure_folder = (
-        None if place is None else local_path(place, what)
-        for place, what in ((output, "a page"), (tables, "tables"), (figures, "figures"))
+    if output is not None:
+        file_at(output)  # refuses an address that cannot be used before anything is read
+    table_folder, figure_folder = (
+        None if place is None else local_path(place, what) for place, what in ((tables, "tables"), (figures, "figures"))
     )
-    _refuse_wrong_places(page, table_folder, figure_folder)
+    _refuse_wrong_places(output, table_folder, figure_folder)
     if model_card:
         print("\n".join(model_card_of(Run(run)) for run in runs), end="")
     if model_card and not (output or tables or figures):
         return
     with Console(stderr=True).status("reading runs, comparing models, drawing"):
         made = build_report(*runs)
-        written = [save_page(made, page)] if page else []
+        written: list[Path | str] = [save_page(made, output)] if output else []
         written += write_tables(made, table_folder) if table_folder else []
         written += save_figures(made, figure_folder) if figure_folder else []
     for file in written:
@@ -66,9 +67,11 @@ def report(
         print_notes(made.notes, sys.stdout)
 
 
-def _refuse_wrong_places(output: Path | None, tables: Path | None, figures: Path | None) -> None:
-    if output is not None and output.is_dir():
-        raise SettingsError(f"output is a file, and {output} is a folder: give a name such as {output / 'report.html'}")
+def _refuse_wrong_places(output: str | None, tables: Path | None, figures: Path | None) -> None:
+    if output is not None and Path(output).is_dir():
+        raise SettingsError(
+            f"output is a file, and {output} is a folder: give a name such as {Path(output) / 'report.html'}"
+        )
     for name, folder in (("tables", tables), ("figures", figures)):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise SettingsError(f"{name} is a folder, and {folder} is a file: give another place")

@@ -28,10 +28,12 @@ def study(
 
     For example:
         rankscope study scaling --models family:pico --data stdlib-docs --limit 50
+        rankscope study scaling --output s3://BUCKET/studies/scaling --shard 0/8
 
     Args:
         name: Which study (rankscope list studies).
-        output: The study's folder. Left out: one under studies/, named by what is asked for.
+        output: The study's folder, or its address in an object store. Left out: a folder under studies/, named by what
+            is asked for.
         json: Print the result as JSON, and nothing else, on standard output.
         execution: Where and how its evaluations are computed.
         options: What it is asked about.
@@ -39,8 +41,15 @@ def study(
     """
     quieten_libraries()
     from rankscope.reports import print_notes, print_table, require_charts, study_content, study_table, write_study
-    from rankscope.studies import conduct
+    from rankscope.studies import conduct, measure_shard
 
+    if execution.shard is not None:
+        with progress_on_stderr() as progress:
+            folder = measure_shard(
+                name, options, output=output, settings=settings, progress=progress, execution=execution
+            )
+        print(f"when all shards are there, the same command without --shard concludes the study in {folder}")
+        return
     require_charts()  # before anything is measured
     with progress_on_stderr() as progress:
         conducted = conduct(name, options, output=output, settings=settings, progress=progress, execution=execution)
@@ -54,4 +63,4 @@ def study(
     for sentence in conducted.findings.sentences:
         print(sentence)
     print_notes(conducted.findings.notes, sys.stdout)
-    print(f"\nkept in {conducted.request.folder}: {', '.join(file.name for file in files)}")
+    print(f"\nkept in {conducted.request.folder}: {', '.join(files)}")

@@ -6,14 +6,18 @@ import hashlib
 import json
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rankscope.models import decisive_texts, regimes_of
 from rankscope.spool import Spool, equal_items
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,9 @@ class Plan:
 
     batches: PlannedBatches
     unusable: tuple[UnusableText, ...]
+    _decisive: dict[tuple[int, ...], list[list[Sequence[int]]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, batches: Iterable[Sequence[PlannedText]], unusable: Iterable[UnusableText] = ()) -> Plan:
@@ -163,7 +170,7 @@ class Plan:
         digest.update(f"], {unusable}]".encode())
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Tokens of each batch, padding left out; behind them 0 for the unusable texts, if there are any."""
         return (*self.batches.sizes.tolist(), *([0] if self.unusable else []))
@@ -185,6 +192,16 @@ class Plan:
     def token_ids(self) -> Iterator[list[tuple[int, ...]]]:
         """The ids of each text of each batch that has texts, a batch at a time."""
         return ([text.tokens for text in batch] for batch in self.batches if batch)
+
+    def decisive(self, config: PretrainedConfig) -> list[list[Sequence[int]]]:
+        """A few texts to which a network is fitted as it would be to all of them; see `decisive_texts`.
+
+        All texts are read for them, once for all networks that switch between the same lengths.
+        """
+        regimes = regimes_of(config)
+        if regimes not in self._decisive:
+            self._decisive[regimes] = decisive_texts(config, self.token_ids)
+        return self._decisive[regimes]
 
 
 class PlanWriter:

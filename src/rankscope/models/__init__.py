@@ -39,7 +39,7 @@ from rankscope.models.outline import outline_of
 from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, own_dtype, resolve_device
-from rankscope.models.positions import positions_of
+from rankscope.models.positions import positions_of, regimes_of
 from rankscope.models.reference import ModelReference, parse_model_reference
 from rankscope.models.token_ids import check_token_ids
 from rankscope.models.transformers_backend import TRANSFORMERS, TransformersBackend, TransformersNetwork
@@ -104,6 +104,7 @@ __all__ = [
     "plain_config",
     "positions_of",
     "refuse_changed",
+    "regimes_of",
     "resolve_device",
     "resolve_layers",
     "step_in_name",

@@ -8,24 +8,36 @@ from typing import TYPE_CHECKING
 from rankscope.atomic import write_text
 from rankscope.reports.figures import Format, save_figure
 from rankscope.reports.html_page import render_page
+from rankscope.runs import file_at
 from rankscope.tables import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rankscope.reports.report import Report
+    from rankscope.runs import Place
 
 TABLE_FORMATS = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
 
 
-def save_page(report: Report, place: str | Path) -> Path:
+def save_page(report: Report, place: Place) -> Place:
     """Writes a report as one file that needs no network.
 
+    Args:
+        report: what is written.
+        place: the file's path, or its address in an object store.
+
+    Returns:
+        The place.
+
     Raises:
+        SettingsError: an address that cannot be used.
         MissingExtraError: charts are not installed.
         StorageError: the file could not be written.
     """
-    return _write(Path(place), render_page(report))
+    storage, name = file_at(place)
+    storage.write(name, render_page(report).encode())
+    return place
 
 
 def save_tables(report: Report, folder: str | Path) -> list[Path]:

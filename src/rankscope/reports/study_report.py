@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rankscope.atomic import write_text
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
+from rankscope.runs import storage_of
 from rankscope.studies import printed_tables
 from rankscope.tables import Column, Table, column, short_name, short_names, to_latex, to_markdown
 
@@ -60,14 +61,17 @@ def study_paragraph(conducted: Conducted) -> str:
     return " ".join([asked, *findings.sentences, fired])
 
 
-def write_study(conducted: Conducted) -> tuple[Path, ...]:
-    """Writes everything into the study's folder; returns the files. There is no figure where no number of it came out.
+def write_study(conducted: Conducted) -> tuple[str, ...]:
+    """Writes everything into the study's folder or to its address, in place of what is there of an earlier time.
+
+    Returns:
+        The names of the files. There is no figure where no number of it came out.
 
     Raises:
         MissingExtraError: the libraries for figures are not installed; the tables are written before.
         StorageError: a file could not be written.
     """
-    folder, findings = conducted.request.folder, conducted.findings
+    storage, findings = storage_of(conducted.request.folder), conducted.findings
     table = study_table(conducted)
     files = {
         "table.csv": findings.table.write_csv(),
@@ -80,11 +84,17 @@ def write_study(conducted: Conducted) -> tuple[Path, ...]:
     if conducted.study.published:
         files["published.csv"] = printed_tables(conducted.study.published).write_csv()
     files["study.json"] = json.dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    storage.prepare()
     for name, text in files.items():
-        write_text(folder / name, text)
+        storage.write(name, text.encode())
     chart = study_figure(conducted)
-    figures = [] if chart is None else save_figure(chart, folder / "figure", ("svg", "html"))
-    return (*(folder / name for name in files), *figures)
+    if chart is None:
+        return tuple(files)
+    with TemporaryDirectory() as here:
+        figures = save_figure(chart, Path(here) / "figure", ("svg", "html"))
+        for file in figures:
+            storage.write(file.name, file.read_bytes())
+    return (*files, *(file.name for file in figures))
 
 
 def study_content(conducted: Conducted) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Runs: folders, locks, resuming; `evaluate`, `align`, `respond`, `compare`."""
 
+from rankscope.runs.addresses import Place, child
 from rankscope.runs.alignment import align
 from rankscope.runs.comparison import Comparison, compare
 from rankscope.runs.difference import Difference
@@ -15,7 +16,7 @@ from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.shards import Shard
 from rankscope.runs.shared_twins import SharedTwinCache
-from rankscope.runs.storage import local_path
+from rankscope.runs.storage import Storage, file_at, local_path, storage_of
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.runs.watching import Watch, open_watch
 
@@ -29,21 +30,25 @@ __all__ = [
     "KeptCheckpoints",
     "Lines",
     "MeasuredCheckpoint",
+    "Place",
     "Progress",
     "Run",
     "Shard",
     "SharedTwinCache",
     "Silent",
+    "Storage",
     "TwinCache",
     "Watch",
     "align",
     "bar_on_stderr",
+    "child",
     "compare",
     "default_twin_cache",
     "differing",
     "effect_of",
     "evaluate",
     "evaluate_each",
+    "file_at",
     "folder_names",
     "key_of",
     "local_path",
@@ -52,4 +57,5 @@ __all__ = [
     "opened_engine",
     "prepare",
     "respond",
+    "storage_of",
 ]

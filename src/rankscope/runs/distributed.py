@@ -92,10 +92,14 @@ class RayEngine:
         A unit of which nothing is missing is one whose end takes a network.
         """
         gaps: Gaps = {}
+        units = list(units)
+        every = {count: frozenset(range(count)) for count in {len(unit.sizes) for unit in units}}
         for unit in units:
             if is_there(unit):
                 continue
-            missing = frozenset(range(len(unit.sizes))) - unit.store.batches()
+            missing, there = every[len(unit.sizes)], unit.store.batches()
+            if there:  # else one set serves all units that have not been begun
+                missing -= there
             if missing or unit.needs_network_after:
                 if len(missing) < len(unit.sizes) or not unit.adopt(None):
                     gaps[unit.id] = missing

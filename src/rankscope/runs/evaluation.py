@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,14 @@ import polars as pl
 
 from rankscope.execution import Execution, split_execution
 from rankscope.measuring import measure_batches
-from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, decisive_texts, own_dtype
+from rankscope.models import TRANSFORMERS, Backend, LoadedNetwork, own_dtype
 from rankscope.runs.addresses import Place
 from rankscope.runs.carry_out import Group, Unit, UnitFile
 from rankscope.runs.engine import Engine, opened_engine
 from rankscope.runs.folder import READINGS, open_run_folder
 from rankscope.runs.job import Job, Part
 from rankscope.runs.measurements import part_file
+from rankscope.runs.plans import Plans
 from rankscope.runs.preparation import prepare_each
 from rankscope.runs.progress import Progress, Silent
 from rankscope.runs.record import Record
@@ -145,13 +146,14 @@ def _evaluate_each(
 def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, progress: Progress) -> Iterator[Group]:
     """For each model its trained network, then twin by twin; each measures the data sets of all conditions."""
     first, _ = opened[0]
+    planned = [(job, record, Plans(job, progress)) for job, record in opened]
     for place, subject in enumerate(first.subjects):
         reference = subject.model.reference
         if reference.has_tokenizer_above:
             progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
-        for job, record in opened:
-            for part in job.parts(job.subjects[place], progress):
+        for job, record, plans in planned:
+            for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):
                 by_seed.setdefault(part.task.seed, []).append((part, record))
         for seed, parts in by_seed.items():
             units = tuple(_unit(part, record, twins, progress) for part, record in parts)
@@ -231,7 +233,7 @@ class _Measurement:
         unit: its name.
         folder: where the network's reading is noted.
         config: the model's.
-        fitting: the texts that the network is fitted to; those of the plan if left out.
+        fitting: the texts that the network is fitted to; the decisive ones of the plan if left out.
     """
 
     task: TextTask
@@ -244,18 +246,18 @@ class _Measurement:
     def __call__(self, network: LoadedNetwork, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
         """The batches that are missing."""
         name = self.task.model
-        fitted = network.fitted_to(name, self.plan.token_ids if self.fitting is None else self.fitting)
+        fitted = network.fitted_to(name, self._fitting)
         if self.task.seed is None:
             self.folder.write_json(f"{READINGS}/{self.unit}.json", {"model": name, **asdict(fitted.reading)})
         return measure_batches(self.task, self.plan, fitted, done)
 
-    @cached_property
-    def _decisive(self) -> list[list[Sequence[int]]]:
-        return decisive_texts(self.config, self.plan.token_ids)
+    @property
+    def _fitting(self) -> list[list[Sequence[int]]]:
+        return self.plan.decisive(self.config) if self.fitting is None else self.fitting
 
     def only(self, numbers: Collection[int]) -> _Measurement:
         """The measurement of some batches alone, with a network that is fitted to all."""
-        return replace(self, plan=self.plan.only(numbers), fitting=self._decisive)
+        return replace(self, plan=self.plan.only(numbers), fitting=self._fitting)
 
 
 def _remark(part: Part) -> str | None:

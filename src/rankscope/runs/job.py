@@ -105,14 +105,15 @@ class Job:
         told = partial(progress.advance, computed=True)
         return plan_batches(texts, model.tokenizer, self.layout(model), told)
 
-    def parts(self, subject: Subject, progress: Progress | None = None) -> Iterator[Part]:
+    def parts(self, subject: Subject, plans: Sequence[Plan]) -> Iterator[Part]:
         """What is measured of one model: for each role and seed, each data set.
 
-        A data set is planned once for all of a model's networks.
+        Args:
+            subject: the model.
+            plans: its plan for each text set.
         """
         model, settings = subject.model, self.settings
         layers = choose_layers(model.config, settings)
-        plans = [self.plan(model, texts, progress) for texts in self.text_sets]
         for seed in self.seeds(subject):
             role = "trained" if seed is None else "untrained"
             for place, (texts, plan) in enumerate(zip(self.text_sets, plans, strict=True)):

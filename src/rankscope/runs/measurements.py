@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,32 @@ def read_measurements(place: Storage | Place) -> pl.DataFrame:
         RunFolderError: not a run's folder.
     """
     storage = storage_of(place)
+    return pl.concat([pl.DataFrame(schema=_columns_in(storage)), *read_each_model(storage)])
+
+
+def read_each_model(place: Storage | Place) -> Iterator[pl.DataFrame]:
+    """The same, one model and data set at a time: a long run does not fit into memory as a whole.
+
+    Yields:
+        The measurements of a model's trained network and of its twins on one data set.
+
+    Raises:
+        RunFolderError: not a run's folder.
+    """
+    storage = storage_of(place)
+    columns = _columns_in(storage)
+    finished, parts = files_by_unit(storage)
+    files = parts | {unit: [file] for unit, file in finished.items()}
+    for _, units in groupby(sorted(files), lambda unit: unit.rpartition("_")[0]):  # the end is the role
+        records = {unit: None if unit in finished else read_unit(storage, unit) for unit in units}
+        yield pl.concat([read_joined(storage, unit, files[unit], columns, known) for unit, known in records.items()])
+
+
+def _columns_in(storage: Storage) -> Schema:
     kind = kind_of_run(read_identity(storage))
     if kind not in _COLUMNS:
         raise RunFolderError(f"{storage.place} holds a run of the kind {kind!r}: made by another version?")
-    columns = columns_of(kind)
-    finished, parts = files_by_unit(storage)
-    tables = {}
-    for unit, files in (parts | {unit: [file] for unit, file in finished.items()}).items():
-        record = None if unit in finished else read_unit(storage, unit)
-        tables[unit] = read_joined(storage, unit, files, columns, record)
-    return pl.concat([pl.DataFrame(schema=columns), *(tables[unit] for unit in sorted(tables))])
+    return columns_of(kind)
 
 
 def files_by_unit(storage: Storage) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import MissingExtraError, RankscopeError, RunFolderError, SettingsError, StorageError, first_line
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 PATIENCE_VARIABLE = "RANKSCOPE_STORE_SECONDS"
 _PATIENCE, _FIRST_PATIENCE = 120.0, 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
-_AT_ONCE = 16  # reads under way at the same time
+_AT_ONCE = 16  # requests under way at the same time
 _EXTRAS = {"s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs"), "gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs")}
 _S3 = ("s3", "s3a")
 _TRY_AGAIN = (408, 409, 425, 429)  # HTTP statuses under 500 that pass by themselves
@@ -163,9 +162,13 @@ class ObjectStore:
         Raises:
             StorageError: the store does not answer.
         """
-        for one in self.names(name) or [name]:
+
+        def remove_one(one: str) -> None:
             with suppress(FileNotFoundError):  # somebody else removed it
-                self._trying(f"remove {self.called(one)}", partial(self.files.rm_file, self._path(one)))
+                self._trying(f"remove {self.called(one)}", lambda: self.files.rm_file(self._path(one)))
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(remove_one, self.names(name) or [name]))
 
     def sweep(self, pattern: str) -> None:
         """Nothing: an object that was not finished is not there."""
@@ -204,7 +207,7 @@ class ObjectStore:
             except RankscopeError:
                 raise
             except Exception as error:  # every file system has its own kinds
-                if _is_there_already(error):
+                if _status(error) == 412:  # a new object is asked for, and one is there
                     raise FileExistsError(doing) from error
                 if not _may_pass(error):
                     raise self._refusal(doing, error) from error
@@ -248,7 +251,8 @@ def _file_system(scheme: str) -> AbstractFileSystem:
 
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if scheme in _S3:  # pauses and limits are ours: those of botocore would multiply with them
-        options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"max_attempts": 1}}
+        limits = {"connect_timeout": 10, "read_timeout": 20, "max_pool_connections": _AT_ONCE}
+        options["config_kwargs"] = limits | {"retries": {"max_attempts": 1}}
     try:
         files: AbstractFileSystem = fsspec.filesystem(scheme, **options)
     except ImportError as error:
@@ -260,11 +264,6 @@ def _file_system(scheme: str) -> AbstractFileSystem:
     if scheme in _S3:
         files.retries = 1
     return files
-
-
-def _is_there_already(error: Exception) -> bool:
-    """Whether a store refused to write an object because there is one."""
-    return _status(error) == 412
 
 
 def _may_pass(error: Exception) -> bool:

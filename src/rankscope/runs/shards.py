@@ -9,14 +9,19 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rankscope.errors import SettingsError
 from rankscope.runs.carry_out import carry_out
 from rankscope.runs.inventory import take_inventory
 
 if TYPE_CHECKING:
-    from rankscope.runs.carry_out import Group, Piece, UnitId
+    from numpy.typing import NDArray
+
+    from rankscope.runs.carry_out import Group, Piece, Unit, UnitId
     from rankscope.runs.progress import Progress
 
 _TASK, _COUNT, _FIRST, _STEP = (f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "COUNT", "MIN", "STEP"))
@@ -101,22 +106,34 @@ def pieces_of(groups: Sequence[Group], count: int, among: Piece | None = None) -
         count: of pieces, some of which are empty where there are fewer batches.
         among: the batches to cut; all of them if left out.
     """
-    units = [unit for group in groups for unit in group.units]
-    batches = [
-        (unit.id, number, size)
-        for unit in units
-        for number, size in enumerate(unit.sizes)
-        if among is None or number in among.get(unit.id, ())
-    ]
-    whole = sum(size for _, _, size in batches)
-    pieces: list[dict[UnitId, list[int]]] = [{} for _ in range(count)]
+    wanted = [(unit, _numbers(unit, among)) for group in groups for unit in group.units]
+    whole = sum(int(_sizes(unit, numbers).sum()) for unit, numbers in wanted)
+    pieces: list[dict[UnitId, Sequence[int]]] = [{} for _ in range(count)]
     before = place = 0
-    for unit, number, size in batches:
-        if size:
-            place = (2 * before + size) * count // (2 * whole)
-        pieces[place].setdefault(unit, []).append(number)
-        before += size
-    return [{unit: tuple(numbers) for unit, numbers in piece.items()} for piece in pieces]
+    for unit, numbers in wanted:
+        sizes = _sizes(unit, numbers)
+        middles = 2 * (before + np.cumsum(sizes)) - sizes
+        places = np.where(sizes > 0, middles * count // max(2 * whole, 1), 0)
+        places = np.maximum.accumulate(np.maximum(places, place))
+        starts = np.flatnonzero(np.diff(places)) + 1
+        for start, end in pairwise([0, *starts.tolist(), len(numbers)]):
+            if start < end:
+                place = int(places[start])
+                pieces[place][unit.id] = numbers[start:end]
+        before += int(sizes.sum())
+    return list(pieces)
+
+
+def _numbers(unit: Unit, among: Piece | None) -> Sequence[int]:
+    """The batches of a unit that are to be cut. All of them are a range, as a run may have millions."""
+    if among is None:
+        return range(len(unit.sizes))
+    return tuple(sorted(among.get(unit.id, ())))
+
+
+def _sizes(unit: Unit, numbers: Sequence[int]) -> NDArray[np.int64]:
+    sizes = np.array(unit.sizes, dtype=np.int64)
+    return sizes if len(numbers) == len(sizes) else sizes[list(numbers)]
 
 
 def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -> None:
@@ -135,7 +152,9 @@ def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -
         f"{sum(sum(unit.sizes) for unit in units):,} {counted}"
     )
     missing = sum(
-        len(set(piece.get(unit.id, ())) - unit.store.batches()) for unit in units if not unit.store.is_finished()
+        len(set(piece[unit.id]) - unit.store.batches())
+        for unit in units
+        if unit.id in piece and not unit.store.is_finished()
     )
     carry_out(groups, progress, only=piece)
     progress.say(f"shard {shard} is done" if missing else f"shard {shard}: all of it is there already")

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from rankscope.atomic import UNFINISHED, create_bytes, write_bytes
 from rankscope.errors import RunFolderError, SettingsError
-from rankscope.runs.addresses import Place, is_address, refuse_shortened
+from rankscope.runs.addresses import Place, checked_address, is_address, refuse_shortened
 
 
 class Storage(Protocol):
@@ -197,6 +197,22 @@ def storage_of(place: Storage | Place) -> Storage:
 
         return ObjectStore.at(place)
     return LocalFolder(Path(place.removeprefix("file://")))
+
+
+def file_at(place: Place) -> tuple[Storage, str]:
+    """The storage of a single file, and the file's name there.
+
+    Raises:
+        SettingsError: an address that cannot be used, or of a bucket alone.
+        MissingExtraError: the package for its kind of store is not installed.
+    """
+    if not is_address(place):
+        path = Path(str(place).removeprefix("file://"))
+        return LocalFolder(path.parent), path.name
+    folder, _, name = checked_address(str(place)).rpartition("/")
+    if not is_address(folder):
+        raise SettingsError(f"{place} is a bucket: give the address of a file in it, such as {place}/report.html")
+    return storage_of(folder), name
 
 
 def local_path(place: Place, what: str) -> Path:

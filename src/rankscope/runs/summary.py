@@ -14,7 +14,7 @@ from rankscope.runs.addresses import Place
 from rankscope.runs.folder import READINGS, SUMMARY, RunFolder
 from rankscope.runs.identity import several_versions
 from rankscope.runs.manifest import kind_of_run, read_manifest
-from rankscope.runs.measurements import read_measurements
+from rankscope.runs.measurements import read_each_model, read_measurements
 from rankscope.runs.storage import Storage, storage_of
 from rankscope.statistics import (
     Facts,
@@ -40,9 +40,9 @@ def summarise(place: Storage | Place) -> dict[str, Any]:
     manifest = read_manifest(storage)
     if kind_of_run(manifest["identity"]) == "alignment":
         return {"schema": 1, "rows": _alignment_rows(storage, manifest), "notes": []}
-    measurements = read_measurements(storage).sort("model", "dataset", maintain_order=True)
     identity = manifest["identity"]
-    rows = _in_order(identity, with_initializers(summarize(measurements), _initializers(identity)))
+    measured = [row for measurements in read_each_model(storage) for row in summarize(measurements)]
+    rows = _in_order(identity, with_initializers(measured, _initializers(identity)))
     notes = [asdict(note) | {"rows": list(note.rows)} for note in notes_on(rows, facts_of(storage, manifest))]
     return {"schema": 1, "rows": rows, "notes": notes}
 

@@ -1,6 +1,6 @@
 """Studies: one file for each question of the papers, and what they share."""
 
-from rankscope.studies.conduct import STUDIES, Conducted, conduct
+from rankscope.studies.conduct import STUDIES, Conducted, conduct, measure_shard
 from rankscope.studies.published import printed, printed_tables
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -12,6 +12,7 @@ __all__ = [
     "Request",
     "Study",
     "conduct",
+    "measure_shard",
     "printed",
     "printed_tables",
 ]

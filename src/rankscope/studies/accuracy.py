@@ -12,7 +12,6 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
-from rankscope.atomic import write_text
 from rankscope.errors import SettingsError
 from rankscope.file_digests import default_digest_cache
 from rankscope.integrations import Accuracy, TaskReference, accuracies, harness_version, parse_task_reference
@@ -24,6 +23,7 @@ from rankscope.models import (
     parse_model_reference,
     resolve_device,
 )
+from rankscope.runs import Storage, storage_of
 from rankscope.studies.conditions import folder_name
 from rankscope.studies.study import Request
 
@@ -41,14 +41,23 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
         models: model references; each is loaded once, and only if one of its numbers is missing.
         default: task references.
     """
-    given = request.options.tasks
-    tasks = [parse_task_reference(task) for task in (default if given is None else given if given != NONE else ())]
+    tasks = [parse_task_reference(task) for task in _tasks(request, default)]
     if len({task.name for task in tasks}) < len(tasks):
         raise SettingsError(f"the same task is given twice in {', '.join(task.name for task in tasks)}: give each once")
     rows = [
         _row(model, accuracy) for model in (models if tasks else ()) for accuracy in _of_model(request, model, tasks)
     ]
     return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def accuracy_in_words(request: Request, default: Sequence[str]) -> str | None:
+    """What a study of these tasks measures beside evaluations; None without tasks."""
+    return "accuracy (--tasks none leaves it out)" if _tasks(request, default) else None
+
+
+def _tasks(request: Request, default: Sequence[str]) -> Sequence[str]:
+    given = request.options.tasks
+    return default if given is None else given if given != NONE else ()
 
 
 def with_accuracy(table: pl.DataFrame, accuracy: pl.DataFrame, *, per_dataset: bool) -> pl.DataFrame:
@@ -68,9 +77,10 @@ def _of_model(request: Request, model: str, tasks: Sequence[TaskReference]) -> l
     reference = parse_model_reference(model)
     description = describe_model(reference, trust_remote_code=settings.trust_remote_code)
     placement = Placement(settings.dtype, resolve_device(settings.device)).of(description.config)
-    files = {task.name: request.folder / "accuracy" / f"{folder_name(model)}_{task.name}.json" for task in tasks}
+    files = {task.name: f"accuracy/{folder_name(model)}_{task.name}.json" for task in tasks}
+    storage = storage_of(request.folder)
     identities = {task.name: _identity(description, placement, task, settings.limit) for task in tasks}
-    found = {name: _kept(file, identities[name]) for name, file in files.items()}
+    found = {name: _kept(storage, file, identities[name]) for name, file in files.items()}
     missing = [task for task in tasks if found[task.name] is None]
     if missing:
         request.progress.say(f"{reference.label}: loading weights for {', '.join(task.name for task in missing)}")
@@ -78,7 +88,7 @@ def _of_model(request: Request, model: str, tasks: Sequence[TaskReference]) -> l
         for task in missing:
             request.progress.say(f"{reference.label}: accuracy on {task.name}")
             (accuracy,) = accuracies(network, description.tokenizer, [task], limit=settings.limit)
-            _keep(files[task.name], identities[task.name], accuracy)
+            _keep(storage, files[task.name], identities[task.name], accuracy)
             found[task.name] = accuracy
     return [accuracy for accuracy in found.values() if accuracy is not None]
 
@@ -103,16 +113,17 @@ def _inside(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
-def _kept(file: Path, identity: dict[str, Any]) -> Accuracy | None:
-    if not file.is_file():
+def _kept(storage: Storage, file: str, identity: dict[str, Any]) -> Accuracy | None:
+    written = storage.read(file)
+    if written is None:
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = json.loads(written)
     return Accuracy(**content["accuracy"]) if content["identity"] == identity else None
 
 
-def _keep(file: Path, identity: dict[str, Any], accuracy: Accuracy) -> None:
+def _keep(storage: Storage, file: str, identity: dict[str, Any], accuracy: Accuracy) -> None:
     text = json.dumps({"identity": identity, "accuracy": asdict(accuracy)}, indent=2) + "\n"
-    write_text(file, text)
+    storage.write(file, text.encode())
 
 
 def _row(model: str, accuracy: Accuracy) -> dict[str, object]:

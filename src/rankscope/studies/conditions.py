@@ -12,7 +12,7 @@ import polars as pl
 
 from rankscope.metrics import noise_value
 from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
-from rankscope.runs import Effect, Run, differing, evaluate_each
+from rankscope.runs import Effect, Run, child, differing, evaluate_each
 from rankscope.settings import changed
 from rankscope.statistics import Note, common_texts, paired_on
 from rankscope.studies.study import Request
@@ -39,6 +39,19 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Models, and the conditions under which all of them are evaluated.
+
+    Attributes:
+        conditions: an evaluation each.
+        models: those of the request if left out.
+    """
+
+    conditions: tuple[Condition, ...]
+    models: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Measured:
     """Evaluated conditions.
 
@@ -53,21 +66,28 @@ class Measured:
     runs: Mapping[str, Run]
 
 
-def measure(request: Request, conditions: Sequence[Condition], models: Sequence[str] | None = None) -> Measured:
+def measure(request: Request, grid: Grid) -> Measured:
     """Evaluates each condition in a folder of its own; what is there already is not computed again.
 
     A model is loaded once for all conditions.
     """
-    names = request.models if models is None else models
-    settings = [
-        (request.folder / "runs" / one.name, changed(request.settings, dict(one.changes))) for one in conditions
-    ]
-    evaluated = evaluate_each(names, request.data, settings, request.progress, execution=request.execution)
-    runs = {one.name: run for one, run in zip(conditions, evaluated, strict=True)}
-    rows = [dict(one.columns) | row for one in conditions for row in runs[one.name].summary_rows()]
+    evaluated = evaluate_grid(request, grid)
+    runs = {one.name: run for one, run in zip(grid.conditions, evaluated, strict=True)}
+    rows = [dict(one.columns) | row for one in grid.conditions for row in runs[one.name].summary_rows()]
+    names = request.models if grid.models is None else grid.models
     facts = {model: _facts(model, trust=request.settings.trust_remote_code) for model in names}
     table = pl.DataFrame([facts[str(row["model"])] | row for row in rows], infer_schema_length=None)
     return Measured(table, distinct_notes([*(run.notes() for run in evaluated), _made_apart(evaluated)]), runs)
+
+
+def evaluate_grid(request: Request, grid: Grid) -> list[Run]:
+    """A run for each condition, of which only a piece is there where the request is for a shard."""
+    settings = [
+        (child(request.folder, "runs", one.name), changed(request.settings, dict(one.changes)))
+        for one in grid.conditions
+    ]
+    names = request.models if grid.models is None else grid.models
+    return evaluate_each(names, request.data, settings, request.progress, execution=request.execution)
 
 
 def _made_apart(runs: Sequence[Run]) -> list[Note]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from rankscope.errors import SettingsError, UnknownNameError
 from rankscope.execution import Execution, split_execution
 from rankscope.models import expand_families
-from rankscope.runs import Progress, Silent, key_of, local_path, opened_engine
+from rankscope.runs import Place, Progress, Silent, child, key_of, opened_engine
 from rankscope.settings import Settings, StudyOptions, changed
+from rankscope.studies.conditions import evaluate_grid
 from rankscope.studies.questions import (
     aggregation,
     benchmarks,
@@ -64,7 +65,7 @@ def conduct(
     name: str,
     options: StudyOptions | None = None,
     *,
-    output: str | Path | None = None,
+    output: Place | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
     execution: Execution | None = None,
@@ -75,11 +76,11 @@ def conduct(
     Args:
         name: of `STUDIES`.
         options: models and data, and what single studies need besides; the paper's if left out.
-        output: the folder for runs and results; left out, one under `studies/` named by what was asked for.
-            Given again, only what is missing is computed.
+        output: the folder for runs and results, or its address in an object store; left out, one under `studies/`
+            named by what was asked for. Given again, only what is missing is computed.
         settings: of all evaluations.
         progress: told of progress; silent if left out.
-        execution: where and how its evaluations are computed; Ray, not shards.
+        execution: where and how its evaluations are computed. Shards are for `measure_shard`.
         changes: settings by name, such as `limit=50`, and what `Execution` has, such as `engine="ray"`.
 
     Raises:
@@ -87,26 +88,72 @@ def conduct(
         SettingsError: a setting that the study decides itself, or an option that it does not read.
         RankscopeError: as `evaluate`.
     """
-    if name not in STUDIES:
-        raise UnknownNameError("study", name, STUDIES)
-    study = STUDIES[name]
     execution, changes = split_execution(execution, changes)
     if execution.shard is not None:
-        raise SettingsError("a study has no shards: divide it among the workers of a Ray cluster (engine 'ray')")
-    given, chosen = changed(settings or Settings(), changes), options or StudyOptions()
-    _refuse_what_the_study_decides(study, given, chosen)
-    references, texts = _subjects(study, chosen)
-    request = Request(
-        models=references,
-        data=texts,
-        settings=given,
-        options=chosen,
-        folder=local_path(output, "a study") if output else _default_folder(study, references, texts, given, chosen),
-        progress=progress or Silent(),
-        execution=execution,
+        raise SettingsError("a shard of a study is measured by measure_shard; conduct concludes: leave shard out")
+    study, request = _requested(
+        name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
     with opened_engine(execution, request.progress):  # one cluster for all evaluations
         return Conducted(study, request, study.conduct(request))
+
+
+def measure_shard(
+    name: str,
+    options: StudyOptions | None = None,
+    *,
+    output: Place | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    execution: Execution | None = None,
+    **changes: object,
+) -> Place:
+    """Measures one shard of each of a study's evaluations, and concludes nothing: that is for `conduct`.
+
+    Args:
+        name: as for `conduct`, and so are all others.
+        options: as for `conduct`.
+        output: as for `conduct`; the same for all shards.
+        settings: as for `conduct`.
+        progress: as for `conduct`.
+        execution: names the shard.
+        changes: as for `conduct`; also `shard="0/4"`.
+
+    Returns:
+        The study's folder or address.
+
+    Raises:
+        SettingsError: the study measures more than evaluations, or no shard is named.
+        RankscopeError: as `conduct`.
+    """
+    execution, changes = split_execution(execution, changes)
+    if execution.shard is None:
+        raise SettingsError("measure_shard measures one shard of a study: give shard, such as '0/4'")
+    study, request = _requested(
+        name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
+    )
+    if (besides := study.besides(request)) is not None:
+        raise SettingsError(f"study {name} cannot be cut into shards, as it also measures {besides}: leave --shard out")
+    for grid in study.grids(request):
+        evaluate_grid(request, grid)
+    return request.folder
+
+
+def _requested(
+    name: str,
+    options: StudyOptions,
+    output: Place | None,
+    settings: Settings,
+    progress: Progress | None,
+    execution: Execution,
+) -> tuple[Study, Request]:
+    if name not in STUDIES:
+        raise UnknownNameError("study", name, STUDIES)
+    study = STUDIES[name]
+    _refuse_what_the_study_decides(study, settings, options)
+    models, texts = _subjects(study, options)
+    folder = child(output) if output else _default_folder(study, models, texts, settings, options)
+    return study, Request(models, texts, settings, options, folder, progress or Silent(), execution)
 
 
 def _refuse_what_the_study_decides(study: Study, settings: Settings, options: StudyOptions) -> None:

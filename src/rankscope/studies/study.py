@@ -6,16 +6,19 @@ and turns the rows into a tidy table and a few sentences. How these are printed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from rankscope.execution import Execution
-from rankscope.runs import Progress
+from rankscope.runs import Place, Progress
 from rankscope.settings import Settings, StudyOptions
 from rankscope.statistics import Note
+
+if TYPE_CHECKING:
+    from rankscope.studies.conditions import Grid
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Request:
         data: data references.
         settings: of all its evaluations, apart from what the study varies.
         options: of single studies.
-        folder: where runs and results go.
+        folder: where runs and results go; its path, or its address in an object store.
         progress: told of progress.
         execution: where and how its evaluations are computed.
     """
@@ -36,7 +39,7 @@ class Request:
     data: tuple[str, ...]
     settings: Settings
     options: StudyOptions
-    folder: Path
+    folder: Place
     progress: Progress
     execution: Execution = field(default_factory=Execution)
 
@@ -98,6 +101,8 @@ class Study:
         decides: settings that the study sets itself and nobody else may.
         published: tables of the papers that belong to it.
         options: fields of `StudyOptions` that it reads.
+        grids: the evaluations that it measures, all known before the first of them; none where it has no such parts.
+        besides: what else it measures, in words; None where there is nothing. Evaluations alone can be cut into shards.
     """
 
     name: str
@@ -111,3 +116,5 @@ class Study:
     decides: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    grids: Callable[[Request], Sequence[Grid]] = lambda _: ()
+    besides: Callable[[Request], str | None] = lambda _: None

@@ -7,15 +7,17 @@ from typing import Any
 import polars as pl
 
 from rankscope.statistics import associations
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
+GRID = Grid((Condition("aggregation"),))
+
 
 def conduct(request: Request) -> Findings:
     """One evaluation; both algorithms come from the same texts."""
-    measured = measure(request, [Condition("aggregation")])
+    measured = measure(request, GRID)
     table = with_published(measured.table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     table = table.with_columns(
         b_over_a=pl.col("effective_rank_b").cast(pl.Float64) / pl.col("effective_rank").cast(pl.Float64)
@@ -70,5 +72,6 @@ STUDY = Study(
         x="parameters", metrics=("diff_erank", "diff_erank_b"), series="family", log_x=True, panels_by="dataset"
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     published=("diff_erank.table9",),
 )

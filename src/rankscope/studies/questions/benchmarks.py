@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from rankscope.studies.accuracy import measure_accuracy, with_accuracy
+from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -17,10 +17,13 @@ _TABLES = ("diff_erank.table1", "mnn.table10")
 _METRICS = ("diff_erank", "effective_rank", "reduced_loss", "loss", "matrix_nuclear_norm", "normalized_matrix_entropy")
 
 
+GRID = Grid((Condition("benchmarks"),))
+
+
 def conduct(request: Request) -> Findings:
     """The texts are questions with their correct answers; the harness answers the same questions."""
     accuracy = measure_accuracy(request, request.models, default=request.data)  # first: a wrong task shows at once
-    measured = measure(request, [Condition("benchmarks")])
+    measured = measure(request, GRID)
     table = with_accuracy(measured.table, accuracy, per_dataset=True)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     sentences = list(over_sizes(table))
@@ -69,6 +72,8 @@ STUDY = Study(
         panels_by="dataset",
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
+    besides=lambda request: accuracy_in_words(request, default=request.data),
     decides=("sample_seed",),  # the harness answers the first questions
     published=_TABLES,
     options=("tasks",),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rankscope.studies.accuracy import measure_accuracy, with_accuracy
+from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import first_printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -24,13 +24,16 @@ _METRICS = (
 _TABLES = ("diff_erank.table7", "diff_erank.table8")
 
 
+GRID = Grid((Condition("families"),))
+
+
 def conduct(request: Request) -> Findings:
     """One evaluation of all models, accuracy of each, and correlations over all models together.
 
     Without tasks, the loss takes the place of accuracy.
     """
     accuracy = measure_accuracy(request, request.models, default=_TASKS)  # first: a wrong task shows at once
-    measured = measure(request, [Condition("families")])
+    measured = measure(request, GRID)
     table = with_accuracy(measured.table, accuracy, per_dataset=False)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     target = "accuracy" if "accuracy" in table.columns else "loss"
@@ -72,6 +75,8 @@ STUDY = Study(
         panels_by="dataset",
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
+    besides=lambda request: accuracy_in_words(request, default=_TASKS),
     published=_TABLES,
     options=("tasks",),
 )

@@ -6,14 +6,16 @@ from typing import Any
 
 import polars as pl
 
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.study import Figure, Findings, Request, Study
+
+GRID = Grid((Condition("layers", {"layers": "all"}),))
 
 
 def conduct(request: Request) -> Findings:
     """One evaluation at all layers."""
-    measured = measure(request, [Condition("layers", {"layers": "all"})])
+    measured = measure(request, GRID)
     table = _with_depth(measured.table)
     return Findings(with_published(table, _published), tuple(_sentences(table)), measured.notes)
 
@@ -99,6 +101,7 @@ STUDY = Study(
         panels_by="dataset",
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     decides=("layers",),
     published=("diff_erank.table4",),
 )

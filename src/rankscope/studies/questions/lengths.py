@@ -8,10 +8,10 @@ import polars as pl
 
 from rankscope.errors import SettingsError
 from rankscope.models import describe_model, parse_model_reference
-from rankscope.statistics import Note
 from rankscope.studies.conditions import (
     Cells,
     Condition,
+    Grid,
     distinct_notes,
     folder_name,
     measure,
@@ -28,33 +28,46 @@ _METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm"
 
 def conduct(request: Request) -> Findings:
     """All texts cut into windows of each length that a model has positions for."""
-    positions = {model: _positions(model, trust=request.settings.trust_remote_code) for model in request.models}
-    tables: list[pl.DataFrame] = []
-    notes: list[Note] = []
-    for model, longest in positions.items():
-        conditions = [
-            Condition(f"{folder_name(model)}-{length}", {"window": length, "untrained_seeds": 0}, {"length": length})
-            for length in LENGTHS
-            if longest is None or longest >= length
-        ]
-        if conditions:
-            measured = measure(request, conditions, [model])
-            tables.append(measured.table)
-            notes += measured.notes
-    if not tables:
-        raise SettingsError(f"no model has positions for {LENGTHS[0]} tokens: {', '.join(request.models)}")
-    everything = pl.concat(tables, how="diagonal_relaxed")
+    positions = _positions(request)
+    measured = [measure(request, grid) for grid in grids(request)]
+    everything = pl.concat([one.table for one in measured], how="diagonal_relaxed")
     table = everything.filter(pl.col("texts") > 0)
     table = with_published(with_noise(table, _METRICS, "length"), _published)
     table = table.with_columns(
         over_noise=pl.col("matrix_nuclear_norm").cast(pl.Float64) / pl.col("matrix_nuclear_norm_noise")
     )
     table = table.sort("dataset", "family", "parameters", "model", "length", maintain_order=True)
-    return Findings(table, tuple(_sentences(table, everything, positions)), distinct_notes([notes]))
+    return Findings(
+        table, tuple(_sentences(table, everything, positions)), distinct_notes(one.notes for one in measured)
+    )
 
 
-def _positions(model: str, *, trust: bool) -> int | None:
-    return describe_model(parse_model_reference(model), trust_remote_code=trust).positions
+def grids(request: Request) -> list[Grid]:
+    """For each model the windows that it has positions for.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    found = []
+    for model, longest in _positions(request).items():
+        conditions = tuple(
+            Condition(f"{folder_name(model)}-{length}", {"window": length, "untrained_seeds": 0}, {"length": length})
+            for length in LENGTHS
+            if longest is None or longest >= length
+        )
+        if conditions:
+            found.append(Grid(conditions, (model,)))
+    if not found:
+        raise SettingsError(f"no model has positions for {LENGTHS[0]} tokens: {', '.join(request.models)}")
+    return found
+
+
+def _positions(request: Request) -> dict[str, int | None]:
+    trust = request.settings.trust_remote_code
+    return {
+        model: describe_model(parse_model_reference(model), trust_remote_code=trust).positions
+        for model in request.models
+    }
 
 
 def _published(row: dict[str, Any]) -> Cells:
@@ -104,6 +117,7 @@ STUDY = Study(
     ),
     figure=Figure(x="length", metrics=_METRICS, series="model", log_x=True, panels_by="dataset"),
     conduct=conduct,
+    grids=grids,
     decides=("window", "untrained_seeds", "drop_tokens"),
     published=("mnn.table13",),
 )

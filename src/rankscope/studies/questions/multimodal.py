@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from rankscope.runs import align
+from rankscope.runs import align, child
 from rankscope.settings import AlignmentSettings
 from rankscope.studies.conditions import Cells, with_published
 from rankscope.studies.published import alignment_printed
@@ -54,7 +54,7 @@ def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
         device=asked.device,
         trust_remote_code=asked.trust_remote_code,
     )
-    folder = request.folder / "runs" / "alignment"
+    folder = child(request.folder, "runs", "alignment")
     run = align(
         request.models,
         request.data,
@@ -115,6 +115,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
+    besides=lambda _: "an alignment (align has --shard)",
     decides=UNREAD,
     published=("diff_erank.table2",),
     options=("images", "prompt"),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import polars as pl
 
 from rankscope.settings import Perturbation
-from rankscope.studies.conditions import Cells, Condition, measure, with_differences, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_differences, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.tables import said
@@ -17,14 +17,18 @@ BASE = "base"
 _ROUNDING = 1e-5  # nats: what the order of sums in float32 may move
 
 
+_SETTINGS = {"layers": "0,last", "untrained_seeds": 0}
+GRID = Grid(
+    tuple(
+        Condition(name, _SETTINGS | {"perturbation": None if name == BASE else name}, {"condition": name})
+        for name in (BASE, *get_args(Perturbation))
+    )
+)
+
+
 def conduct(request: Request) -> Findings:
     """The base and six orders, at the embeddings and at the last layer."""
-    settings = {"layers": "0,last", "untrained_seeds": 0}
-    conditions = [
-        Condition(name, settings | {"perturbation": None if name == BASE else name}, {"condition": name})
-        for name in (BASE, *get_args(Perturbation))
-    ]
-    measured = measure(request, conditions)
+    measured = measure(request, GRID)
     table = with_differences(measured.table, measured.runs, BASE, _METRICS)
     return Findings(with_published(table, _published), tuple(_sentences(table)), measured.notes)
 
@@ -82,6 +86,7 @@ STUDY = Study(
     ),
     figure=Figure(x="condition", metrics=_METRICS, series="model", panels_by="layer", is_ordered=False),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     decides=("perturbation", "layers", "untrained_seeds"),
     published=("mnn.figure3",),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rankscope.studies.conditions import Condition, measure, with_differences, with_tokens_per_text
+from rankscope.studies.conditions import Condition, Grid, measure, with_differences, with_tokens_per_text
 from rankscope.studies.sentences import at, by_group_and_layer
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -21,13 +21,17 @@ BASE = "none"
 _METRICS = ("matrix_nuclear_norm", "matrix_entropy", "loss")
 
 
-def conduct(request: Request) -> Findings:
-    """An evaluation for each prefix."""
-    conditions = [
+GRID = Grid(
+    tuple(
         Condition(name, {"prefix": prefix, "untrained_seeds": 0}, {"condition": name})
         for name, prefix in PREFIXES.items()
-    ]
-    measured = measure(request, conditions)
+    )
+)
+
+
+def conduct(request: Request) -> Findings:
+    """An evaluation for each prefix."""
+    measured = measure(request, GRID)
     table = with_tokens_per_text(with_differences(measured.table, measured.runs, BASE, _METRICS))
     return Findings(table, tuple(_sentences(table)), measured.notes)
 
@@ -78,6 +82,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     decides=("prefix", "untrained_seeds"),
     published=("mnn.table2",),
 )

@@ -16,7 +16,7 @@ import polars as pl
 from rankscope.atomic import write_text
 from rankscope.errors import DataError, SettingsError
 from rankscope.models import GenerationSettings
-from rankscope.runs import evaluate, respond
+from rankscope.runs import evaluate, local_path, respond
 from rankscope.settings import changed
 from rankscope.statistics import Note
 from rankscope.studies.associations import correlated
@@ -32,6 +32,7 @@ _OF_PROMPTS = ("template", "split", "sample_seed")
 def conduct(request: Request) -> Findings:
     """Responses are read or generated, then measured by the judge, and by their own models where these are here."""
     options = request.options
+    _folder(request)
     if (options.leaderboard is None) != (options.leaderboard_column is None):
         raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
     if request.settings.chat:
@@ -50,7 +51,7 @@ def conduct(request: Request) -> Findings:
         responses = read_responses(options.responses)
     chosen = _common(responses, request.settings.limit)
     files = {
-        name: _write(request.folder / "texts" / f"{place:02d}-{folder_name(name)}.jsonl", texts)
+        name: _write(_folder(request) / "texts" / f"{place:02d}-{folder_name(name)}.jsonl", texts)
         for place, (name, texts) in enumerate(chosen.items())
     }
     rows, notes = [], []
@@ -80,7 +81,7 @@ def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
     found: dict[str, TextSet] = {}
     sentences = []
     for model in request.models:
-        place = request.folder / "responses" / folder_name(model)
+        place = _folder(request) / "responses" / folder_name(model)
         loading, progress = request.settings, request.progress
         file = respond(model, request.data[0], output=place, settings=sampling, loading=loading, progress=progress)
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
@@ -90,6 +91,15 @@ def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
             sentences.append(f"{unfinished} of {len(rows)} responses of {model} were {stopped}.")
         found |= read_responses(file)
     return found, sentences
+
+
+def _folder(request: Request) -> Path:
+    """Where texts go.
+
+    Raises:
+        SettingsError: an address.
+    """
+    return local_path(request.folder, "study responses")
 
 
 def _common(responses: Mapping[str, TextSet], limit: int | None) -> dict[str, TextSet]:
@@ -121,7 +131,7 @@ def _measured_by(
     run = evaluate(
         judge,
         [str(file) for file in files.values()],
-        output=request.folder / "runs" / folder_name(f"{judge}-{called}"),
+        output=_folder(request) / "runs" / folder_name(f"{judge}-{called}"),
         settings=changed(request.settings, changes),
         progress=request.progress,
         execution=request.execution,
@@ -173,6 +183,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
+    besides=lambda _: "the responses of models",
     decides=("untrained_seeds",),
     published=("mnn.tables3_4_6_7",),
     options=("responses", "judge", "max_new_tokens", "leaderboard", "leaderboard_column"),

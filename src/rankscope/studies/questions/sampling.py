@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from rankscope.statistics import summarize
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import printed
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -24,9 +24,12 @@ SEEDS = 5
 _METRICS = ("diff_erank", "effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 
 
+GRID = Grid((Condition("sampling"),))
+
+
 def conduct(request: Request) -> Findings:
     """One evaluation of the largest sample, then samples of its measurements."""
-    measured = measure(request, [Condition("sampling")])
+    measured = measure(request, GRID)
     measurements = measured.runs["sampling"].measurements()
     facts = measured.table.select("model", "family", "parameters").unique()
     rows = [
@@ -113,6 +116,7 @@ STUDY = Study(
     ),
     figure=Figure(x="size", metrics=_METRICS, series="model", log_x=True, panels_by="dataset", is_ordered=False),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     decides=("sample_seed",),
     published=("diff_erank.table11", "mnn.table5"),
 )

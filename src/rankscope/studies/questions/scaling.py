@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rankscope.studies.conditions import Cells, Condition, measure, with_published
+from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
 from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
 
+GRID = Grid((Condition("scaling"),))
+
 
 def conduct(request: Request) -> Findings:
     """One evaluation of all models on all data."""
-    measured = measure(request, [Condition("scaling")])
+    measured = measure(request, GRID)
     table = with_published(measured.table, published).sort("dataset", "family", "parameters", maintain_order=True)
     return Findings(table, tuple(over_sizes(table)), measured.notes)
 
@@ -60,5 +62,6 @@ STUDY = Study(
         panels_by="dataset",
     ),
     conduct=conduct,
+    grids=lambda _: (GRID,),
     published=("diff_erank.table6", "mnn.table10", "mnn.table11"),
 )

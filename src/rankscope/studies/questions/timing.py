@@ -214,6 +214,7 @@ STUDY = Study(
     ),
     figure=Figure(x="hidden_size", metrics=_SECONDS, series="family", log_x=True, panels_by="dataset"),
     conduct=conduct,
+    besides=lambda _: "times, which are of one machine",
     decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=_TABLES,
 )

@@ -10,35 +10,25 @@ from rankscope.errors import SettingsError
 from rankscope.models import checkpoints_in, pico_checkpoints, training_step, why_unfinished
 from rankscope.runs import Run
 from rankscope.statistics import FEWEST_CHECKPOINTS, Phases, common_texts, complete_texts, find_phases, paired_on
-from rankscope.studies.accuracy import measure_accuracy, with_accuracy
-from rankscope.studies.conditions import Condition, measure
+from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
+from rankscope.studies.conditions import Condition, Grid, measure
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
 
 BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no worse"
 
 
+_CONDITIONS = (Condition("training"),)
+
+
 def conduct(request: Request) -> Findings:
     """One evaluation of all checkpoints; accuracy where tasks are given."""
-    left_out = [f"{model}: {told}" for model in request.models for told in unfinished_of(model)]
+    left_out = _left_out(request)
     for told in left_out:
         request.progress.say(f"left out {told}")
-    expanded = [checkpoints_of(model) for model in request.models]
-    if len(expanded) > 1 and max(map(len, expanded)) > 1:
-        raise SettingsError(f"training follows one model at a time, got {', '.join(request.models)}")
-    models = [checkpoint for found in expanded for checkpoint in found]
-    if len(models) < 2:
-        raise SettingsError(
-            f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
-            "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
-            + (f" (left out {'; '.join(left_out)})" if left_out else "")
-        )
-    steps = {model: None if (found := training_step(model)) is None else found.step for model in models}
-    known = {model: step for model, step in steps.items() if step is not None}
-    if len(known) == len(models):
-        models.sort(key=known.__getitem__)
+    models, steps = _checkpoints(request)
     accuracy = measure_accuracy(request, models, default=())
-    measured = measure(request, [Condition("training")], models)
+    measured = measure(request, Grid(_CONDITIONS, tuple(models)))
     table = measured.table.with_columns(
         step=pl.col("model").replace_strict(steps, return_dtype=pl.Int64),
         order=pl.col("model").replace_strict(models, range(len(models)), return_dtype=pl.Int64),
@@ -51,6 +41,34 @@ def conduct(request: Request) -> Findings:
     rows = [row for where, found in phases.items() for row in _rows(where, found)]
     more = {"phases": pl.DataFrame(rows)} if rows else {}
     return Findings(table, (*_sentences(table), *of_phases, *unfinished), measured.notes, more)
+
+
+def _left_out(request: Request) -> list[str]:
+    """Checkpoints that are not finished, each with the reason."""
+    return [f"{model}: {told}" for model in request.models for told in unfinished_of(model)]
+
+
+def _checkpoints(request: Request) -> tuple[list[str], dict[str, int | None]]:
+    """The checkpoints in the order of training, and the step of each.
+
+    Raises:
+        SettingsError: too few, or of several models.
+    """
+    expanded = [checkpoints_of(model) for model in request.models]
+    if len(expanded) > 1 and max(map(len, expanded)) > 1:
+        raise SettingsError(f"training follows one model at a time, got {', '.join(request.models)}")
+    models = [checkpoint for found in expanded for checkpoint in found]
+    if len(models) < 2:
+        raise SettingsError(
+            f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
+            "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
+            + (f" (left out {'; '.join(left_out)})" if (left_out := _left_out(request)) else "")
+        )
+    steps = {model: None if (found := training_step(model)) is None else found.step for model in models}
+    known = {model: step for model, step in steps.items() if step is not None}
+    if len(known) == len(models):
+        models.sort(key=known.__getitem__)
+    return models, steps
 
 
 def checkpoints_of(model: str) -> tuple[str, ...]:
@@ -214,6 +232,8 @@ STUDY = Study(
         marks="phases",
     ),
     conduct=conduct,
+    grids=lambda request: (Grid(_CONDITIONS, tuple(_checkpoints(request)[0])),),
+    besides=lambda request: accuracy_in_words(request, default=()),
     published=("diff_erank.table10",),
     options=("tasks",),
 )
