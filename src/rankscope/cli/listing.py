@@ -72,8 +72,7 @@ def _models() -> list[tuple[str, str]]:
         (
             model.name,
             f"{model.architecture}, {model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, "
-            f"step {model.step:,}, "
-            f"validation loss {model.validation_loss:.3f}",
+            f"step {model.step:,}, validation loss {model.validation_loss:.3f}",
         )
         for model in pico_family()
     ]

@@ -13,6 +13,7 @@ from rankscope.runs import Progress, Silent, key_of, local_path, opened_engine
 from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies.questions import (
     aggregation,
+    architectures,
     benchmarks,
     families,
     layers,
@@ -38,6 +39,7 @@ STUDIES: dict[str, Study] = {
         aggregation,
         layers,
         training,
+        architectures,
         sampling,
         timing,
         lengths,

@@ -11,7 +11,7 @@ from rankscope.models import training_step
 from rankscope.reports import study_figure
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import conduct
-from rankscope.studies.questions.training import checkpoints_of
+from rankscope.studies.trainings import checkpoints_of
 from tiny import SENTENCES, save_tiny
 
 pytestmark = pytest.mark.slow
