@@ -4,7 +4,7 @@
 
 The grid of a tensor has about as many levels to its standard deviation as are asked for. Its spacing is a power of
 two, so the numbers are float16 as before and any library reads them. Vectors, such as norms and biases, stay as they
-are. Rounding what was rounded so before changes nothing.
+are.
 """
 
 from __future__ import annotations
