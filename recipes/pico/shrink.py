@@ -4,7 +4,7 @@
 
 The grid of a tensor has about as many levels to its standard deviation as are asked for. Its spacing is a power of
 two, so the numbers are float16 as before and any library reads them. Vectors, such as norms and biases, stay as they
-are.
+are, and so does what is not in float16: buffers, which are computed and not learned.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 
 
 def rounded(weight: Tensor, levels: int) -> Tensor:
-    """A matrix on its grid, in float16; a vector as it is."""
-    if weight.dim() < 2:
+    """A matrix of float16 on its grid; anything else as it is."""
+    if weight.dim() < 2 or weight.dtype is not torch.float16:
         return weight
     spacing = 2.0 ** torch.round(torch.log2(weight.float().std() / levels))
     return (torch.round(weight.float() / spacing) * spacing).half()

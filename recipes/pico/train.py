@@ -129,9 +129,11 @@ def validate(model: PreTrainedModel, windows: Tensor) -> float:
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:
-    """Stores weights in float16 beside their configuration; the tokenizer is stored once, for all."""
+    """Stores weights in float16 and buffers as they are, with the configuration; the tokenizer is stored once."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.half().save_pretrained(folder)
+    for weight in model.parameters():
+        weight.data = weight.data.half()
+    model.save_pretrained(folder)
     model.float().load_state_dict(weights)
 
 

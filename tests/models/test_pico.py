@@ -58,17 +58,6 @@ def test_all_layers_of_every_architecture_can_be_read_padded_and_apart_from_the_
     assert len(network.blocks) == next(model.layers for model in pico_family() if model.name == name)
 
 
-@pytest.mark.parametrize("name", pico_architectures())
-def test_the_twin_of_seed_0_is_the_start_of_training(name: str) -> None:
-    """Which is why only one step 0 is stored: its first logged loss is that of the twin, on other texts."""
-    description = describe_model(parse_model_reference(name))
-    twin = untrained_twin(description, 0, Placement())
-    first = json.loads((FAMILY / name / "log.jsonl").read_text().splitlines()[0])
-    assert first["step"] == 0
-    ids = description.tokenizer("Once upon a time there was a little dog, and it ran.", return_tensors="pt").input_ids
-    assert float(twin(ids, labels=ids).loss.detach()) == pytest.approx(first["validation_loss"], abs=0.3)
-
-
 def test_validation_loss_falls_with_size_and_training_and_rises_when_overfitted() -> None:
     losses = {model.name: model.validation_loss for model in pico_family()}
     sizes = [losses[name] for name in pico_sizes()]

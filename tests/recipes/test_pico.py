@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rankscope.models import pico_family
+from rankscope.models import Placement, describe_model, parse_model_reference, pico_family, untrained_twin
 from rankscope.models.pico import FAMILY
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico"
@@ -53,8 +53,21 @@ def test_a_model_of_the_table_has_the_shipped_parameters(model: object, train: M
     assert made.num_parameters() == model.parameters
     assert made.config.model_type == model.architecture
     stored = load_file(FAMILY / model.name / "model.safetensors")
-    assert sum(weight.numel() for weight in stored.values()) == model.parameters
-    assert {weight.dtype for weight in stored.values()} == {torch.float16}
+    buffers = dict(made.named_buffers())
+    weights = {name: weight for name, weight in stored.items() if name not in buffers}
+    assert sum(weight.numel() for weight in weights.values()) == model.parameters
+    assert {weight.dtype for weight in weights.values()} == {torch.float16}
+    for name in stored.keys() - weights:
+        torch.testing.assert_close(stored[name], buffers[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("model", MEMBERS, ids=lambda model: model.name)
+def test_step_0_is_the_untrained_twin_of_seed_0(model: object, train: ModuleType) -> None:
+    """Which is why it is stored of one model only."""
+    made = train.make_model(TABLE["models"][model.name], TABLE["data"], seed=0)
+    twin = untrained_twin(describe_model(parse_model_reference(model.name)), 0, Placement())
+    for one, other in zip(made.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 @pytest.mark.slow
@@ -83,5 +96,5 @@ def test_rounded_weights_are_near_and_on_few_levels(shrink: ModuleType) -> None:
     assert 0.17 < spacing / float(weight.float().std()) < 0.36  # a power of two near a quarter
     assert float((once - weight).abs().max()) <= spacing / 2 + 1e-3
     assert len(once.unique()) < 50
-    vector = weight[0]
-    assert shrink.rounded(vector, 4) is vector
+    for kept in (weight[0], weight.float()):
+        assert shrink.rounded(kept, 4) is kept
