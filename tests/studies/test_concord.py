@@ -59,6 +59,9 @@ def test_each_number_is_the_correlation_of_its_points(rows: pl.DataFrame) -> Non
     one = rows.filter(architecture="b")
     expected = correlation(one["effective_rank"].to_numpy(), one["loss"].to_numpy(), "pearson")
     assert value(found, "b") == expected.value
+    later = one.filter(pl.col("step") > 0)
+    expected = correlation(later["effective_rank"].to_numpy(), later["loss"].to_numpy(), "pearson")
+    assert value(found, "b, trained") == expected.value
     at_end = rows.filter(step=512)
     expected = correlation(at_end["diff_erank"].to_numpy(), at_end["loss"].to_numpy(), "spearman")
     row = found.filter(where="step 512", metric="diff_erank", method="spearman").row(0, named=True)

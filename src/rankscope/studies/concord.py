@@ -13,7 +13,10 @@ METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 BETWEEN = (*METRICS, "diff_erank")
 """Inside one training Diff-eRank is eRank less a constant."""
 ALL, TRAINED = "all, architecture held fixed", "trained, architecture held fixed"
+ALONE = ", trained"
+"""After the name of an architecture: its trained checkpoints alone."""
 END = "the end"
+_IS_TRAINED = pl.col("step").fill_null(1) > 0
 
 CORRELATIONS = {
     "where": pl.String,
@@ -45,16 +48,18 @@ def correlations_with_loss(rows: pl.DataFrame, loss: str) -> pl.DataFrame:
         loss: the column to correlate with.
 
     Returns:
-        A row for each place, metric and method. `where` is an architecture (over its steps), `all, architecture
-        held fixed` (over all steps of all), the same without step 0, or a step (over architectures): those that all
-        have, and `the end` where their last steps differ.
+        A row for each place, metric and method. `where` is an architecture (over its steps), all of them with the
+        architecture held fixed, either of them without step 0, or a step (over architectures): those that all have, and
+        `the end` where their last steps differ.
     """
     found = []
     for metric in METRICS:
         used = rows.drop_nulls([loss, metric])
+        trained = used.filter(_IS_TRAINED)
         for (architecture,), points in used.group_by("architecture", maintain_order=True):
             found += _rows(str(architecture), metric, points, loss)
-        for where, points in ((ALL, used), (TRAINED, used.filter(pl.col("step").fill_null(1) > 0))):
+            found += _rows(f"{architecture}{ALONE}", metric, points.filter(_IS_TRAINED), loss)
+        for where, points in ((ALL, used), (TRAINED, trained)):
             for method in METHODS:
                 columns = (points[metric].to_numpy(), points[loss].to_numpy(), points["architecture"].to_list())
                 if points["architecture"].n_unique() < points.height and (one := within_groups(*columns, method)):
@@ -67,7 +72,7 @@ def correlations_with_loss(rows: pl.DataFrame, loss: str) -> pl.DataFrame:
 
 def across(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """One trained row of each architecture: at each step that all have, and at the end where their ends differ."""
-    trained = rows.filter(pl.col("step").fill_null(1) > 0)
+    trained = rows.filter(_IS_TRAINED)
     count = rows["architecture"].n_unique()
     for (step,), points in trained.drop_nulls("step").sort("step").group_by("step", maintain_order=True):
         if points["architecture"].n_unique() == count:

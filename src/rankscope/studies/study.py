@@ -93,7 +93,7 @@ class Study:
     Attributes:
         name: on the command line.
         question: in a sentence.
-        source: the table or figure of a paper that asks it.
+        source: the table or figure of a paper that asks it, or that none does.
         models: measured unless others are named.
         data: measured unless others are named.
         columns: of the printed table, in order.

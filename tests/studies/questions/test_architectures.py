@@ -53,8 +53,8 @@ def test_what_is_said_is_what_the_tables_hold(conducted: Conducted, tmp_path: Pa
     findings = conducted.findings
     found, shares = findings.more["correlations"], findings.more["initialisation"]
     assert set(found["where"]) == {
-        "gpt_neox", "llama", "mixtral", "all, architecture held fixed", "trained, architecture held fixed",
-        "step 128", "step 512", "step 2,048",
+        "gpt_neox", "llama", "mixtral", "gpt_neox, trained", "llama, trained", "mixtral, trained",
+        "all, architecture held fixed", "trained, architecture held fixed", "step 128", "step 512", "step 2,048",
     }  # fmt: skip
     told = " ".join(findings.sentences)
     inside = found.filter(where="trained, architecture held fixed", metric="effective_rank", method="spearman").row(
@@ -102,18 +102,26 @@ def test_one_model_is_none_to_compare(tmp_path: Path) -> None:
         conduct("architectures", StudyOptions(("pico-0.1m",)), output=tmp_path / "study")
 
 
-def verdict(inside: tuple[float, float, float], between: tuple[float, float | None, float | None]) -> str:
+def verdict(
+    inside: tuple[float, float, float], between: tuple[float, float | None, float | None], alone: tuple[float, ...]
+) -> str:
+    ends = {"trained, architecture held fixed": inside, "the end": between}
+    ends |= {f"{place}, trained": (value, None, None) for place, value in enumerate(alone)}
     rows = [
         {"where": where, "metric": "effective_rank", "value": value, "low": low, "high": high, "points": 5}
-        for where, (value, low, high) in (("trained, architecture held fixed", inside), ("the end", between))
+        for where, (value, low, high) in ends.items()
     ]
     return _verdict(pl.DataFrame(rows), "the end")
 
 
 def test_the_verdict_can_come_out_either_way() -> None:
     falls, rises, unclear = (-0.9, -0.99, -0.5), (0.9, 0.5, 0.99), (0.3, -0.6, 0.9)
-    assert "not shown to rank architectures" in verdict(falls, unclear)
-    assert "not the one between" in verdict(falls, rises)
-    assert verdict(falls, falls).count("rises as the loss falls") == 2
-    assert verdict(unclear, unclear).count("is not shown to go with the loss") == 2
-    assert verdict(falls, (1.0, None, None)) == verdict(falls, rises)  # five in perfect order
+    each = (-1.0, -0.5, -1.0)
+    assert "not shown to rank architectures" in verdict(falls, unclear, each)
+    assert "not the one between" in verdict(falls, rises, each)
+    both = verdict(falls, falls, each)
+    assert both.count("rises as the loss falls") == 2
+    assert "in 3 of 3 alone" in both
+    assert verdict(unclear, unclear, each).count("is not shown to go with the loss") == 2
+    assert verdict(falls, falls, (-1.0, 0.5, -1.0)).count("is not shown to go with the loss") == 1  # one goes otherwise
+    assert verdict(falls, (1.0, None, None), each) == verdict(falls, rises, each)  # five in perfect order

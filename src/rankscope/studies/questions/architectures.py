@@ -13,7 +13,7 @@ from rankscope.runs import Run, load_text_sets
 from rankscope.settings import Settings
 from rankscope.statistics import FEWEST_FOR_INTERVAL
 from rankscope.studies.characters import bits_per_character
-from rankscope.studies.concord import ALL, METRICS, TRAINED, across, correlations_with_loss, initialisation
+from rankscope.studies.concord import ALL, ALONE, METRICS, TRAINED, across, correlations_with_loss, initialisation
 from rankscope.studies.conditions import Condition, measure
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -160,9 +160,19 @@ def _listed(found: pl.DataFrame) -> str:
 
 
 def _verdict(spearman: pl.DataFrame, last: str) -> str:
-    """Whether eRank goes with the loss: inside trainings, and across architectures at their end."""
+    """Whether eRank goes with the loss: inside trainings, and across architectures at their end.
+
+    Points of one training are not independent, so beside the interval of all every training has to agree.
+    """
     inside, between = (_direction(spearman.filter(where=where)) for where in (TRAINED, last))
-    told = f"Inside trainings, once begun, eRank {_GOES[inside]}; across architectures at {last} it {_GOES[between]}"
+    alone = spearman.filter(pl.col("where").str.ends_with(ALONE), pl.col("metric") == "effective_rank")["value"]
+    agree = int((alone * inside > 0).sum())
+    inside = inside if agree == len(alone) else 0
+    counted = f" (so in {agree} of {len(alone)} alone)" if inside and len(alone) else ""
+    told = (
+        f"Inside trainings, once begun, eRank {_GOES[inside]}{counted}; across architectures at {last} it "
+        f"{_GOES[between]}"
+    )
     if inside and between and inside != between:
         return f"{told}: the direction inside is not the one between."
     if inside and not between:
@@ -219,7 +229,7 @@ STUDY = Study(
         "With data, tokenizer, steps and parameters equal, do loss and spectra move together across architectures, and "
         "what of it is there before training?"
     ),
-    source="no paper's: its own",
+    source="a question of rankscope's own",
     models=("family:pico-architectures",),
     data=("stdlib-docs",),
     columns=(
