@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rankscope.statistics import correlation, share_explained, within_groups
+from rankscope.statistics import Share, correlation, share_explained, within_groups
 
 X = np.array([1.0, 2, 4, 11, 13, 14, 20, 23, 22])
 Y = np.array([5.0, 3, 2, 30, 29, 25, 9, 7, 8])
@@ -47,8 +47,8 @@ def test_a_share_is_r_squared_with_the_ends_of_rs_interval_squared() -> None:
     r, share = correlation(x, y), share_explained(x, y)
     assert share is not None
     assert r.low is not None
-    assert (share.value, share.low, share.high) == (r.value**2, r.low**2, r.high**2)
-    assert share_explained(x, -y) == share
+    assert share == Share(r.value, r.value**2, r.low**2, r.high**2)
+    assert share_explained(x, -y) == Share(-r.value, share.value, share.low, share.high)
 
 
 def test_a_share_begins_at_0_where_the_direction_is_not_known() -> None:

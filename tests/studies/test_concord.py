@@ -97,7 +97,7 @@ def test_initialisation_explains_what_follows_a_line_in_it(rows: pl.DataFrame) -
     )
     found = initialisation(follows, twins)
     end = found.filter(where="step 512", metric="effective_rank").row(0, named=True)
-    assert end["explained"] == pytest.approx(1)
+    assert end["explained"] == end["pearson"] == pytest.approx(1)
     assert end["untrained_deviation"] == pytest.approx(np.std(list(UNTRAINED.values()), ddof=1))
     assert end["trained_deviation"] == pytest.approx(end["untrained_deviation"] / 2)
     assert end["seed_deviation"] == pytest.approx(1)

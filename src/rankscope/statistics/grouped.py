@@ -49,11 +49,13 @@ class Share:
     """A share of variance.
 
     Attributes:
+        correlation: Pearson's, whose square the share is; its sign says in which direction the line goes.
         value: between 0 and 1.
         low: of its interval; None where the correlation behind it has none.
         high: as low.
     """
 
+    correlation: float
     value: float
     low: float | None
     high: float | None
@@ -83,6 +85,6 @@ def share_explained(x: Numbers, y: Numbers) -> Share | None:
     except ConstantMetricError:
         return None
     if r.low is None or r.high is None:
-        return Share(r.value**2, None, None)
+        return Share(r.value, r.value**2, None, None)
     ends = sorted((r.low**2, r.high**2))
-    return Share(r.value**2, 0.0 if r.low <= 0 <= r.high else ends[0], ends[1])
+    return Share(r.value, r.value**2, 0.0 if r.low <= 0 <= r.high else ends[0], ends[1])

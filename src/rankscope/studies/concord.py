@@ -34,6 +34,7 @@ SHARES = {
     "untrained_deviation": pl.Float64,
     "seed_deviation": pl.Float64,
     "trained_deviation": pl.Float64,
+    "pearson": pl.Float64,
     "explained": pl.Float64,
     "explained_low": pl.Float64,
     "explained_high": pl.Float64,
@@ -91,8 +92,9 @@ def initialisation(rows: pl.DataFrame, twins: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         For each place of `across` and each metric: the standard deviation between untrained architectures, between
-        seeds of one architecture, between trained architectures, and the share of the last one's variance that a
-        straight line in the untrained values explains. For Diff-eRank these untrained values are those of eRank.
+        seeds of one architecture, between trained architectures, Pearson's correlation of the untrained and the trained
+        values, and the share of the trained ones' variance that a straight line in the untrained ones explains. For
+        Diff-eRank the untrained values are those of eRank.
     """
     found = []
     for where, points in across(rows):
@@ -119,6 +121,7 @@ def _share(where: str, metric: str, points: pl.DataFrame, twins: pl.DataFrame) -
             "untrained_deviation": float(np.std(untrained, ddof=1)),
             "seed_deviation": float(np.sqrt(variances.mean())) if len(variances) else None,
             "trained_deviation": float(np.std(trained, ddof=1)),
+            "pearson": None if share is None else share.correlation,
             "explained": None if share is None else share.value,
             "explained_low": None if share is None else share.low,
             "explained_high": None if share is None else share.high,

@@ -204,11 +204,11 @@ def _of_initialisation(shares: pl.DataFrame, places: Sequence[str]) -> Iterator[
     first = of_rank.row(0, named=True)
     seeds = "" if first["seed_deviation"] is None else f" and {first['seed_deviation']:.2f} between seeds of one"
     trained = [f"{row['trained_deviation']:.2f} at {row['where']}" for row in of_rank.rows(named=True)]
-    explained = [f"{_percent(row)} at {row['where']}" for row in of_rank.rows(named=True)]
+    explained = [f"{_percent(row)} at {row['where']} (r = {row['pearson']:+.2f})" for row in of_rank.rows(named=True)]
     yield (
         f"Untrained, eRank has a standard deviation of {first['untrained_deviation']:.2f} between "
-        f"architectures{seeds}; trained, {', '.join(trained)}. A straight line in the untrained eRank explains of that "
-        f"variance {', '.join(explained)}."
+        f"architectures{seeds}; trained, {', '.join(trained)}. Of the variance between the trained ones the untrained "
+        f"eRank explains {', '.join(explained)}."
     )
     for row in of_difference.filter(where=places[-1]).rows(named=True):
         yield (
