@@ -1,4 +1,4 @@
-"""Trains the pico family: small language models of one architecture, for demonstrations and tests.
+"""Trains the pico family: small language models of several sizes and architectures, for demonstrations and tests.
 
     python recipes/pico/train.py --output OUT --text stories.txt articles.jsonl.gz:text
 
@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import AutoModelForCausalLM, GPTNeoXConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
 
@@ -87,19 +87,16 @@ def make_windows(documents: list[str], tokenizer: PreTrainedTokenizerFast, conte
 
 def make_model(sizes: dict[str, Any], data: dict[str, Any], seed: int) -> PreTrainedModel:
     """The untrained model, which is step 0."""
-    config = GPTNeoXConfig(
+    config = AutoConfig.for_model(
+        sizes["model_type"],
         vocab_size=data["vocabulary"],
-        hidden_size=sizes["hidden_size"],
-        num_hidden_layers=sizes["layers"],
-        num_attention_heads=sizes["heads"],
-        intermediate_size=4 * sizes["hidden_size"],
         max_position_embeddings=data["context"],  # beyond the trained positions it would only get worse
-        rotary_pct=0.5,
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
         pad_token_id=0,
         use_cache=False,
+        **sizes["config"],
     )
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -114,25 +111,29 @@ def learning_rate(step: int, peak: float, training: dict[str, Any]) -> float:
     return peak * (training["final_rate"] + (1 - training["final_rate"]) * cosine)
 
 
-def loss_of(model: PreTrainedModel, windows: Tensor) -> Tensor:
-    """Mean cross-entropy of the next token, nats per token."""
-    logits = model(input_ids=windows[:, :-1]).logits
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+def losses_of(model: PreTrainedModel, windows: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Mean cross-entropy of the next token, nats per token, and what uneven use of experts adds to it."""
+    weight = getattr(model.config, "router_aux_loss_coef", 0.0)
+    output = model(input_ids=windows[:, :-1], **({"output_router_logits": True} if weight else {}))
+    loss = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), windows[:, 1:].flatten())
+    return loss, weight * output.aux_loss if weight else 0.0
 
 
 @torch.inference_mode()
 def validate(model: PreTrainedModel, windows: Tensor) -> float:
     """Loss on the held-out windows."""
     model.eval()
-    losses = [loss_of(model, part) * len(part) for part in windows.split(16)]
+    losses = [losses_of(model, part)[0] * len(part) for part in windows.split(16)]
     model.train()
     return float(torch.stack(losses).sum() / len(windows))
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:
-    """Stores weights in float16 beside their configuration; the tokenizer is stored once, for all."""
+    """Stores weights in float16 and buffers as they are, with the configuration; the tokenizer is stored once."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.half().save_pretrained(folder)
+    for weight in model.parameters():
+        weight.data = weight.data.half()
+    model.save_pretrained(folder)
     model.float().load_state_dict(weights)
 
 
@@ -189,8 +190,8 @@ class Trainer:
         """One step of the optimizer."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.sizes["learning_rate"], self.training)
-        loss = loss_of(self.model, windows)
-        loss.backward()
+        loss, balance = losses_of(self.model, windows)
+        (loss + balance).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -252,11 +253,13 @@ def describe(output: Path, recipe: dict[str, Any]) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (log / "log.jsonl").read_text().splitlines()]
         at = int(stage.removeprefix("step-")) if stage.startswith("step-") else lines[-1]["step"]
         model = AutoModelForCausalLM.from_pretrained(file.parent)
-        sizes = {"parameters": model.num_parameters(), "hidden_size": model.config.hidden_size}
-        sizes["layers"] = model.config.num_hidden_layers
+        config = model.config
+        sizes = {"architecture": config.model_type, "parameters": model.num_parameters()}
+        sizes |= {"hidden_size": config.hidden_size, "layers": config.num_hidden_layers}
         losses = next(line for line in reversed(lines) if line["step"] == at)
         family.append({"name": file.parent.name, **sizes, "tokens": at * tokens, **losses})
-    return sorted(family, key=lambda entry: (entry["parameters"], entry["step"]))
+    places = {name: place for place, name in enumerate(recipe["models"])}
+    return sorted(family, key=lambda entry: (places[entry["name"].partition("@")[0]], entry["step"]))
 
 
 def main() -> None:

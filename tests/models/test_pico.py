@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 
 import pytest
 import torch
@@ -13,12 +14,14 @@ from rankscope.models import (
     describe_model,
     load_model,
     parse_model_reference,
+    pico_architectures,
     pico_checkpoints,
     pico_family,
     pico_sizes,
     untrained_twin,
 )
 from rankscope.models.pico import FAMILY, WITH_CHECKPOINTS, pico_folder
+from rankscope.models.trial import examine
 
 EVERY = [model.name for model in pico_family()]
 
@@ -31,6 +34,28 @@ def test_four_sizes_and_a_trajectory_from_step_0() -> None:
     steps = [model.step for model in checkpoints]
     assert steps == [0, 128, 256, 512, 1024, 2048, steps[-1]]
     assert steps[-1] > 2048
+
+
+def test_architectures_of_one_size_width_and_training() -> None:
+    members = {model.name: model for model in pico_family() if model.name in pico_architectures()}
+    assert {model.architecture for model in members.values()} == {"gpt_neox", "llama", "mixtral", "minimax", "mamba2"}
+    assert {model.architecture for model in pico_family() if model.name in pico_sizes()} == {"gpt_neox"}
+    counts = [model.parameters for model in members.values()]
+    assert max(counts) <= 1.03 * min(counts)
+    assert {(model.hidden_size, model.step, model.tokens) for model in members.values()} == {(80, 2048, 4_194_304)}
+    for name in members:
+        steps = [model.step for model in pico_checkpoints(name)]
+        assert {128, 512, 2048} <= set(steps)
+        assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("name", pico_architectures())
+def test_all_layers_of_every_architecture_can_be_read_padded_and_apart_from_the_head(name: str) -> None:
+    network = examine(load_model(describe_model(parse_model_reference(name)), Placement()))
+    assert network.causal
+    assert network.body is not None
+    assert (network.fault, network.padding_fault) == (None, None)
+    assert len(network.blocks) == next(model.layers for model in pico_family() if model.name == name)
 
 
 def test_validation_loss_falls_with_size_and_training_and_rises_when_overfitted() -> None:
@@ -74,7 +99,7 @@ def test_pico_is_short_for_the_one_with_checkpoints() -> None:
 
 
 def test_the_log_of_losses_lies_beside_the_weights() -> None:
-    for name in (*pico_sizes(), f"{WITH_CHECKPOINTS}@overfit"):
+    for name in (*pico_sizes(), *pico_architectures(), f"{WITH_CHECKPOINTS}@overfit"):
         lines = [json.loads(line) for line in (FAMILY / name / "log.jsonl").read_text().splitlines()]
         steps = [line["step"] for line in lines]
         assert steps == sorted(set(steps))
@@ -82,7 +107,11 @@ def test_the_log_of_losses_lies_beside_the_weights() -> None:
         assert lines[-1]["validation_loss"] == entry.validation_loss
 
 
-def test_the_family_fits_in_fourteen_megabytes_and_loads_without_network_code() -> None:
-    assert sum(file.stat().st_size for file in FAMILY.rglob("*") if file.is_file()) <= 14e6
-    assert {file.suffix for file in FAMILY.rglob("*") if file.is_file()} == {".json", ".jsonl", ".safetensors"}
+def test_the_family_fits_in_its_room_and_loads_without_network_code() -> None:
+    files = [file for file in FAMILY.rglob("*") if file.is_file()]
+    of_architectures = [file for file in files if file.parent.name.partition("@")[0] in set(pico_architectures())]
+    added = [file for file in of_architectures if not file.parent.name.startswith(WITH_CHECKPOINTS)]
+    assert sum(file.stat().st_size for file in files if file not in added) <= 14e6
+    assert sum(len(zlib.compress(file.read_bytes())) for file in added) <= 4e6  # rounded, for the archive's sake
+    assert {file.suffix for file in files} == {".json", ".jsonl", ".safetensors"}
     assert AutoModelForCausalLM.from_pretrained(FAMILY / "pico-0.1m").config.model_type == "gpt_neox"

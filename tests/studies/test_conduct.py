@@ -34,6 +34,8 @@ def options_of(name: str, folder: Path) -> StudyOptions:
         return StudyOptions(models, (write_piqa(folder), write_winogrande(folder)))
     if name == "families":
         return StudyOptions((*MODELS, "pico-3m", "pico"), data, tasks=(write_piqa(folder),))
+    if name == "architectures":
+        return StudyOptions(("pico-0.1m", "pico-llama"), data)
     if name == "training":
         return StudyOptions(("pico",), data, tasks=(write_piqa(folder),))
     if name in ("perturbations", "prompts", "timing"):
@@ -63,7 +65,7 @@ def conducted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conducted]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training", "multimodal", "rotation"}))
+@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training", "architectures", "multimodal", "rotation"}))
 def test_a_real_model_goes_through(name: str, smollm2_folder: Path, tmp_path: Path) -> None:
     options = replace(options_of(name, tmp_path), models=(str(smollm2_folder),))
     if name == "responses":

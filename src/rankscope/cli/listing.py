@@ -71,8 +71,8 @@ def _models() -> list[tuple[str, str]]:
     reading = [
         (
             model.name,
-            f"{model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, step {model.step:,}, "
-            f"validation loss {model.validation_loss:.3f}",
+            f"{model.architecture}, {model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, "
+            f"step {model.step:,}, validation loss {model.validation_loss:.3f}",
         )
         for model in pico_family()
     ]

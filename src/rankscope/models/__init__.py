@@ -36,7 +36,7 @@ from rankscope.models.layers import count_blocks, find_blocks, layers_before, la
 from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.outline import outline_of
-from rankscope.models.pico import PicoModel, pico_checkpoints, pico_family, pico_sizes
+from rankscope.models.pico import PicoModel, pico_architectures, pico_checkpoints, pico_family, pico_sizes
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, own_dtype, resolve_device
 from rankscope.models.positions import positions_of, regimes_of
@@ -97,6 +97,7 @@ __all__ = [
     "own_dtype",
     "parse_model_reference",
     "permuted_twin",
+    "pico_architectures",
     "pico_checkpoints",
     "pico_family",
     "pico_sizes",

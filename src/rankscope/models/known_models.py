@@ -5,15 +5,20 @@ Sources: the models' own pages and configurations on the hub; labels are those o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rankscope.errors import UnknownNameError
 from rankscope.models.loading import ModelDescription
 from rankscope.models.outline import outline_of
-from rankscope.models.pico import WITH_CHECKPOINTS, pico_family, pico_sizes
+from rankscope.models.pico import WITH_CHECKPOINTS, pico_architectures, pico_family, pico_sizes
 
 PREFIX = "family:"
 _PICO = "pico"
+_OF_PICO: dict[str, Callable[[], tuple[str, ...]]] = {
+    _PICO: pico_sizes,
+    "pico-architectures": pico_architectures,
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class KnownModel:
 
 def known_families() -> tuple[str, ...]:
     """Names of the families, for `family:NAME`."""
-    return (*_FAMILIES, _PICO)
+    return (*_FAMILIES, *_OF_PICO)
 
 
 def family_members(family: str) -> tuple[KnownModel, ...]:
@@ -46,11 +51,11 @@ def family_members(family: str) -> tuple[KnownModel, ...]:
     Raises:
         UnknownNameError: no such family.
     """
-    if family == _PICO:
-        sizes = {model.name: model for model in pico_family() if model.name in pico_sizes()}
+    if family in _OF_PICO:
+        found = {model.name: model for model in pico_family()}
         return tuple(
-            KnownModel(name, _PICO, name.removeprefix("pico-"), model.parameters, model.hidden_size)
-            for name, model in sizes.items()
+            KnownModel(name, family, name.removeprefix("pico-"), found[name].parameters, found[name].hidden_size)
+            for name in _OF_PICO[family]()
         )
     if family not in _FAMILIES:
         raise UnknownNameError("model family", family, known_families())
@@ -70,7 +75,10 @@ def expand_families(models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_model(reference: str) -> KnownModel | None:
-    """What the catalogue knows of a model reference; a revision of a model is that model."""
+    """What the catalogue knows of a model reference; a revision of a model is that model.
+
+    `pico-0.4m` is in two families, and counts among the sizes.
+    """
     name = reference.partition("@")[0]
     name = WITH_CHECKPOINTS if name == _PICO else name
     members = (known for family in known_families() for known in family_members(family))

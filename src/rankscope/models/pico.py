@@ -1,12 +1,14 @@
 """The pico family: small trained models inside the package, for the first minute and for tests.
 
-Made by `recipes/pico/train.py`; weights in float16, one tokenizer for all. `pico` is the member whose
-checkpoints are kept: `pico@step-0` is its untrained start, `pico@overfit` was trained on past its best.
+Made by `recipes/pico/train.py`; weights in float16, one tokenizer for all. There are four sizes of GPT-NeoX, and four
+other architectures of the size of `pico-0.4m`. `pico` is short for `pico-0.4m`, which has the most checkpoints:
+`pico@step-0` is its untrained start, `pico@overfit` was trained on past its best.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ FAMILY = Path(__file__).parent / "pico_family"
 TOKENIZER = FAMILY / "tokenizer"
 WITH_CHECKPOINTS = "pico-0.4m"
 """What `pico` stands for."""
+_OF_SIZES = "gpt_neox"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class PicoModel:
 
     Attributes:
         name: as a model reference.
+        architecture: transformers' model type.
         parameters: how many, the embeddings included.
         hidden_size: d.
         layers: blocks.
@@ -35,6 +39,7 @@ class PicoModel:
     """
 
     name: str
+    architecture: str
     parameters: int
     hidden_size: int
     layers: int
@@ -46,21 +51,37 @@ class PicoModel:
 
 
 def pico_family() -> tuple[PicoModel, ...]:
-    """All members and checkpoints, by size and step."""
+    """All members and checkpoints: by size, then by architecture, each by step."""
     return tuple(PicoModel(**entry) for entry in json.loads((FAMILY / "family.json").read_text()))
 
 
 def pico_sizes() -> tuple[str, ...]:
-    """The references of the fully trained members, smallest first."""
-    return tuple(model.name for model in pico_family() if "@" not in model.name)
+    """The references of the fully trained members of one architecture, smallest first."""
+    return tuple(model.name for model in _members() if model.architecture == _OF_SIZES)
 
 
-def pico_checkpoints() -> tuple[PicoModel, ...]:
-    """One member through its training, from step 0 to its end, then the overfitted one; `pico` in their names."""
+def pico_architectures() -> tuple[str, ...]:
+    """The references of the fully trained members of one size, fewest parameters first."""
+    found = [one for one in _members() if one.name == WITH_CHECKPOINTS or one.architecture != _OF_SIZES]
+    return tuple(model.name for model in sorted(found, key=lambda model: model.parameters))
+
+
+def _members() -> Iterator[PicoModel]:
+    return (model for model in pico_family() if "@" not in model.name)
+
+
+def pico_checkpoints(member: str = "pico") -> tuple[PicoModel, ...]:
+    """What is kept of a member's training, by step; none where there is no such member.
+
+    Args:
+        member: a reference without a checkpoint. That of `pico` begins with step 0, ends with the overfitted one, and
+            has `pico` in its names.
+    """
+    stored = WITH_CHECKPOINTS if member == "pico" else member
     return tuple(
-        replace(model, name=model.name.replace(WITH_CHECKPOINTS, "pico"))
+        replace(model, name=model.name.replace(stored, member))
         for model in pico_family()
-        if model.name.partition("@")[0] == WITH_CHECKPOINTS
+        if model.name.partition("@")[0] == stored
     )
 
 
@@ -76,5 +97,5 @@ def pico_folder(text: str) -> Path | None:
     name = f"{WITH_CHECKPOINTS if member == 'pico' else member}{at}{stage}"
     known = {model.name for model in pico_family()}
     if name not in known:
-        raise UnknownNameError("pico model", text, [*(model.name for model in pico_checkpoints()), *pico_sizes()])
+        raise UnknownNameError("pico model", text, [*(model.name for model in pico_checkpoints()), *sorted(known)])
     return FAMILY / name

@@ -10,7 +10,7 @@ from rankscope.runs.job import Job
 from rankscope.runs.kept_checkpoints import KeptCheckpoints, MeasuredCheckpoint
 from rankscope.runs.likeness import Differing, Effect, differing, effect_of, folder_names
 from rankscope.runs.merge import merge
-from rankscope.runs.preparation import prepare
+from rankscope.runs.preparation import load_text_sets, prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
@@ -51,6 +51,7 @@ __all__ = [
     "file_at",
     "folder_names",
     "key_of",
+    "load_text_sets",
     "local_path",
     "merge",
     "open_watch",

@@ -12,6 +12,7 @@ from rankscope.statistics.alignment import BASE, summarize_alignment
 from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_models
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
+from rankscope.statistics.grouped import Share, share_explained, within_groups
 from rankscope.statistics.layers import layer_depth
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
@@ -33,6 +34,7 @@ __all__ = [
     "Phase",
     "Phases",
     "ReadingFacts",
+    "Share",
     "Summary",
     "associations",
     "bootstrap_interval",
@@ -48,8 +50,10 @@ __all__ = [
     "paired_difference",
     "paired_on",
     "pooled_metrics",
+    "share_explained",
     "summarize",
     "summarize_alignment",
     "summary_metrics",
     "with_initializers",
+    "within_groups",
 ]

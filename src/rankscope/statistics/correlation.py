@@ -115,9 +115,10 @@ _COEFFICIENTS: dict[Method, Callable[[Numbers, Numbers], float]] = {
 def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
     design = np.column_stack([np.ones(len(metric)), controls])
     fitted = design @ np.linalg.lstsq(design, metric, rcond=None)[0]
-    left: Numbers = metric - fitted
-    # What rounding leaves of a perfect fit is nothing.
-    return np.where(np.abs(left) < 1e-9 * max(1.0, float(np.abs(metric).max())), 0.0, left)
+    # What rounding leaves of a perfect fit is nothing, and it breaks no tie.
+    scale = max(1.0, float(np.abs(metric).max()))
+    left: Numbers = np.round((metric - fitted) / scale, 12) * scale
+    return np.where(np.abs(left) < 1e-9 * scale, 0.0, left)
 
 
 def _interval(value: float, method: Method, models: int, confidence: float) -> tuple[float | None, float | None]:

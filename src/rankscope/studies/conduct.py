@@ -14,6 +14,7 @@ from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies.conditions import evaluate_grid
 from rankscope.studies.questions import (
     aggregation,
+    architectures,
     benchmarks,
     families,
     layers,
@@ -39,6 +40,7 @@ STUDIES: dict[str, Study] = {
         aggregation,
         layers,
         training,
+        architectures,
         sampling,
         timing,
         lengths,

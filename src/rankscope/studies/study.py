@@ -45,24 +45,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What came out.
-
-    Attributes:
-        table: tidy: a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
-            `<metric>_published` what a paper prints for the same model and data, `<metric>_noise` isotropic noise.
-        sentences: what the table says.
-        notes: those that fired in any of the runs.
-        more: further tables by name, such as correlations.
-    """
-
-    table: pl.DataFrame
-    sentences: tuple[str, ...]
-    notes: tuple[Note, ...] = ()
-    more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Figure:
     """What is drawn of a study's table: a panel for each metric.
 
@@ -73,6 +55,7 @@ class Figure:
         log_x: logarithmic horizontal axis.
         panels_by: column that splits the figure into rows of panels.
         is_ordered: points of a series are joined by a line.
+        order: column by which they are joined; the horizontal axis if left out.
         marks: a further table whose column `change` is marked on the horizontal axis by rules.
     """
 
@@ -82,7 +65,28 @@ class Figure:
     log_x: bool = False
     panels_by: str | None = None
     is_ordered: bool = True
+    order: str | None = None
     marks: str | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out.
+
+    Attributes:
+        table: tidy: a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
+            `<metric>_published` what a paper prints for the same model and data, `<metric>_noise` isotropic noise.
+        sentences: what the table says.
+        notes: those that fired in any of the runs.
+        more: further tables by name, such as correlations.
+        figure: in the place of the study's, where what came out decides what is drawn.
+    """
+
+    table: pl.DataFrame
+    sentences: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+    more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Study:
     Attributes:
         name: on the command line.
         question: in a sentence.
-        source: the table or figure of a paper that asks it.
+        source: the table or figure of a paper that asks it, or that none does.
         models: measured unless others are named.
         data: measured unless others are named.
         columns: of the printed table, in order.

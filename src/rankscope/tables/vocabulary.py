@@ -43,7 +43,7 @@ class Term:
 
 _TERMS = {
     **{key: Term(key, is_name=True) for key in ("model", "family", "condition", "stage", "responder", "metric")},
-    **{key: Term(key, is_name=True) for key in ("target", "given", "method", "checkpoint")},
+    **{key: Term(key, is_name=True) for key in ("target", "given", "method", "checkpoint", "architecture", "where")},
     "dataset": Term("data", is_name=True),
     "called": Term("named", is_name=True),
     "judge": Term("judged by", is_name=True),
@@ -66,6 +66,11 @@ _TERMS = {
     "pooled_effective_rank": Term("pooled eRank", "dimensions", 2),
     "pooled_stable_rank": Term("pooled stable rank", "dimensions", 2),
     "uniformity": Term("uniformity", digits=3),
+    "bits_per_character": Term("bits/char", "bits per character", 3, said="bits per character"),
+    "untrained_deviation": Term("SD untrained"),
+    "seed_deviation": Term("SD between seeds"),
+    "trained_deviation": Term("SD trained"),
+    "explained": Term("explained by the untrained", percent=True),
     "reduced_loss": Term("reduced loss", "nats per token", 3),
     **{f"erank{place}": Term(f"eRank{place}", "dimensions", 2) for place in range(1, 6)},
     "image_reduction_ratio": Term("reduction", digits=4, spelled_out="image reduction ratio"),

@@ -7,20 +7,13 @@ import polars as pl
 import pytest
 
 from rankscope.errors import SettingsError
-from rankscope.models import training_step
 from rankscope.reports import study_figure
 from rankscope.settings import Settings, StudyOptions
 from rankscope.studies import conduct
-from rankscope.studies.questions.training import checkpoints_of
+from rankscope.studies.trainings import checkpoints_of
 from tiny import SENTENCES, save_tiny
 
 pytestmark = pytest.mark.slow
-
-
-def test_pico_stands_for_its_checkpoints() -> None:
-    assert checkpoints_of("pico")[0] == "pico@step-0"
-    assert [training_step(name).step for name in checkpoints_of("pico")] == [0, 128, 256, 512, 1024, 2048, 2560]
-    assert checkpoints_of("EleutherAI/pythia-70m@step1000") == ("EleutherAI/pythia-70m@step1000",)
 
 
 def test_a_trainers_folder_stands_for_its_checkpoints_in_order(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
     the dashed line is isotropic noise of the same shape.
     """
     alt = import_altair()
-    figure, table = conducted.study.figure, _labelled(conducted.findings.table)
+    figure = conducted.findings.figure or conducted.study.figure
+    table = _labelled(conducted.findings.table)
     rows = []
     for name, group in _groups(figure, table):
         marks = _marks(conducted, group)
@@ -94,9 +95,10 @@ def _panel(
     beside = [
         f"{metric}_{name}" for name in ("low", "high", "published", "noise") if f"{metric}_{name}" in table.columns
     ]
-    wanted = dict.fromkeys([figure.x, figure.series, "model", "texts", metric, *beside])
+    joined_by = [figure.order] if figure.order else []
+    wanted = dict.fromkeys([figure.x, figure.series, "model", *joined_by, "texts", metric, *beside])
     columns = [name for name in wanted if name in table.columns]
-    data = alt.Data(values=table.select(columns).drop_nulls(metric).rows(named=True))
+    data = alt.Data(values=table.select(columns).drop_nulls([figure.x, metric]).rows(named=True))
     base = alt.Chart(data)
     x = _x_axis(alt, figure)
     color = alt.Color(f"{figure.series}:N", title=said(figure.series), sort=None)
@@ -110,7 +112,8 @@ def _panel(
         ends = base.mark_rule(opacity=0.6).encode(x=x, color=color, y=of[f"{metric}_low"], y2=f"{metric}_high:Q")
         layers.append(ends)
     if figure.is_ordered:
-        layers.append(base.mark_line().encode(x=x, y=y, color=color))
+        order = {"order": alt.Order(f"{figure.order}:Q")} if figure.order else {}
+        layers.append(base.mark_line().encode(x=x, y=y, color=color, **order))
     layers.append(base.mark_point(filled=True, size=45).encode(x=x, y=y, color=color, tooltip=tooltip))
     if f"{metric}_noise" in beside:
         noise = base.mark_line(strokeDash=[4, 3], strokeWidth=1.2)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from rankscope.errors import SettingsError
-from rankscope.models import checkpoints_in, pico_checkpoints, training_step, why_unfinished
+from rankscope.models import training_step
 from rankscope.runs import Run
 from rankscope.statistics import FEWEST_CHECKPOINTS, Phases, common_texts, complete_texts, find_phases, paired_on
 from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
 from rankscope.studies.conditions import Condition, Grid, measure
 from rankscope.studies.sentences import at
 from rankscope.studies.study import Figure, Findings, Request, Study
+from rankscope.studies.trainings import checkpoints_of, unfinished_of
 
 BEST, OVERFITTED, UNDECIDED = "best loss", "overfitted", "after the best, no worse"
 
@@ -69,23 +68,6 @@ def _checkpoints(request: Request) -> tuple[list[str], dict[str, int | None]]:
     if len(known) == len(models):
         models.sort(key=known.__getitem__)
     return models, steps
-
-
-def checkpoints_of(model: str) -> tuple[str, ...]:
-    """The checkpoints of `pico`, or of a Trainer's output folder in the order of steps; else the reference itself."""
-    if model == "pico":
-        return tuple(checkpoint.name for checkpoint in pico_checkpoints())
-    folder = Path(model)
-    found = checkpoints_in(folder)
-    if not found.whole and not found.unfinished:
-        return (model,)
-    final = [model] if why_unfinished(folder) is None else []
-    return (*(f"{model}@{name}" for name in found.whole), *final)
-
-
-def unfinished_of(model: str) -> list[str]:
-    """The checkpoints that `checkpoints_of` leaves out of a folder, each with the reason."""
-    return [f"{name} ({reason})" for name, reason in checkpoints_in(Path(model)).unfinished.items()]
 
 
 def _with_stages(table: pl.DataFrame, run: Run) -> pl.DataFrame:

@@ -1,0 +1,43 @@
+"""Rounds the stored weights of models to a coarse grid, so that they take less room in a compressed archive.
+
+    python recipes/pico/shrink.py OUT/pico-llama --levels 16
+
+The grid of a tensor has about as many levels to its standard deviation as are asked for. Its spacing is a power of
+two, so the numbers are float16 as before and any library reads them. Vectors, such as norms and biases, stay as they
+are, and so does what is not in float16: buffers, which are computed and not learned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def rounded(weight: Tensor, levels: int) -> Tensor:
+    """A matrix of float16 on its grid; anything else as it is."""
+    if weight.dim() < 2 or weight.dtype is not torch.float16:
+        return weight
+    spacing = 2.0 ** torch.round(torch.log2(weight.float().std() / levels))
+    return (torch.round(weight.float() / spacing) * spacing).half()
+
+
+def main() -> None:
+    """Rounds each folder's weights in place, and prints what they weigh compressed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--levels", type=int, required=True, help="to a tensor's standard deviation")
+    options = parser.parse_args()
+    for folder in options.folders:
+        file = folder / "model.safetensors"
+        weights = {name: rounded(weight, options.levels) for name, weight in load_file(file).items()}
+        save_file(weights, file, metadata={"format": "pt"})
+        print(f"{folder.name}: {len(zlib.compress(file.read_bytes())):,} bytes compressed")
+
+
+if __name__ == "__main__":
+    main()
