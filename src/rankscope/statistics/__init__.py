@@ -13,6 +13,7 @@ from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 from rankscope.statistics.layers import layer_depth
+from rankscope.statistics.multiplicity import holm
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
@@ -42,6 +43,7 @@ __all__ = [
     "correlation",
     "fewest_models",
     "find_phases",
+    "holm",
     "layer_depth",
     "notes_on",
     "over_noise",
