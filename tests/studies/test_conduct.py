@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 
 MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m")
 LIMIT = 10
+NOT_ON_A_REAL_MODEL = {"training", "multimodal", "rotation", "compression"}
+"""They read checkpoints or images; or measure a hundred networks of that size, which takes minutes."""
 
 
 def options_of(name: str, folder: Path) -> StudyOptions:
@@ -35,7 +37,7 @@ def options_of(name: str, folder: Path) -> StudyOptions:
         return StudyOptions((*MODELS, "pico-3m", "pico"), data, tasks=(write_piqa(folder),))
     if name == "training":
         return StudyOptions(("pico",), data, tasks=(write_piqa(folder),))
-    if name in ("perturbations", "prompts", "timing"):
+    if name in ("compression", "perturbations", "prompts", "timing"):
         return StudyOptions(MODELS[:2], data)
     if name in ("multimodal", "rotation"):
         return StudyOptions(("pico-vlm",), ("drawn-scenes",))
@@ -62,7 +64,7 @@ def conducted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conducted]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training", "multimodal", "rotation"}))
+@pytest.mark.parametrize("name", sorted(set(STUDIES) - NOT_ON_A_REAL_MODEL))
 def test_a_real_model_goes_through(name: str, smollm2_folder: Path, tmp_path: Path) -> None:
     options = replace(options_of(name, tmp_path), models=(str(smollm2_folder),))
     if name == "responses":

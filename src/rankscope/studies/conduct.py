@@ -14,6 +14,7 @@ from rankscope.settings import Settings, StudyOptions, changed
 from rankscope.studies.questions import (
     aggregation,
     benchmarks,
+    compression,
     families,
     layers,
     lengths,
@@ -46,6 +47,7 @@ STUDIES: dict[str, Study] = {
         responses,
         multimodal,
         rotation,
+        compression,
     )
 }
 """All studies by name."""
@@ -93,6 +95,8 @@ def conduct(
     execution, changes = split_execution(execution, changes)
     if execution.shard is not None:
         raise SettingsError("a study has no shards: divide it among the workers of a Ray cluster (engine 'ray')")
+    if study.in_one_process and execution.engine != "local":
+        raise SettingsError(f"study {name} works on one network in this process: leave engine {execution.engine!r} out")
     given, chosen = changed(settings or Settings(), changes), options or StudyOptions()
     _refuse_what_the_study_decides(study, given, chosen)
     references, texts = _subjects(study, chosen)

@@ -61,7 +61,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn of a study's table: a panel for each metric.
+    """What is drawn of a table of a study: a panel for each metric.
 
     Attributes:
         x: column of the horizontal axis.
@@ -71,6 +71,8 @@ class Figure:
         panels_by: column that splits the figure into rows of panels.
         is_ordered: points of a series are joined by a line.
         marks: a further table whose column `change` is marked on the horizontal axis by rules.
+        table: name of the further table that is drawn; None for the study's own.
+        title: above its panels, where a study has several figures.
     """
 
     x: str
@@ -80,6 +82,8 @@ class Figure:
     panels_by: str | None = None
     is_ordered: bool = True
     marks: str | None = None
+    table: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Study:
         decides: settings that the study sets itself and nobody else may.
         published: tables of the papers that belong to it.
         options: fields of `StudyOptions` that it reads.
+        more_figures: drawn below the figure.
+        in_one_process: it holds a network itself, so no other engine can compute it.
     """
 
     name: str
@@ -111,3 +117,5 @@ class Study:
     decides: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    more_figures: tuple[Figure, ...] = ()
+    in_one_process: bool = False

@@ -216,4 +216,5 @@ STUDY = Study(
     conduct=conduct,
     decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=_TABLES,
+    in_one_process=True,
 )
