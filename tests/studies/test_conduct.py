@@ -37,8 +37,10 @@ def options_of(name: str, folder: Path) -> StudyOptions:
         return StudyOptions((*MODELS, "pico-3m", "pico"), data, tasks=(write_piqa(folder),))
     if name == "training":
         return StudyOptions(("pico",), data, tasks=(write_piqa(folder),))
-    if name in ("compression", "perturbations", "prompts", "timing"):
+    if name in ("perturbations", "prompts", "timing"):
         return StudyOptions(MODELS[:2], data)
+    if name == "compression":
+        return StudyOptions(MODELS[:1], data)
     if name in ("multimodal", "rotation"):
         return StudyOptions(("pico-vlm",), ("drawn-scenes",))
     if name == "responses":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What modules call the place of their block, for their part of a cache or a schedule.
 _PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer_num", "block_idx", "idx")
+# The number of blocks where `num_hidden_layers` is the encoder's (BART and its kin).
+_OF_DECODER = "decoder_layers"
 # Words in the names of settings that hold a value for each block.
 _FOR_EACH_BLOCK = ("layer", "block", "types")
 
@@ -75,7 +77,7 @@ def _shorten(config: PretrainedConfig, blocks: int, kept: Sequence[int], undo: E
         is_list = isinstance(value, list | tuple) and len(value) == blocks
         if is_list and any(word in name for word in _FOR_EACH_BLOCK):
             _replace(text_config, name, type(value)(value[place] for place in kept), undo)
-    for name in NUMBER_OF_BLOCKS:
+    for name in (*NUMBER_OF_BLOCKS, _OF_DECODER):
         if getattr(text_config, name, None) == blocks:
             _replace(text_config, name, len(kept), undo)
 

@@ -31,7 +31,7 @@ def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator
     tests = found.comparisons.height
     yield (
         f"{subject}: the best ranking is better than the next one beyond noise {_at(beyond['the next'], counts)}, and "
-        f"better than random removal {_at(beyond[RANDOM], counts)} (sign-flip tests, p < {ALPHA} after Holm's "
+        f"better than random removal {_at(beyond[RANDOM], counts)} (sign-flip tests, p below {ALPHA} after Holm's "
         f"correction over all {tests} comparisons of two rankings)."
     )
     yield f"{subject}: {_entropy(found, counts)}"

@@ -138,9 +138,9 @@ def sentences_on_rounding(found: Moved, subject: str) -> Iterator[str]:
     for name, rows in found.table.group_by("scheme", maintain_order=True):
         yield f"{subject}, rounded {name[0]}: {_first_to_move(rows)}"
     yield (
-        f"{subject}: beyond noise means p < {ALPHA} in a sign-flip test of the texts' differences, for matrix entropy "
-        "at any layer after Holm's correction over layers. A spectrum that moves earlier is measured with less noise; "
-        "it does not say that the model is worse already."
+        f"{subject}: beyond noise means p below {ALPHA} in a sign-flip test of the texts' differences, for matrix "
+        "entropy at any layer after Holm's correction over layers. A spectrum that moves earlier is measured with less "
+        "noise; it does not say that the model is worse already."
     )
     if found.share is not None and found.share < 0.995:
         yield (f"{subject}: only weights of linear layers were rounded, {found.share:.1%} of the blocks' parameters.")
