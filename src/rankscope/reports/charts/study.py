@@ -146,6 +146,7 @@ def _x_axis(alt: Any, figure: Figure) -> Any:
     axis = alt.Axis(format="~s", tickCount=5) if figure.x in ("parameters", "step", "size") else alt.Axis(tickCount=6)
     if figure.x in ("removed", "block", "bits"):
         axis = alt.Axis(tickCount=6, tickMinStep=1, format="d")
+        scale = alt.Scale(zero=False, nice=False, padding=12)
     return alt.X(f"{figure.x}:Q", title=title, scale=scale, axis=axis)
 
 
