@@ -80,6 +80,10 @@ COVERS = {
             "questions/rotation", "questions/sampling", "questions/scaling", "questions/timing", "study",
         )
     ),
+    "studies/compression/test_removal_sentences.py": ("studies/compression/removal.py",),
+    "studies/questions/test_compression.py": tuple(
+        f"studies/compression/{name}.py" for name in ("layers_file", "low_rank", "saving", "workbench")
+    ),
     "test_settings.py": ("setting_values.py",),
     "texts/test_files.py": ("texts/json_rows.py",),
     "texts/test_loading.py": ("texts/text.py", "texts/text_set.py"),

@@ -191,6 +191,10 @@ class StudyOptions:
         judge: For responses: one model that reads everybody's responses.
         leaderboard: For responses: a CSV file with a row for each responder.
         leaderboard_column: For responses: the column of the leaderboard to rank by.
+        variants: For compression: the same model with other weights, such as GGUF files of several quantisations.
+        remove: For compression: also remove this many blocks.
+        write: For compression: save the model without the blocks that the best ranking removes first, as a folder that
+            transformers loads; with remove, which says how many.
     """
 
     models: tuple[str, ...] | None = None
@@ -203,6 +207,9 @@ class StudyOptions:
     judge: str | None = None
     leaderboard: Path | None = None
     leaderboard_column: str | None = None
+    variants: tuple[str, ...] | None = None
+    remove: int | None = None
+    write: Path | None = None
 
 
 CONTROL_NAMES = ("rotated-90", "rotated-180", "rotated-270", "mirrored", "blank", "noise", "shuffled")

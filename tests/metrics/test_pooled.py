@@ -12,6 +12,7 @@ from rankscope.errors import RepresentationError, SettingsError
 from rankscope.metrics import (
     TokenMoments,
     alpha_req,
+    directions_needed,
     effective_rank,
     pooled,
     rankme,
@@ -250,3 +251,30 @@ def test_settings_out_of_range() -> None:
         rankme(torch.eye(3), epsilon=-1e-7)
     with pytest.raises(SettingsError, match="t is above 0"):
         uniformity(torch.eye(3), t=0)
+
+
+@laws
+@given(shapes)
+def test_directions_are_the_sizes_of_a_pca(shape: tuple[int, int, int, float]) -> None:
+    texts, hidden_size, seed, offset = shape
+    vectors = full_rank(texts, hidden_size, seed, offset)
+    variances = np.linalg.svd(vectors.double().numpy() - vectors.double().numpy().mean(0), compute_uv=False) ** 2
+    shares = np.cumsum(variances) / variances.sum()
+    by_hand = [int(np.argmax(shares >= share)) + 1 for share in (0.5, 0.9, 0.99)]
+    assert directions_needed(vectors, (0.5, 0.9, 0.99)).tolist() == by_hand
+    assert directions_needed(moments_in_parts(vectors), (0.5, 0.9, 0.99)).tolist() == by_hand
+
+
+def test_equal_variances_need_their_share_of_directions() -> None:
+    vectors = torch.cat([torch.eye(10), -torch.eye(10)])
+    assert directions_needed(vectors, (0.1, 0.25, 0.9, 1.0)).tolist() == [1, 3, 9, 10]
+
+
+def test_directions_refuse_equal_vectors_and_shares_that_are_none() -> None:
+    with pytest.raises(RepresentationError, match="equal"):
+        directions_needed(torch.ones(5, 3))
+    with pytest.raises(RepresentationError, match="equal"):
+        directions_needed(TokenMoments.of(torch.ones(5, 3)))
+    for share in (0.0, 1.1):
+        with pytest.raises(SettingsError, match="above 0 and at most 1"):
+            directions_needed(torch.eye(3), (share,))

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.slow
 
 MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m")
 LIMIT = 10
+NOT_ON_A_REAL_MODEL = {"training", "architectures", "multimodal", "rotation", "compression"}
+"""They read checkpoints, several models or images; or measure a hundred networks of that size, which takes minutes."""
 
 
 def options_of(name: str, folder: Path) -> StudyOptions:
@@ -40,6 +42,8 @@ def options_of(name: str, folder: Path) -> StudyOptions:
         return StudyOptions(("pico",), data, tasks=(write_piqa(folder),))
     if name in ("perturbations", "prompts", "timing"):
         return StudyOptions(MODELS[:2], data)
+    if name == "compression":
+        return StudyOptions(MODELS[:1], data)
     if name in ("multimodal", "rotation"):
         return StudyOptions(("pico-vlm",), ("drawn-scenes",))
     if name == "responses":
@@ -65,7 +69,7 @@ def conducted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Conducted]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(STUDIES) - {"training", "architectures", "multimodal", "rotation"}))
+@pytest.mark.parametrize("name", sorted(set(STUDIES) - NOT_ON_A_REAL_MODEL))
 def test_a_real_model_goes_through(name: str, smollm2_folder: Path, tmp_path: Path) -> None:
     options = replace(options_of(name, tmp_path), models=(str(smollm2_folder),))
     if name == "responses":

@@ -29,6 +29,7 @@ def study(
     For example:
         rankscope study scaling --models family:pico --data stdlib-docs --limit 50
         rankscope study scaling --output s3://BUCKET/studies/scaling --shard 0/8
+        rankscope study compression --models MODEL --data DATA --remove 4 --write smaller/
 
     Args:
         name: Which study (rankscope list studies).

@@ -8,6 +8,7 @@ from rankscope.measuring.pairs import PairTask, measure_pairs
 from rankscope.measuring.plan import Layout, plan_batches, special_tokens_of_windows
 from rankscope.measuring.planned import Plan
 from rankscope.measuring.texts import TextTask, measure_batches
+from rankscope.measuring.token_moments import measure_token_moments
 
 __all__ = [
     "PASSES",
@@ -23,6 +24,7 @@ __all__ = [
     "measure_integration",
     "measure_pairs",
     "measure_texts",
+    "measure_token_moments",
     "pair_columns",
     "plan_batches",
     "special_tokens_of_windows",

@@ -25,7 +25,7 @@ from rankscope.metrics.modality_integration import (
 )
 from rankscope.metrics.norms import matrix_nuclear_norm, nuclear_norm
 from rankscope.metrics.nulls import noise_spectrum
-from rankscope.metrics.pooled import alpha_req, rankme, uniformity
+from rankscope.metrics.pooled import alpha_req, directions_needed, rankme, uniformity
 from rankscope.metrics.representations import Representations
 from rankscope.metrics.rows import unit_rows
 from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
@@ -41,6 +41,7 @@ __all__ = [
     "aggregate_effective_rank",
     "alpha_req",
     "diff_erank",
+    "directions_needed",
     "drop_tokens",
     "effective_rank",
     "frechet_distance",

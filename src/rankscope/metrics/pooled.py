@@ -7,8 +7,10 @@ They say how a network spreads texts, where the other metrics say how it spreads
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rankscope.errors import RepresentationError, SettingsError
@@ -148,6 +150,43 @@ def uniformity(vectors: ArrayLike, *, t: float | int = 2.0) -> Float[Tensor, ""]
     ]
     pairs = len(rows) * (len(rows) - 1) / 2
     return (torch.stack(sums).sum() / pairs).log()
+
+
+def directions_needed(
+    vectors: ArrayLike | TokenMoments, shares: Sequence[float] = (0.9, 0.95, 0.99)
+) -> Int[Tensor, " shares"]:
+    """How many directions hold given shares of the variance of vectors, centred: the sizes of a PCA.
+
+    The smallest k for which the k largest eigenvalues of the covariance sum to the share of all of them. Unit:
+    dimensions. Range: 1 to min(vectors - 1, d). Few vectors for their dimensions make it too small.
+
+    Args:
+        vectors: one for each text or token, (vectors, d); or their `TokenMoments`.
+        shares: each above 0 and at most 1.
+
+    Raises:
+        RepresentationError: fewer than two vectors, equal vectors, NaN or infinity, or another shape.
+        SettingsError: a share outside its range.
+
+    Example:
+        >>> vectors = [[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]]  # variances as 4 to 1
+        >>> directions_needed(vectors, (0.8, 0.9)).tolist()
+        [1, 2]
+    """
+    if not all(0 < share <= 1 for share in shares):
+        raise SettingsError(f"a share of the variance is above 0 and at most 1, got {tuple(shares)}")
+    if isinstance(vectors, TokenMoments):
+        _refuse_degenerate_moments(vectors)
+        values = descending_eigenvalues(vectors.mean_and_covariance()[1])
+        values = values[: max(1, int(vectors.tokens) - 1)]  # those beyond are rounding of zero
+    else:
+        values = descending_eigenvalues(smaller_gram(centred_rows(_matrix(vectors))))
+    if not values[0] > 0:
+        raise RepresentationError("equal rows", "all vectors are equal up to rounding, so their covariance is zero")
+    parts = values.clamp_min(0).cumsum(0) / values.clamp_min(0).sum()
+    wanted = torch.tensor(list(shares), dtype=parts.dtype, device=parts.device)
+    slack = torch.finfo(parts.dtype).eps * len(parts)  # a share that is met exactly is met
+    return (parts[None, :] < wanted[:, None] - slack).sum(dim=1) + 1
 
 
 def _power_law_exponent(values: Float[Tensor, " k"], first: int, last: int) -> Float[Tensor, ""]:

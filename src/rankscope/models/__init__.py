@@ -33,6 +33,7 @@ from rankscope.models.known_models import (
     known_model,
 )
 from rankscope.models.layers import count_blocks, find_blocks, layers_before, layers_of, resolve_layers
+from rankscope.models.linear_layers import LinearShape, linear_layers, readers_of_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model
 from rankscope.models.network import Batch, Network, Reading
 from rankscope.models.outline import outline_of
@@ -40,7 +41,9 @@ from rankscope.models.pico import PicoModel, pico_architectures, pico_checkpoint
 from rankscope.models.pico_vlm import PicoVlm, pico_vlm_family
 from rankscope.models.placement import Placement, own_dtype, resolve_device
 from rankscope.models.positions import positions_of, regimes_of
+from rankscope.models.pruning import without_blocks
 from rankscope.models.reference import ModelReference, parse_model_reference
+from rankscope.models.rounding_weights import Rounding, rounded_weights, share_of_linear_weights
 from rankscope.models.token_ids import check_token_ids
 from rankscope.models.transformers_backend import TRANSFORMERS, TransformersBackend, TransformersNetwork
 from rankscope.models.trial import check_padding, examine
@@ -56,6 +59,7 @@ __all__ = [
     "GenerationSettings",
     "Initializer",
     "KnownModel",
+    "LinearShape",
     "LoadedNetwork",
     "ModelDescription",
     "ModelReference",
@@ -65,6 +69,7 @@ __all__ = [
     "Placement",
     "Reading",
     "Response",
+    "Rounding",
     "TrainingStep",
     "TransformersBackend",
     "TransformersNetwork",
@@ -92,6 +97,7 @@ __all__ = [
     "known_model",
     "layers_before",
     "layers_of",
+    "linear_layers",
     "load_model",
     "outline_of",
     "own_dtype",
@@ -104,10 +110,13 @@ __all__ = [
     "pico_vlm_family",
     "plain_config",
     "positions_of",
+    "readers_of_layers",
     "refuse_changed",
     "regimes_of",
     "resolve_device",
     "resolve_layers",
+    "rounded_weights",
+    "share_of_linear_weights",
     "step_in_name",
     "steps_in",
     "training_step",
@@ -115,4 +124,5 @@ __all__ = [
     "weight_files",
     "why_unfinished",
     "why_unreadable",
+    "without_blocks",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMED = ("last", "first", "middle", "all")
 # transformers' own name for the number of blocks, then those of models that bring their own code.
-_NUMBER_OF_BLOCKS = ("num_hidden_layers", "num_transformer_layers", "num_layers", "n_layers", "n_layer")
+NUMBER_OF_BLOCKS = ("num_hidden_layers", "num_transformer_layers", "num_layers", "n_layers", "n_layer")
 
 # Where blocks run several times, or not at all without an image.
 _STEPS: dict[str, Callable[[Any], int]] = {
@@ -46,18 +46,16 @@ def count_blocks(config: PretrainedConfig) -> int:
     text_config = config.get_text_config(decoder=True)
     if (steps := _STEPS.get(text_config.model_type)) is not None:
         return steps(text_config)
-    for name in _NUMBER_OF_BLOCKS:
+    for name in NUMBER_OF_BLOCKS:
         if isinstance(number := getattr(text_config, name, None), int) and not isinstance(number, bool):
             return number
-    raise ModelError(
-        f"the configuration does not say how many blocks there are: none of {', '.join(_NUMBER_OF_BLOCKS)}"
-    )
+    raise ModelError(f"the configuration does not say how many blocks there are: none of {', '.join(NUMBER_OF_BLOCKS)}")
 
 
 def list_lengths(config: PretrainedConfig) -> set[int]:
     """How long the list of blocks may be: each block once, or one for each step."""
     text_config = config.get_text_config(decoder=True)
-    named = {getattr(text_config, name, None) for name in _NUMBER_OF_BLOCKS}
+    named = {getattr(text_config, name, None) for name in NUMBER_OF_BLOCKS}
     steps = {_STEPS[text_config.model_type](text_config)} if text_config.model_type in _STEPS else set()
     return {number for number in named | steps if isinstance(number, int)}
 

@@ -14,6 +14,7 @@ from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 from rankscope.statistics.grouped import Share, share_explained, within_groups
 from rankscope.statistics.layers import layer_depth
+from rankscope.statistics.multiplicity import holm
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
@@ -44,6 +45,7 @@ __all__ = [
     "correlation",
     "fewest_models",
     "find_phases",
+    "holm",
     "layer_depth",
     "notes_on",
     "over_noise",

@@ -16,6 +16,7 @@ from rankscope.studies.questions import (
     aggregation,
     architectures,
     benchmarks,
+    compression,
     families,
     layers,
     lengths,
@@ -49,6 +50,7 @@ STUDIES: dict[str, Study] = {
         responses,
         multimodal,
         rotation,
+        compression,
     )
 }
 """All studies by name."""
@@ -96,6 +98,8 @@ def conduct(
     study, request = _requested(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
+    if study.in_one_process and execution.engine != "local":
+        raise SettingsError(f"study {name} works on one network in this process: leave engine {execution.engine!r} out")
     with opened_engine(execution, request.progress):  # one cluster for all evaluations
         return Conducted(study, request, study.conduct(request))
 

@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn of a study's table: a panel for each metric.
+    """What is drawn of a table of a study: a panel for each metric.
 
     Attributes:
         x: column of the horizontal axis.
@@ -57,6 +57,8 @@ class Figure:
         is_ordered: points of a series are joined by a line.
         order: column by which they are joined; the horizontal axis if left out.
         marks: a further table whose column `change` is marked on the horizontal axis by rules.
+        table: name of the further table that is drawn; None for the study's own.
+        title: above its panels, where a study has several figures.
     """
 
     x: str
@@ -67,6 +69,8 @@ class Figure:
     is_ordered: bool = True
     order: str | None = None
     marks: str | None = None
+    table: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class Study:
         options: fields of `StudyOptions` that it reads.
         grids: the evaluations that it measures, all known before the first of them; none where it has no such parts.
         besides: what else it measures, in words; None where there is nothing. Evaluations alone can be cut into shards.
+        more_figures: drawn below the figure.
+        in_one_process: it holds a network itself, so no other engine can compute it.
     """
 
     name: str
@@ -122,3 +128,5 @@ class Study:
     options: tuple[str, ...] = ()
     grids: Callable[[Request], Sequence[Grid]] = lambda _: ()
     besides: Callable[[Request], str | None] = lambda _: None
+    more_figures: tuple[Figure, ...] = ()
+    in_one_process: bool = False

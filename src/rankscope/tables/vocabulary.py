@@ -44,6 +44,7 @@ class Term:
 _TERMS = {
     **{key: Term(key, is_name=True) for key in ("model", "family", "condition", "stage", "responder", "metric")},
     **{key: Term(key, is_name=True) for key in ("target", "given", "method", "checkpoint", "architecture", "where")},
+    **{key: Term(key, is_name=True) for key in ("ranking", "scheme", "subject", "variant")},
     "dataset": Term("data", is_name=True),
     "called": Term("named", is_name=True),
     "judge": Term("judged by", is_name=True),
@@ -85,6 +86,21 @@ _TERMS = {
     "forward_memory": Term("peak forward, GiB", "GiB", 2),
     "entropy_memory": Term("peak entropy, GiB", "GiB", 2),
     "papers_memory": Term("peak papers', GiB", "GiB", 2),
+    "removed": Term("removed", "blocks", said="removed"),
+    "blocks": Term("blocks", is_name=True),
+    "block": Term("block"),
+    "other": Term("beside", is_name=True),
+    "entropy_change": Term("|change of H|", "nats", 4, spelled_out="size of the change of matrix entropy"),
+    "effective_rank_change": Term("|change of eRank|", "dimensions", 2),
+    "cka_distance": Term("1 - CKA", digits=4),
+    "block_influence": Term("block influence", digits=4),
+    "loss_in_errors": Term("loss moves by", "standard errors", 1),
+    "clearest_in_errors": Term("spectrum moves by", "standard errors", 1, spelled_out="at the layer that moves most"),
+    "entropy_shift": Term("H moves by", "nats", 4, sign=True),
+    "held": Term("variance", is_name=True),
+    "of_hidden_size": Term("directions / hidden size", percent=True),
+    "of_weights": Term("low-rank reader / its weights", percent=True),
+    "share": Term("variance", percent=True),
 }
 """What is not a metric; a key that is not here either is its own label."""
 

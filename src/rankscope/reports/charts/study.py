@@ -27,9 +27,29 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
     the dashed line is isotropic noise of the same shape.
     """
     alt = import_altair()
-    figure = conducted.findings.figure or conducted.study.figure
-    table = _labelled(conducted.findings.table)
-    rows = []
+    study, findings = conducted.study, conducted.findings
+    blocks = []
+    for figure in (findings.figure or study.figure, *study.more_figures):
+        table = findings.table if figure.table is None else findings.more.get(figure.table)
+        if table is not None and (rows := _rows_of_panels(alt, conducted, figure, _labelled(table))):
+            block = alt.vconcat(*rows, spacing=30)
+            blocks.append(block.properties(title={"text": figure.title, "fontSize": 14}) if figure.title else block)
+    if not blocks:
+        return None
+    subtitle = [study.question, _count(findings.table)]
+    # Figures of several tables have series of their own.
+    chart = blocks[0] if len(blocks) == 1 else alt.vconcat(*blocks, spacing=40).resolve_scale(color="independent")
+    return themed(
+        chart.properties(
+            title={"text": study.name.capitalize(), "subtitle": subtitle},
+            description=f"Study {study.name}: {study.question}",
+        )
+    )
+
+
+def _rows_of_panels(alt: Any, conducted: Conducted, figure: Figure, table: pl.DataFrame) -> list[Any]:
+    """The panels of one figure, with a title over those of each group; empty where no number of it came out."""
+    found = []
     for name, group in _groups(figure, table):
         marks = _marks(conducted, group)
         panels = [_panel(alt, figure, metric, group, marks) for metric in figure.metrics if _came_out(metric, group)]
@@ -39,15 +59,8 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
             alt.hconcat(*panels[start : start + _COLUMNS], spacing=28) for start in range(0, len(panels), _COLUMNS)
         ]
         block = alt.vconcat(*lines, spacing=18)
-        rows.append(block.properties(title={"text": name, "fontSize": 13}) if name else block)
-    if not rows:
-        return None
-    subtitle = [conducted.study.question, _count(table)]
-    chart = alt.vconcat(*rows, spacing=30).properties(
-        title={"text": conducted.study.name.capitalize(), "subtitle": subtitle},
-        description=f"Study {conducted.study.name}: {conducted.study.question}",
-    )
-    return themed(chart)
+        found.append(block.properties(title={"text": name, "fontSize": 13}) if name else block)
+    return found
 
 
 def _groups(figure: Figure, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -133,6 +146,9 @@ def _x_axis(alt: Any, figure: Figure) -> Any:
         return alt.X("condition:N", title=None, sort=None, axis=alt.Axis(labelAngle=-35))
     scale = alt.Scale(type="log", nice=False, padding=12) if figure.log_x else alt.Scale(zero=False, padding=12)
     axis = alt.Axis(format="~s", tickCount=5) if figure.x in ("parameters", "step", "size") else alt.Axis(tickCount=6)
+    if figure.x in ("removed", "block", "bits"):
+        axis = alt.Axis(tickCount=6, tickMinStep=1, format="d")
+        scale = alt.Scale(zero=False, nice=False, padding=12)
     return alt.X(f"{figure.x}:Q", title=title, scale=scale, axis=axis)
 
 

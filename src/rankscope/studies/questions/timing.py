@@ -217,4 +217,5 @@ STUDY = Study(
     besides=lambda _: "times, which are of one machine",
     decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=_TABLES,
+    in_one_process=True,
 )

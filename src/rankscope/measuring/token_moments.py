@@ -1,0 +1,50 @@
+"""Moments of all tokens of a set of texts, layer by layer: what a pooled covariance is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from rankscope.metrics import TokenMoments
+from rankscope.metrics.rows import directions
+from rankscope.models import Batch
+
+if TYPE_CHECKING:
+    from rankscope.measuring.planned import Plan
+    from rankscope.models import LoadedNetwork
+
+
+def measure_token_moments(
+    plan: Plan, network: LoadedNetwork, layers: Sequence[str], told: Callable[[int], None] = lambda _: None
+) -> dict[str, TokenMoments]:
+    """Moments of the tokens of a plan at each layer, each token divided by its length.
+
+    So do the norms before attention and feed-forward see them, up to their own weights; and a few tokens that are a
+    thousand times longer than the others are no more than a few tokens. Takes memory for d x d numbers in float64 for
+    each layer.
+
+    Args:
+        plan: the token ids.
+        network: `fitted_to` this plan.
+        layers: names, in order of depth.
+        told: called with the number of tokens of each batch that is done.
+
+    Raises:
+        RepresentationError: a token whose state is zero or not finite.
+        ForwardPassError: as `LoadedNetwork.run`.
+    """
+    found: dict[str, TokenMoments] = {}
+
+    def add(layer: str, states: list[Tensor]) -> None:
+        for text in states:
+            moments = TokenMoments.of(directions(text))
+            found[layer] = found[layer] + moments if layer in found else moments
+
+    for texts in plan.batches:
+        batch = Batch.of([list(text.tokens) for text in texts])
+        for part in network.parts(batch.lengths):
+            network.run(batch.select(part), tuple(layers), add, loss=False)
+        told(sum(batch.lengths))
+    return found

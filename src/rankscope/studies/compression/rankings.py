@@ -1,0 +1,82 @@
+"""Which blocks would go first, by each of several rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from rankscope.measuring import Layers
+
+DRAWS = 10
+"""So many random orders stand for the random ranking."""
+
+SCORES = {
+    "entropy change": "entropy_change",
+    "eRank change": "effective_rank_change",
+    "1 - CKA": "cka_distance",
+    "block influence": "block_influence",
+}
+"""Rankings by a score of each block, with the score's column: the block with the least goes first."""
+
+LAST_FIRST, RANDOM = "last first", "random"
+ORDERED = (*SCORES, LAST_FIRST)
+"""The rankings that are one order."""
+
+RANKING_METRICS = (
+    "matrix_entropy",
+    "effective_rank",
+    "matrix_entropy_change",
+    "linear_cka",
+    "mean_cosine_similarity",
+)
+
+
+def layers_around_blocks(blocks: int) -> Layers:
+    """The layers between which blocks lie: the last block's output before the final norm, too."""
+    names = tuple(str(layer) for layer in range(blocks + 1))
+    return Layers(names, dict(zip(names[1:], names[:-1], strict=True)))
+
+
+def block_scores(measured: pl.DataFrame, blocks: int) -> pl.DataFrame:
+    """The scores of each block: means over texts.
+
+    Columns `block`, `entropy_change` (absolute value of the mean change of matrix entropy), `effective_rank_change`
+    (likewise), `cka_distance` (1 - linear CKA of input and output) and `block_influence` (1 - mean cosine).
+
+    Args:
+        measured: of texts at all layers of `layers_around_blocks`.
+        blocks: how many there are.
+    """
+    means = measured.group_by("layer").agg(pl.col(*RANKING_METRICS).mean())
+    at = {row["layer"]: row for row in means.rows(named=True)}
+    return pl.DataFrame(
+        [
+            {
+                "block": block,
+                "entropy_change": abs(at[str(block)]["matrix_entropy_change"]),
+                "effective_rank_change": abs(at[str(block)]["effective_rank"] - at[str(block - 1)]["effective_rank"]),
+                "cka_distance": 1 - at[str(block)]["linear_cka"],
+                "block_influence": 1 - at[str(block)]["mean_cosine_similarity"],
+            }
+            for block in range(1, blocks + 1)
+        ]
+    )
+
+
+def orders(scores: pl.DataFrame) -> dict[str, tuple[int, ...]]:
+    """For each ranking that is one order: the blocks, the first to go first."""
+    found = {ranking: tuple(scores.sort(column, "block")["block"]) for ranking, column in SCORES.items()}
+    return found | {LAST_FIRST: tuple(sorted(scores["block"], reverse=True))}
+
+
+def random_orders(blocks: int) -> list[tuple[int, ...]]:
+    """The draws of the random ranking, the same each time."""
+    rng = np.random.default_rng(0)
+    return [tuple(int(block) + 1 for block in rng.permutation(blocks)) for _ in range(DRAWS)]
+
+
+def counts_for(blocks: int, counts: Sequence[int]) -> tuple[int, ...]:
+    """The numbers of removed blocks that leave at least one."""
+    return tuple(sorted({count for count in counts if count < blocks}))

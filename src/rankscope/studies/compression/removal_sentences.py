@@ -1,0 +1,119 @@
+"""What to say of rankings: which did the least damage, and whether that is beyond noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from rankscope.studies.compression.rankings import RANDOM
+from rankscope.studies.compression.removal import MOST_ALONE, Removals
+
+ALPHA = 0.05
+
+
+def best_ranking(found: Removals, count: int) -> str:
+    """The ranking without whose first blocks the loss is least."""
+    rows = found.table.filter(pl.col("removed") == count)
+    return str(rows.sort("loss", maintain_order=True)["ranking"][0])
+
+
+def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator[str]:
+    """For each number of blocks the winner; then how often it beat the runner-up and chance, and what predicts."""
+    counts = found.table["removed"].unique(maintain_order=True).to_list()
+    beyond: dict[str, list[int]] = {"the next": [], RANDOM: []}
+    for count in counts:
+        said, next_is_beaten, chance_is_beaten = _winner(found, count, blocks)
+        yield f"{subject}: {said}"
+        beyond["the next"] += [count] if next_is_beaten else []
+        beyond[RANDOM] += [count] if chance_is_beaten else []
+    tests = found.comparisons.height
+    yield (
+        f"{subject}: the best ranking is better than the next one beyond noise {_at(beyond['the next'], counts)}, and "
+        f"better than random removal {_at(beyond[RANDOM], counts)} (sign-flip tests, p below {ALPHA} after Holm's "
+        f"correction over all {tests} comparisons of two rankings)."
+    )
+    yield f"{subject}: {_entropy(found, counts)}"
+    yield f"{subject}: {_associations(found, blocks)}"
+
+
+def _at(some: list[int], counts: list[int]) -> str:
+    if not some:
+        return "for no number of removed blocks"
+    return "for every number of removed blocks" if some == counts else f"only with {_listed(some)} removed"
+
+
+def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
+    """What to say of one number of blocks, and whether the winner is beyond noise from the next and from random."""
+    rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True).rows(named=True)
+    best = rows[0]
+    removed = found.removed[best["ranking"], count]
+    same = [row["ranking"] for row in rows if found.removed[row["ranking"], count] == removed]
+    others = [row for row in rows if row["ranking"] not in same]
+    which = "" if best["ranking"] == RANDOM else f"; block{'s' if count > 1 else ''} {best['blocks']}"
+    verb = "cost" if len(same) > 1 else "costs"
+    said = f"with {count} of {blocks} blocks removed, {_listed(same)} {verb} least ({_change(best)}{which})"
+    if not others:
+        return f"{said}; all rankings remove the same.", False, False
+    runner_up = others[0]
+    next_said, next_is_beaten = _against(found, count, best["ranking"], runner_up["ranking"])
+    said += f"; next is {runner_up['ranking']} ({_change(runner_up)}), {next_said}"
+    if RANDOM in same or runner_up["ranking"] == RANDOM:
+        return f"{said}.", next_is_beaten, next_is_beaten and RANDOM not in same
+    chance = next(row for row in rows if row["ranking"] == RANDOM)
+    chance_said, chance_is_beaten = _against(found, count, best["ranking"], RANDOM)
+    return f"{said}; random: {_change(chance)}, {chance_said}.", next_is_beaten, chance_is_beaten
+
+
+def _change(row: dict[str, Any]) -> str:
+    return f"loss {row['loss_change']:+.3f}, {row['loss_change_low']:+.3f} to {row['loss_change_high']:+.3f}"
+
+
+def _against(found: Removals, count: int, one: str, other: str) -> tuple[str, bool]:
+    both = pl.col("ranking").is_in([one, other]) & pl.col("other").is_in([one, other])
+    row = found.comparisons.filter(pl.col("removed") == count, both).row(0, named=True)
+    is_beaten = row["p_holm"] < ALPHA
+    said = "beyond noise" if is_beaten else "not beyond noise"
+    return f"{said} (p = {row['p_holm']:.2g})", is_beaten
+
+
+def _entropy(found: Removals, counts: list[int]) -> str:
+    """What the change of matrix entropy, this package's own way to rank, was worth."""
+    places, better = [], []
+    for count in counts:
+        rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True)
+        places.append(rows["ranking"].to_list().index("entropy change") + 1)
+        losses = dict(zip(rows["ranking"], rows["loss"], strict=True))
+        is_lower = losses["entropy change"] < losses[RANDOM]
+        if is_lower and _against(found, count, "entropy change", RANDOM)[1]:
+            better.append(count)
+    return (
+        f"the ranking by change of matrix entropy comes {_listed([_ordinal(place) for place in places])} of "
+        f"{found.table['ranking'].n_unique()} with {_listed(counts)} removed, and is better than random removal beyond "
+        f"noise {_at(better, counts)}."
+    )
+
+
+def _associations(found: Removals, blocks: int) -> str:
+    if blocks > MOST_ALONE:
+        return f"blocks were not removed one by one, since there are more than {MOST_ALONE}."
+    known = found.associations.drop_nulls("spearman").sort("spearman", descending=True)
+    if known.is_empty():
+        return f"{blocks} blocks are too few for a correlation of scores with the damage that each of them does alone."
+    said = []
+    for row in known.rows(named=True):
+        interval = (
+            f" ({row['spearman_low']:+.2f} to {row['spearman_high']:+.2f})" if row["spearman_low"] is not None else ""
+        )
+        said.append(f"{row['ranking']} {row['spearman']:+.2f}{interval}")
+    return f"Spearman's correlation over {blocks} blocks with the loss that removing one alone adds: {', '.join(said)}."
+
+
+def _ordinal(place: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
+
+
+def _listed(items: Sequence[object]) -> str:
+    names = [str(item) for item in items]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
