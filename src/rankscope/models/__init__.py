@@ -31,6 +31,7 @@ from rankscope.models.known_models import (
     family_members,
     known_families,
     known_model,
+    model_family,
 )
 from rankscope.models.layers import count_blocks, find_blocks, layers_before, layers_of, resolve_layers
 from rankscope.models.loading import ModelDescription, describe_model, load_model
@@ -93,6 +94,7 @@ __all__ = [
     "layers_before",
     "layers_of",
     "load_model",
+    "model_family",
     "outline_of",
     "own_dtype",
     "parse_model_reference",

@@ -17,11 +17,19 @@ from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
 from rankscope.statistics.pooled import POOLED, pooled_metrics
+from rankscope.statistics.prediction import (
+    BASELINES,
+    FEWEST_FOR_PREDICTION,
+    Prediction,
+    predictions,
+)
 
 __all__ = [
     "BASE",
+    "BASELINES",
     "FEWEST_CHECKPOINTS",
     "FEWEST_FOR_INTERVAL",
+    "FEWEST_FOR_PREDICTION",
     "LOGARITHMIC",
     "METHODS",
     "POOLED",
@@ -32,6 +40,7 @@ __all__ = [
     "PairedDifference",
     "Phase",
     "Phases",
+    "Prediction",
     "ReadingFacts",
     "Summary",
     "associations",
@@ -48,6 +57,7 @@ __all__ = [
     "paired_difference",
     "paired_on",
     "pooled_metrics",
+    "predictions",
     "summarize",
     "summarize_alignment",
     "summary_metrics",
