@@ -64,6 +64,7 @@ _TERMS = {
     "r_squared": Term("R²", digits=2),
     "gain": Term("gain in R²", digits=2, sign=True),
     "diff_erank": Term("Diff-eRank", "dimensions", 2),
+    "erank_ratio": Term("eRank ratio", digits=3, spelled_out="eRank trained / untrained"),
     "effective_rank_untrained": Term("eRank untrained", "dimensions", 2, said="untrained eRank"),
     "b_over_a": Term("(b) / (a)", digits=3),
     "over_noise": Term("MNN / noise", percent=True),

@@ -15,6 +15,7 @@ from rankscope.studies.study import Figure, Findings, Request, Study
 _TASKS = ("winogrande", "piqa")
 _METRICS = (
     "diff_erank",
+    "erank_ratio",
     "effective_rank",
     "effective_rank_untrained",
     "reduced_loss",
@@ -62,6 +63,7 @@ STUDY = Study(
         "effective_rank_untrained",
         "effective_rank",
         "diff_erank",
+        "erank_ratio",
         "reduced_loss",
         "matrix_nuclear_norm",
         "loss",
