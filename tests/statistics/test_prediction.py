@@ -9,7 +9,7 @@ from scipy import stats
 
 from rankscope.errors import SettingsError
 from rankscope.statistics import Prediction, predictions
-from rankscope.statistics.prediction import ABOVE, NOT_ABOVE, TOO_FEW, holm
+from rankscope.statistics.prediction import ABOVE, NOT_ABOVE, TOO_FEW
 
 SIMULATIONS = 100
 
@@ -170,13 +170,3 @@ def test_a_missing_parameter_count_is_named_and_not_filled_in(missing: int | Non
     rows[8]["family"] = None
     with pytest.raises(SettingsError, match=r"no family is known of m8\b"):
         of(rows)
-
-
-def test_holms_procedure_by_hand() -> None:
-    # 0.01 is below 0.05 / 3; 0.03 is not below 0.05 / 2, and so 0.04 keeps that level.
-    found = holm([0.04, None, 0.01, 0.03])
-    assert [level for level, _ in found] == pytest.approx([0.025, 0.05, 0.05 / 3, 0.025])
-    assert found[1][1] is None
-    assert [value for _, value in found if value is not None] == pytest.approx([0.06, 0.03, 0.06])
-    assert [value for _, value in holm([0.02, 0.9])] == pytest.approx([0.04, 0.9])
-    assert holm([]) == []

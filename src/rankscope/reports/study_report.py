@@ -84,7 +84,7 @@ def write_study(conducted: Conducted) -> tuple[Path, ...]:
         write_text(folder / name, text)
     chart = study_figure(conducted)
     figures = [] if chart is None else save_figure(chart, folder / "figure", ("svg", "html"))
-    return (*(folder / name for name in files), *figures)
+    return (*(folder / name for name in files), *findings.files, *figures)
 
 
 def study_content(conducted: Conducted) -> dict[str, object]:

@@ -13,6 +13,7 @@ from rankscope.statistics.associations import LOGARITHMIC, associations, fewest_
 from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 from rankscope.statistics.layers import layer_depth
+from rankscope.statistics.length import HeldRanking, adjusted_means, from_length, rankings_at_length
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
@@ -35,6 +36,7 @@ __all__ = [
     "POOLED",
     "Correlation",
     "Facts",
+    "HeldRanking",
     "Method",
     "Note",
     "PairedDifference",
@@ -43,6 +45,7 @@ __all__ = [
     "Prediction",
     "ReadingFacts",
     "Summary",
+    "adjusted_means",
     "associations",
     "bootstrap_interval",
     "common_texts",
@@ -51,6 +54,7 @@ __all__ = [
     "correlation",
     "fewest_models",
     "find_phases",
+    "from_length",
     "layer_depth",
     "notes_on",
     "over_noise",
@@ -58,6 +62,7 @@ __all__ = [
     "paired_on",
     "pooled_metrics",
     "predictions",
+    "rankings_at_length",
     "summarize",
     "summarize_alignment",
     "summary_metrics",

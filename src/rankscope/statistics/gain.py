@@ -15,7 +15,6 @@ from scipy import stats
 from rankscope.statistics.bootstrap import Numbers
 from rankscope.statistics.held_out import Groups, error_matrix, mean_error_matrix
 
-LEVEL = 0.05
 HIGHEST_DEGREE = 3
 _ROOM = 4  # degrees of freedom that a curve leaves to the coefficient's interval
 _STEPS = 201

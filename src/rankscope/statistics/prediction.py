@@ -10,7 +10,7 @@ import numpy as np
 from rankscope.errors import SettingsError
 from rankscope.statistics.associations import LOGARITHMIC
 from rankscope.statistics.bootstrap import Numbers
-from rankscope.statistics.gain import LEVEL, Gain, best_curve, curves, gain_of
+from rankscope.statistics.gain import Gain, best_curve, curves, gain_of
 from rankscope.statistics.held_out import (
     Groups,
     error_matrix,
@@ -20,6 +20,7 @@ from rankscope.statistics.held_out import (
     spearman,
     spearman_interval,
 )
+from rankscope.statistics.multiplicity import LEVEL, holm
 
 FEWEST_FOR_PREDICTION = 5
 BASELINES = ("parameters", "tokens_per_text", "loss")
@@ -179,24 +180,6 @@ def _with_metrics(added: Sequence[tuple[_Sample, Gain]]) -> Iterator[Prediction]
     levels = holm([gain.p_value for _, gain in added])
     for (sample, gain), (level, p_value) in zip(added, levels, strict=True):
         yield _prediction(sample, gain.beside @ gain.target, gain.target, gain, level, p_value)
-
-
-def holm(p_values: Sequence[float | None]) -> list[tuple[float, float | None]]:
-    """For each p-value the level of its interval, and itself corrected, by Holm's step-down procedure.
-
-    The k-th smallest of K p-values is compared with 0.05 / (K - k + 1); from the first one that is not below its level
-    on, that level stays. So an interval excludes nothing if and only if the corrected p-value is below 0.05.
-    """
-    known = [(value, place) for place, value in enumerate(p_values) if value is not None]
-    found: list[tuple[float, float | None]] = [(LEVEL, None)] * len(p_values)
-    stopped, largest = 0, 0.0
-    for rank, (value, place) in enumerate(sorted(known)):
-        remaining = stopped or len(known) - rank
-        if value >= LEVEL / remaining:
-            stopped = remaining
-        largest = max(largest, min(1.0, value * (len(known) - rank)))
-        found[place] = (LEVEL / remaining, largest)
-    return found
 
 
 def _prediction(

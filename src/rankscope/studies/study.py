@@ -51,12 +51,14 @@ class Findings:
         sentences: what the table says.
         notes: those that fired in any of the runs.
         more: further tables by name, such as correlations.
+        files: already in the study's folder.
     """
 
     table: pl.DataFrame
     sentences: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
