@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rankscope.errors import SettingsError
-from rankscope.metrics import aggregate_effective_rank, diff_erank, reduced_loss
+from rankscope.metrics import aggregate_effective_rank, diff_erank, erank_ratio, reduced_loss
 
 UNTRAINED = torch.tensor([math.log(8), math.log(32)], dtype=torch.float64)
 TRAINED = torch.tensor([math.log(4), math.log(16)], dtype=torch.float64)
@@ -34,6 +34,14 @@ def test_no_texts_or_another_algorithm_is_an_error() -> None:
         aggregate_effective_rank(torch.empty(0))
     with pytest.raises(SettingsError, match="'c'"):
         aggregate_effective_rank.__wrapped__(UNTRAINED, "c")
+
+
+def test_the_ratio_by_hand_and_its_laws() -> None:
+    assert float(erank_ratio(UNTRAINED, TRAINED)) == pytest.approx(8 / 16)
+    assert float(erank_ratio(UNTRAINED, TRAINED, "b")) == pytest.approx(10 / 20)
+    assert float(erank_ratio(TRAINED, TRAINED)) == 1
+    rank = float(aggregate_effective_rank(UNTRAINED))
+    assert float(diff_erank(UNTRAINED, TRAINED)) == pytest.approx(rank * (1 - float(erank_ratio(UNTRAINED, TRAINED))))
 
 
 def test_reduced_loss_by_hand() -> None:

@@ -392,8 +392,9 @@ def test_a_gguf_file_is_measured_without_a_twin_beside_a_folder_with_one(tmp_pat
     one, other = run.summary_rows()
     assert (one["untrained_seeds"], one["initializer_range"], one["initializer_source"]) == (2, 0.15, "configuration")
     assert other["initializer_source"] == "unknown"
-    of_twins = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
-    assert [other[key] for key in (*of_twins, "initializer_range")] == [None] * 6
+    twins_rank = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "erank_ratio")
+    of_twins = (*twins_rank, "untrained_loss", "reduced_loss")
+    assert [other[key] for key in (*of_twins, "initializer_range")] == [None] * 7
     assert other["untrained_seeds"] == 0
     assert other["effective_rank"] == pytest.approx(one["effective_rank"], rel=1e-4)
     assert run.measurements().filter(pl.col("role") == "untrained")["model"].unique().to_list() == [str(folder)]

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from rankscope.metrics import aggregate_effective_rank, diff_erank, metric_names, noise_value
+from rankscope.metrics import aggregate_effective_rank, diff_erank, erank_ratio, metric_names, noise_value
 from rankscope.statistics import summarize, with_initializers
 
 
@@ -43,6 +43,7 @@ def test_by_hand() -> None:
     assert row["effective_rank_untrained"] == pytest.approx((16 + 32) / 2)
     assert row["diff_erank"] == pytest.approx(24 - 8)
     assert row["diff_erank_b"] == pytest.approx((20 + 40) / 2 - 10)
+    assert row["erank_ratio"] == pytest.approx(8 / 24)
     assert (row["loss"], row["untrained_loss"], row["reduced_loss"]) == pytest.approx((2.5, 10.5, 8.0))
     assert row["perplexity"] == pytest.approx(math.exp(2.5))
     assert row["matrix_nuclear_norm"] == pytest.approx(0.6)
@@ -53,6 +54,7 @@ def test_by_hand() -> None:
         "effective_rank",
         "diff_erank",
         "diff_erank_b",
+        "erank_ratio",
         "loss",
         "perplexity",
         "reduced_loss",
@@ -109,6 +111,8 @@ def test_the_aggregates_are_those_of_the_metrics_functions() -> None:
     for algorithm, suffix in (("a", ""), ("b", "_b")):
         assert row[f"effective_rank{suffix}"] == pytest.approx(float(aggregate_effective_rank(one, algorithm)))
         assert row[f"diff_erank{suffix}"] == pytest.approx(float(diff_erank(two, one, algorithm).mean()))
+    single = summarize(frame([row for row in rows if row["seed"] != 1]))[0]
+    assert single["erank_ratio"] == pytest.approx(float(erank_ratio(two[0], one)))
 
 
 def test_ratios_to_noise_are_means_over_texts_of_their_own_length() -> None:
@@ -122,7 +126,33 @@ def test_ratios_to_noise_are_means_over_texts_of_their_own_length() -> None:
     (row,) = summarize(frame(rows))
     nulls = [noise_value("effective_rank", length, 64) for length in lengths]
     assert row["effective_rank_over_noise"] == pytest.approx((5 / nulls[0] + 7 / nulls[1]) / 2)
+    # Two texts: a bootstrap sample has one of three means.
+    ends = sorted((5 / nulls[0], 7 / nulls[1]))
+    assert [row["effective_rank_over_noise_low"], row["effective_rank_over_noise_high"]] == pytest.approx(ends)
     assert "matrix_nuclear_norm_over_noise" not in row
+
+
+def test_the_ratio_is_paired_over_texts() -> None:
+    """Texts differ widely, their ratios not at all: the ranks' intervals are wide, the ratio's has no width."""
+    entropies = np.random.default_rng(0).uniform(1, 4, size=20)
+    rows = [measurement("trained", None, place, matrix_entropy=h) for place, h in enumerate(entropies)]
+    rows += [measurement("untrained", 0, place, matrix_entropy=h + np.log(2)) for place, h in enumerate(entropies)]
+    (row,) = summarize(frame(rows))
+    assert row["effective_rank_high"] - row["effective_rank_low"] > 1
+    assert (row["erank_ratio_low"], row["erank_ratio"], row["erank_ratio_high"]) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_the_twins_share_of_noise_is_the_mean_over_seeds_and_texts() -> None:
+    rows = [measurement("trained", None, n, n_tokens=20, hidden_size=64, effective_rank=5.0) for n in (0, 1)]
+    rows += [
+        measurement("untrained", seed, n, n_tokens=20, hidden_size=64, effective_rank=6.0 + seed + 2 * n)
+        for seed in (0, 1)
+        for n in (0, 1)
+    ]
+    (row,) = summarize(frame(rows))
+    null = noise_value("effective_rank", 20, 64)
+    assert row["effective_rank_untrained_over_noise"] == pytest.approx((6 + 7 + 8 + 9) / 4 / null)
+    assert row["effective_rank_untrained_over_noise_low"] == pytest.approx(6.5 / null)
 
 
 def test_a_perplexity_beyond_the_largest_float_is_empty() -> None:
@@ -139,6 +169,7 @@ def test_a_model_without_twins_has_none_for_what_they_would_tell() -> None:
                       ((0.02, "configuration"), (None, "unknown")))  # fmt: skip
     one, other, third = with_initializers(rows, {"a": known, "b": unknown})
     assert one == rows[0] | known
-    of_twins = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
+    twins_rank = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "erank_ratio")
+    of_twins = (*twins_rank, "untrained_loss", "reduced_loss")
     assert other == {"model": "b", "untrained_seeds": 0, **dict.fromkeys(of_twins), **unknown}
     assert third == {"model": "c"}

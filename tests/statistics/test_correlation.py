@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rankscope.errors import SettingsError
-from rankscope.statistics.correlation import METHODS, correlation
+from rankscope.statistics.correlation import METHODS, Method, correlation, p_value
 
 
 def models(rng: np.random.Generator, number: int, rho: float) -> np.ndarray:
@@ -71,3 +71,26 @@ def test_perfect_order() -> None:
 def test_what_correlates_with_nothing(x: list, y: list, options: dict, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         correlation(np.array(x, float), np.array(y, float), **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_the_p_value_goes_with_the_interval(method: Method, confidence: float) -> None:
+    excludes = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=9)
+        found = correlation(x, 0.8 * x + rng.normal(size=9), method, confidence=confidence)
+        p = p_value(found)
+        assert found.low is not None
+        assert found.high is not None
+        assert p is not None
+        excludes.append(found.low > 0 or found.high < 0)
+        assert excludes[-1] == (p < 1 - confidence)
+    assert 0 < sum(excludes) < 20
+
+
+def test_the_p_value_of_ranks_that_agree_wholly() -> None:
+    x = np.arange(6.0)
+    assert p_value(correlation(x, x**3, "spearman")) == pytest.approx(2 / 720)  # of 6! orders, up and down
+    assert p_value(correlation(x[:4], x[:4], "spearman")) is None

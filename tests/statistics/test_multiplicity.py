@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rankscope.statistics import holm
+from rankscope.statistics.multiplicity import holm_levels
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -34,3 +36,13 @@ def test_it_rejects_what_the_procedure_rejects(p_values: list[float], alpha: flo
             break
         rejected.add(place)
     assert {place for place, p in enumerate(holm(p_values)) if p <= alpha} == rejected
+
+
+def test_levels_by_hand() -> None:
+    # 0.01 is below 0.05 / 3; 0.03 is not below 0.05 / 2, and so 0.04 keeps that level.
+    found = holm_levels([0.04, None, 0.01, 0.03])
+    assert [level for level, _ in found] == pytest.approx([0.025, 0.05, 0.05 / 3, 0.025])
+    assert found[1][1] is None
+    assert [value for _, value in found if value is not None] == pytest.approx([0.06, 0.03, 0.06])
+    assert [value for _, value in holm_levels([0.02, 0.9])] == pytest.approx([0.04, 0.9])
+    assert holm_levels([]) == []

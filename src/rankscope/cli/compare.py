@@ -19,6 +19,8 @@ def compare(
 ) -> None:
     """Show how models differ on the same texts: differences from the first one, intervals, p-values, notes.
 
+    From five models on it also shows how well their loss is predicted from size and length, and what each metric adds.
+
     For example:
 
         rankscope compare runs/step-1000 runs/step-143000
@@ -27,18 +29,30 @@ def compare(
         runs: Folders or addresses of finished runs; several models in one run are compared as well.
         json: Print JSON, and nothing else, on standard output.
     """
-    from rankscope.reports import print_notes, print_table
+    from rankscope.reports import predictions_of, predictions_table, print_notes, print_table
+    from rankscope.runs import Run
     from rankscope.runs import compare as compare_runs
     from rankscope.tables import differences_table
 
-    comparison = compare_runs(*runs)
+    opened = [Run(run) for run in runs]
+    comparison = compare_runs(*opened)
+    predicted, remarks = predictions_of(opened)
     if json:
         content = {
             "schema": 1,
             "differences": comparison.rows(),
+            "predictions": [
+                row | {"dataset": data} for data, found in predicted.items() for row in found.rows(named=True)
+            ],
+            "remarks": remarks,
             "notes": [asdict(note) for note in comparison.notes],
         }
         print_json(content, sys.stdout)
         return
     print_table(differences_table(comparison.rows()), sys.stdout)
+    for data, found in predicted.items():
+        print(f"\nprediction of models left out, {data}")
+        print_table(predictions_table(found), sys.stdout)
+    for remark in remarks:
+        print(remark)
     print_notes(comparison.notes, sys.stdout)

@@ -4,7 +4,7 @@ from rankscope.metrics.alignment import image_reduction_ratio, image_text_alignm
 from rankscope.metrics.arrays import ArrayLike
 from rankscope.metrics.controls import drop_tokens, parse_drop_rule, rarefaction_curve, rotated_matrix_nuclear_norm
 from rankscope.metrics.decomposition import Spectrum
-from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, reduced_loss
+from rankscope.metrics.diff_erank import aggregate_effective_rank, diff_erank, erank_ratio, reduced_loss
 from rankscope.metrics.entropy import (
     effective_rank,
     matrix_entropy,
@@ -44,6 +44,7 @@ __all__ = [
     "directions_needed",
     "drop_tokens",
     "effective_rank",
+    "erank_ratio",
     "frechet_distance",
     "image_reduction_ratio",
     "image_text_alignment",

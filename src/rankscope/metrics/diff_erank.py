@@ -69,6 +69,29 @@ def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = 
     return aggregate_effective_rank(untrained, algorithm) - aggregate_effective_rank(trained, algorithm)
 
 
+def erank_ratio(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*twins"]:
+    """Effective rank of the trained model as a share of that of its untrained twin.
+
+    Both terms by the same algorithm, as in `diff_erank`. A difference grows with both terms, and so with the hidden
+    size; a ratio does not. It is 1 where training changed nothing, below 1 where Diff-eRank is positive. Unit: none.
+
+    Args:
+        untrained: entropies of the twin, (texts,) or (twins, texts).
+        trained: entropies of the trained model on the same texts, (texts,).
+        algorithm: `a` or `b`.
+
+    Raises:
+        SettingsError: as `diff_erank`.
+
+    Example:
+        >>> import math
+        >>> round(float(erank_ratio([math.log(8), math.log(32)], [math.log(4), math.log(16)])), 4)  # 8 / 16
+        0.5
+    """
+    untrained, trained = _of_same_texts(untrained, trained, "entropies")
+    return aggregate_effective_rank(trained, algorithm) / aggregate_effective_rank(untrained, algorithm)
+
+
 def reduced_loss(untrained: ArrayLike, trained: ArrayLike) -> Float[Tensor, "*twins"]:
     """Reduced loss: mean loss of the untrained twin minus that of the trained model, in nats.
 

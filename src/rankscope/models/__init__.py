@@ -31,6 +31,7 @@ from rankscope.models.known_models import (
     family_members,
     known_families,
     known_model,
+    model_family,
 )
 from rankscope.models.layers import count_blocks, find_blocks, layers_before, layers_of, resolve_layers
 from rankscope.models.linear_layers import LinearShape, linear_layers, readers_of_layers
@@ -99,6 +100,7 @@ __all__ = [
     "layers_of",
     "linear_layers",
     "load_model",
+    "model_family",
     "outline_of",
     "own_dtype",
     "parse_model_reference",

@@ -85,6 +85,12 @@ def known_model(reference: str) -> KnownModel | None:
     return next((known for known in members if known.reference == name), None)
 
 
+def model_family(description: ModelDescription) -> str:
+    """The catalogue's name for a model's family; of any other model the name of its architecture."""
+    known = known_model(description.reference.text)
+    return known.family if known else str(description.config.model_type)
+
+
 def count_parameters(description: ModelDescription) -> int:
     """The number of parameters that a configuration makes, without making them."""
     return int(outline_of(description).num_parameters())

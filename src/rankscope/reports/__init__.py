@@ -5,6 +5,7 @@ from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
 from rankscope.reports.files import save_figures, save_page, save_tables
 from rankscope.reports.model_card import model_card_of
+from rankscope.reports.predictions import predictions_of, predictions_table
 from rankscope.reports.report import Report, build_report
 from rankscope.reports.section import Section
 from rankscope.reports.study_report import study_content, study_paragraph, study_table, write_study
@@ -27,6 +28,8 @@ __all__ = [
     "build_report",
     "console_for",
     "model_card_of",
+    "predictions_of",
+    "predictions_table",
     "print_alignment",
     "print_notes",
     "print_summary",

@@ -10,6 +10,7 @@ import polars as pl
 from rankscope.errors import RunFolderError, SettingsError
 from rankscope.reports.charts import has_shares, rank_against, relative_differences
 from rankscope.reports.correlations import correlations_table
+from rankscope.reports.predictions import predictions_on, predictions_table
 from rankscope.reports.rows import LabelledRow, common_layer, told_apart
 from rankscope.reports.section import Section
 from rankscope.runs import Effect, compare
@@ -48,6 +49,9 @@ def models_compared(
         correlations = correlations_table([one.row for one in here])
         if correlations.rows and told_apart(here):
             part.tables["correlations"] = correlations
+    prediction, remark = predictions_on(here, different)
+    part.tables |= {} if prediction is None else {"prediction": predictions_table(prediction)}
+    part.remarks += [] if remark is None else [remark]
     comparison = _comparison(here, str(layer), part)
     if comparison is not None and (found := [one for one in comparison.differences if one.dataset == dataset]):
         part.tables["differences"] = differences_table([asdict(one) for one in _with_labels(found, here)])

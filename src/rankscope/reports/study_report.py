@@ -89,12 +89,12 @@ def write_study(conducted: Conducted) -> tuple[str, ...]:
         storage.write(name, text.encode())
     chart = study_figure(conducted)
     if chart is None:
-        return tuple(files)
+        return (*files, *findings.files)
     with TemporaryDirectory() as here:
         figures = save_figure(chart, Path(here) / "figure", ("svg", "html"))
         for file in figures:
             storage.write(file.name, file.read_bytes())
-    return (*files, *(file.name for file in figures))
+    return (*files, *findings.files, *(file.name for file in figures))
 
 
 def study_content(conducted: Conducted) -> dict[str, object]:

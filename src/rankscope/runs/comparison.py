@@ -17,7 +17,8 @@ from rankscope.runs.run import Run
 from rankscope.statistics import Facts, Note, notes_on
 from rankscope.tables import differences_table
 
-_NOT_THE_MODEL = ("reference", "dropout", "initializer")  # its name, and what makes its twins
+_NOT_THE_MODEL = ("reference", "family", "parameters", "dropout", "initializer")
+"""Of a manifest's entry: what the model is called, what follows from its configuration, and what makes its twins."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _OF_PAIRS = {"control": str, **{f"erank{place}": _NUMBER for place in range(1, 6
 _KEYS = ("model", "dataset", "text_index", "text_id", "status")
 _NUMERIC = (
     "texts", "skipped", "tokens", "hidden_size", "perplexity", "untrained", "diff_erank", "reduced_loss", "erank",
-    "image_",
+    "image_", "parameters",
 )  # fmt: skip
 """What the names of numbers in a summary begin with, beside the metrics."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rankscope.models import TRANSFORMERS, Backend, plain_config
+from rankscope.models import TRANSFORMERS, Backend, model_family, plain_config
 from rankscope.runs.identity import model_entry
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Subject:
     def identity(self) -> dict[str, Any]:
         """What a manifest keeps of the model."""
         entry = model_entry(self.name, self.model.revision, self.model.parts)
-        return entry | {"dropout": self.dropout} | self.initializer_record
+        size = {"family": model_family(self.model), "parameters": self.parameters}
+        return entry | size | {"dropout": self.dropout} | self.initializer_record
 
     @property
     def baseline_identity(self) -> dict[str, Any] | None:

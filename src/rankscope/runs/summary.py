@@ -19,6 +19,7 @@ from rankscope.runs.storage import Storage, storage_of
 from rankscope.statistics import (
     Facts,
     ReadingFacts,
+    Summary,
     notes_on,
     summarize,
     summarize_alignment,
@@ -27,6 +28,7 @@ from rankscope.statistics import (
 
 INTEGRATION = "integration"
 """The folder with the integration rates of an alignment: a file for each unit."""
+_SIZE = ("family", "parameters")
 _INITIALIZER = ("initializer_range", "initializer_source")
 
 
@@ -42,7 +44,8 @@ def summarise(place: Storage | Place) -> dict[str, Any]:
         return {"schema": 1, "rows": _alignment_rows(storage, manifest), "notes": []}
     identity = manifest["identity"]
     measured = [row for measurements in read_each_model(storage) for row in summarize(measurements)]
-    rows = _in_order(identity, with_initializers(measured, _initializers(identity)))
+    sized = [row | _size(identity, str(row["model"])) for row in measured]
+    rows = _in_order(identity, with_initializers(sized, _initializers(identity)))
     notes = [asdict(note) | {"rows": list(note.rows)} for note in notes_on(rows, facts_of(storage, manifest))]
     return {"schema": 1, "rows": rows, "notes": notes}
 
@@ -99,6 +102,12 @@ def _readings(storage: Storage) -> dict[str, ReadingFacts]:
                 f"{storage.called(name)} is damaged ({error}): remove it and repeat the command"
             ) from error
     return found
+
+
+def _size(identity: Mapping[str, Any], model: str) -> Summary:
+    """A model's family and parameters, as its manifest has them."""
+    entry = next(one for one in identity["models"] if one["reference"] == model)
+    return {name: entry[name] for name in _SIZE if name in entry}
 
 
 def _initializers(identity: Mapping[str, Any]) -> dict[str, dict[str, float | str | None]]:

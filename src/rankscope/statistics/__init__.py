@@ -14,29 +14,41 @@ from rankscope.statistics.bootstrap import bootstrap_interval
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 from rankscope.statistics.grouped import Share, share_explained, within_groups
 from rankscope.statistics.layers import layer_depth
+from rankscope.statistics.length import HeldRanking, adjusted_means, from_length, rankings_at_length
 from rankscope.statistics.multiplicity import holm
 from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
 from rankscope.statistics.pooled import POOLED, pooled_metrics
+from rankscope.statistics.prediction import (
+    BASELINES,
+    FEWEST_FOR_PREDICTION,
+    Prediction,
+    predictions,
+)
 
 __all__ = [
     "BASE",
+    "BASELINES",
     "FEWEST_CHECKPOINTS",
     "FEWEST_FOR_INTERVAL",
+    "FEWEST_FOR_PREDICTION",
     "LOGARITHMIC",
     "METHODS",
     "POOLED",
     "Correlation",
     "Facts",
+    "HeldRanking",
     "Method",
     "Note",
     "PairedDifference",
     "Phase",
     "Phases",
+    "Prediction",
     "ReadingFacts",
     "Share",
     "Summary",
+    "adjusted_means",
     "associations",
     "bootstrap_interval",
     "common_texts",
@@ -45,6 +57,7 @@ __all__ = [
     "correlation",
     "fewest_models",
     "find_phases",
+    "from_length",
     "holm",
     "layer_depth",
     "notes_on",
@@ -52,6 +65,8 @@ __all__ = [
     "paired_difference",
     "paired_on",
     "pooled_metrics",
+    "predictions",
+    "rankings_at_length",
     "share_explained",
     "summarize",
     "summarize_alignment",

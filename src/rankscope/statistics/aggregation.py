@@ -29,7 +29,14 @@ _FIRST = (
 )
 """What a summary begins with; all other metrics follow in the order of their table."""
 
-_WITH_TWINS = ("effective_rank_untrained", "diff_erank", "diff_erank_b", "untrained_loss", "reduced_loss")
+_WITH_TWINS = (
+    "effective_rank_untrained",
+    "diff_erank",
+    "diff_erank_b",
+    "erank_ratio",
+    "untrained_loss",
+    "reduced_loss",
+)
 
 
 def summarize(measurements: pl.DataFrame) -> list[Summary]:
@@ -81,7 +88,7 @@ def _summarize_layer(rows: pl.DataFrame) -> Summary:
         summary |= {"untrained_seeds": seeds, **dict.fromkeys(_WITH_TWINS)}
     if columns:
         summary |= _values_and_intervals(columns, seeds)
-    return summary | _against_noise(trained, twins) | of_pooled(trained, twins)
+    return summary | of_pooled(trained, twins)
 
 
 def summary_metrics() -> list[Metric]:
@@ -136,12 +143,12 @@ def _columns(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numb
         for name, base in _exponentials().items():
             if base + suffix in columns:
                 columns[name + suffix] = np.exp(columns[base + suffix])
-    return columns
+    return columns | _against_noise(trained, twins)
 
 
 def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
     """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
-    found = {name: means[name] for name in _averaged() if name in means}
+    found = {name: means[name] for name in means if name in _averaged() or name.endswith("_over_noise")}
     if "loss" in means:
         with np.errstate(over="ignore"):
             found["perplexity"] = np.exp(means["loss"])
@@ -152,6 +159,7 @@ def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
         of_a = np.mean([np.exp(means[f"matrix_entropy/{place}"]) for place in range(seeds)], axis=0)
         of_b = np.mean([means[f"effective_rank/{place}"] for place in range(seeds)], axis=0)
         found |= {"effective_rank_untrained": of_a, "diff_erank": of_a - found["effective_rank"]}
+        found["erank_ratio"] = found["effective_rank"] / of_a
         found["diff_erank_b"] = of_b - found["effective_rank_b"]
     if seeds and "loss/0" in means:
         found["untrained_loss"] = np.mean([means[f"loss/{place}"] for place in range(seeds)], axis=0)
@@ -187,19 +195,15 @@ def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: 
     }
 
 
-def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> Summary:
-    """Mean over texts of each metric's ratio to isotropic noise of the same shape."""
-    found: Summary = {}
-    for metric in metrics_table.metrics_with_a_null():
-        ratios = over_noise(trained, metric)
-        if not ratios.is_empty() and not ratios.null_count():
-            found[f"{metric}_over_noise"] = float(ratios.mean())  # type: ignore[arg-type]
-    ratios = (
-        pl.concat([over_noise(twin, "effective_rank") for twin in twins]) if twins else pl.Series([], dtype=pl.Float64)
-    )
-    if not ratios.is_empty() and not ratios.null_count():
-        found["effective_rank_untrained_over_noise"] = float(ratios.mean())  # type: ignore[arg-type]
-    return found
+def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numbers]:
+    """Each text's ratio of each metric to isotropic noise of the same shape; of effective rank also the twins' mean."""
+    ratios = {f"{metric}_over_noise": [over_noise(trained, metric)] for metric in metrics_table.metrics_with_a_null()}
+    ratios["effective_rank_untrained_over_noise"] = [over_noise(twin, "effective_rank") for twin in twins]
+    return {
+        name: np.mean([one.to_numpy() for one in found], axis=0)
+        for name, found in ratios.items()
+        if found and not any(one.is_empty() or one.null_count() for one in found)
+    }
 
 
 def over_noise(rows: pl.DataFrame, metric: str) -> pl.Series:

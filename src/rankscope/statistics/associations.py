@@ -11,7 +11,7 @@ from rankscope.statistics.bootstrap import Numbers
 from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Correlation, Method, correlation
 
 FEWEST_MODELS = 3
-LOGARITHMIC = frozenset({"hidden_size"})
+LOGARITHMIC = frozenset({"hidden_size", "parameters"})
 """Columns that enter as their logarithm: models are made larger by factors, not by steps."""
 
 

@@ -93,6 +93,18 @@ def correlation(
     return Correlation(method, value, low, high, number, fixed)
 
 
+def p_value(found: Correlation) -> float | None:
+    """Of no correlation: below a level where the interval at that level excludes 0. None below five models.
+
+    Ranks that agree wholly have no interval; then it is the share of all orders that would agree as well.
+    """
+    models = found.models - found.controls
+    if models >= FEWEST_FOR_INTERVAL and abs(found.value) >= 1 and found.method != "pearson":
+        return 2 / math.factorial(models)
+    error = _standard_error(found.value, found.method, models)
+    return None if error is None else float(2 * stats.norm.sf(abs(math.atanh(found.value)) / error))
+
+
 def _pearson(one: Numbers, other: Numbers) -> float:
     return float(stats.pearsonr(one, other).statistic)
 
@@ -122,12 +134,20 @@ def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
 
 
 def _interval(value: float, method: Method, models: int, confidence: float) -> tuple[float | None, float | None]:
-    if models < FEWEST_FOR_INTERVAL or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
+    error = _standard_error(value, method, models)
+    if error is None:
         return None, None
+    reach = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    return math.tanh(math.atanh(value) - reach), math.tanh(math.atanh(value) + reach)
+
+
+def _standard_error(value: float, method: Method, models: int) -> float | None:
+    """On Fisher's scale."""
+    if models < FEWEST_FOR_INTERVAL or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
+        return None
     errors = {
         "pearson": math.sqrt(1 / (models - 3)),
         "spearman": math.sqrt((1 + value**2 / 2) / (models - 3)),
         "kendall": math.sqrt(0.437 / (models - 4)),
     }
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * errors[method]
-    return math.tanh(math.atanh(value) - reach), math.tanh(math.atanh(value) + reach)
+    return errors[method]

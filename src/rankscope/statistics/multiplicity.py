@@ -1,4 +1,7 @@
-"""p-values of several questions that are asked of the same data."""
+"""p-values of several questions that are asked of the same data.
+
+Source: Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+LEVEL = 0.05
+
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction: adjusted p-values, in the given order.
 
     All that are at most alpha can be rejected together, and the chance of any false one among them is at most alpha,
     however the tests depend on each other.
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
 
     Example:
         >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
@@ -25,3 +28,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(given)
     adjusted[order] = np.minimum(raised, 1.0)
     return [float(p) for p in adjusted]
+
+
+def holm_levels(p_values: Sequence[float | None]) -> list[tuple[float, float | None]]:
+    """For each p-value the level of its interval, and the p-value adjusted by `holm`.
+
+    The k-th smallest of K p-values is compared with 0.05 / (K - k + 1); from the first one that is not below its level
+    on, that level stays. So an interval excludes nothing if and only if the adjusted p-value is below 0.05. A missing
+    p-value counts for nothing and keeps the level 0.05.
+    """
+    known = [(value, place) for place, value in enumerate(p_values) if value is not None]
+    found: list[tuple[float, float | None]] = [(LEVEL, None)] * len(p_values)
+    stopped = 0
+    adjusted = dict(zip((place for _, place in known), holm([value for value, _ in known]), strict=True))
+    for rank, (value, place) in enumerate(sorted(known)):
+        remaining = stopped or len(known) - rank
+        if value >= LEVEL / remaining:
+            stopped = remaining
+        found[place] = (LEVEL / remaining, adjusted[place])
+    return found

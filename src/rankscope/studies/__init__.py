@@ -1,6 +1,7 @@
 """Studies: one file for each question of the papers, and what they share."""
 
 from rankscope.studies.conduct import STUDIES, Conducted, conduct, measure_shard
+from rankscope.studies.prediction import prediction_table
 from rankscope.studies.published import printed, printed_tables
 from rankscope.studies.study import Figure, Findings, Request, Study
 
@@ -13,6 +14,7 @@ __all__ = [
     "Study",
     "conduct",
     "measure_shard",
+    "prediction_table",
     "printed",
     "printed_tables",
 ]

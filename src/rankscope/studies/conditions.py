@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from rankscope.metrics import noise_value
-from rankscope.models import count_parameters, describe_model, known_model, parse_model_reference
 from rankscope.runs import Effect, Run, child, differing, evaluate_each
 from rankscope.settings import changed
 from rankscope.statistics import Note, common_texts, paired_on
@@ -56,7 +55,7 @@ class Measured:
     """Evaluated conditions.
 
     Attributes:
-        table: summary rows of all conditions, with the conditions' columns and each model's family and parameters.
+        table: summary rows of all conditions, with the conditions' columns.
         notes: those that fired, each once.
         runs: by condition.
     """
@@ -74,9 +73,7 @@ def measure(request: Request, grid: Grid) -> Measured:
     evaluated = evaluate_grid(request, grid)
     runs = {one.name: run for one, run in zip(grid.conditions, evaluated, strict=True)}
     rows = [dict(one.columns) | row for one in grid.conditions for row in runs[one.name].summary_rows()]
-    names = request.models if grid.models is None else grid.models
-    facts = {model: _facts(model, trust=request.settings.trust_remote_code) for model in names}
-    table = pl.DataFrame([facts[str(row["model"])] | row for row in rows], infer_schema_length=None)
+    table = pl.DataFrame(rows, infer_schema_length=None)
     return Measured(table, distinct_notes([*(run.notes() for run in evaluated), _made_apart(evaluated)]), runs)
 
 
@@ -169,12 +166,3 @@ def folder_name(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9.@-]+", "-", name).strip("-.")[-_LONGEST_NAME:]
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return plain if plain == name else f"{plain}-{digest}".lstrip("-.")
-
-
-def _facts(model: str, *, trust: bool) -> dict[str, object]:
-    """Family and parameters: the papers' names for their models, else counted from the configuration."""
-    known = known_model(model)
-    if known is not None:
-        return {"family": known.family, "parameters": known.parameters}
-    description = describe_model(parse_model_reference(model), trust_remote_code=trust)
-    return {"family": description.config.model_type, "parameters": count_parameters(description)}

@@ -84,6 +84,7 @@ class Findings:
         notes: those that fired in any of the runs.
         more: further tables by name, such as correlations.
         figure: in the place of the study's, where what came out decides what is drawn.
+        files: further files that are already in the study's folder, by name.
     """
 
     table: pl.DataFrame
@@ -91,6 +92,7 @@ class Findings:
     notes: tuple[Note, ...] = ()
     more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     figure: Figure | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
         columns.append(column("effective_rank", aligned=True))
     key = "diff_erank" if any(row.get("diff_erank") is not None for row in rows) else "effective_rank"
     columns.append(column(key, heading=INTERVAL, interval=True, aligned=True))
-    columns.append(column("effective_rank_over_noise"))
+    columns.append(column("effective_rank_over_noise", aligned=True))
     columns += [column(name, aligned=True) for name in ("normalized_matrix_entropy", "matrix_nuclear_norm", "loss")]
     default = metric_names(default_only=True)
     columns += [column(name, aligned=True) for name in _measured(rows) if name not in default]
@@ -69,10 +69,13 @@ def summary_table(rows: Sequence[Summary]) -> Table:
 
 
 def metrics_table(rows: Sequence[Summary]) -> Table:
-    """All metrics that were measured, each with its interval."""
+    """All metrics that were measured, each with its interval; effective rank also against twins and noise."""
     columns = [model_column(rows), column("dataset"), column("layer"), column("texts")]
     for name in _measured(rows):
         columns += [column(name), column(name, heading=INTERVAL, interval=True)]
+    for name in ("diff_erank", "erank_ratio", "effective_rank_over_noise"):
+        if any(row.get(name) is not None for row in rows):
+            columns += [column(name), column(name, heading=INTERVAL, interval=True)]
     for name in POOLED:
         columns += [column(key) for key in (name, f"{name}_untrained") if any(row.get(key) is not None for row in rows)]
     return Table(tuple(columns), tuple(rows))

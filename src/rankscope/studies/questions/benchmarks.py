@@ -9,6 +9,7 @@ import polars as pl
 from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
 from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
+from rankscope.studies.prediction import predicted
 from rankscope.studies.published import first_printed, printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -30,7 +31,8 @@ def conduct(request: Request) -> Findings:
     more: dict[str, pl.DataFrame] = {}
     if "accuracy" in table.columns:
         more["correlations"], said = correlated(table, "dataset", _METRICS, "accuracy")
-        sentences += said
+        more["prediction"], told = predicted(table, "dataset", _METRICS, "accuracy")
+        sentences += said + told
     return Findings(table, tuple(sentences), measured.notes, more)
 
 
@@ -59,6 +61,7 @@ STUDY = Study(
         "effective_rank_untrained",
         "effective_rank",
         "diff_erank",
+        "erank_ratio",
         "reduced_loss",
         "normalized_matrix_entropy",
         "matrix_nuclear_norm",

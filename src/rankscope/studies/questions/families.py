@@ -7,6 +7,7 @@ from typing import Any
 from rankscope.studies.accuracy import accuracy_in_words, measure_accuracy, with_accuracy
 from rankscope.studies.associations import correlated
 from rankscope.studies.conditions import Cells, Condition, Grid, measure, with_published
+from rankscope.studies.prediction import predicted
 from rankscope.studies.published import first_printed
 from rankscope.studies.sentences import over_sizes
 from rankscope.studies.study import Figure, Findings, Request, Study
@@ -14,6 +15,7 @@ from rankscope.studies.study import Figure, Findings, Request, Study
 _TASKS = ("winogrande", "piqa")
 _METRICS = (
     "diff_erank",
+    "erank_ratio",
     "effective_rank",
     "effective_rank_untrained",
     "reduced_loss",
@@ -28,7 +30,7 @@ GRID = Grid((Condition("families"),))
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of all models, accuracy of each, and correlations over all models together.
+    """One evaluation of all models, accuracy of each, correlations, and prediction of families left out.
 
     Without tasks, the loss takes the place of accuracy.
     """
@@ -38,7 +40,9 @@ def conduct(request: Request) -> Findings:
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     target = "accuracy" if "accuracy" in table.columns else "loss"
     found, said = correlated(table, "dataset", _METRICS, target, ((), ("hidden_size",)))
-    return Findings(table, (*over_sizes(table), *said), measured.notes, {"correlations": found})
+    foreseen, told = predicted(table, "dataset", _METRICS, target)
+    more = {"correlations": found, "prediction": foreseen}
+    return Findings(table, (*over_sizes(table), *said, *told), measured.notes, more)
 
 
 def _published(row: dict[str, Any]) -> Cells:
@@ -62,6 +66,7 @@ STUDY = Study(
         "effective_rank_untrained",
         "effective_rank",
         "diff_erank",
+        "erank_ratio",
         "reduced_loss",
         "matrix_nuclear_norm",
         "loss",

@@ -9,22 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from rankscope.atomic import write_text
 from rankscope.errors import DataError, SettingsError
 from rankscope.models import GenerationSettings
-from rankscope.runs import evaluate, local_path, respond
+from rankscope.runs import Run, evaluate, local_path, respond
 from rankscope.settings import changed
-from rankscope.statistics import Note
 from rankscope.studies.associations import correlated
 from rankscope.studies.conditions import distinct_notes, folder_name, with_tokens_per_text
+from rankscope.studies.response_scores import METRICS, ranked_at_length, response_scores, with_length_alone
 from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.texts import TextSet, read_leaderboard, read_responses
 
-_METRICS = ("matrix_nuclear_norm", "normalized_matrix_entropy", "effective_rank", "loss", "tokens_per_text")
+_METRICS = (*METRICS, "tokens_per_text")
+SCORES = "scores.csv"
+"""A row for each response."""
 ITSELF = "itself"
 _OF_PROMPTS = ("template", "split", "sample_seed")
 
@@ -54,22 +55,28 @@ def conduct(request: Request) -> Findings:
         name: _write(_folder(request) / "texts" / f"{place:02d}-{folder_name(name)}.jsonl", texts)
         for place, (name, texts) in enumerate(chosen.items())
     }
-    rows, notes = [], []
+    rows, scores, notes = [], [], []
     judged = [(options.judge, options.judge, files)] if options.judge else []
     if options.responses is None:
         judged += [(name, ITSELF, {name: file}) for name, file in files.items()]
     for judge, called, read in judged:
-        of_judge, fired = _measured_by(request, judge, called, read)
-        rows += of_judge
-        notes += fired
+        run, responders = _measured_by(request, judge, called, read)
+        rows += [row | {"judge": called, "responder": responders[str(row["dataset"])]} for row in run.summary_rows()]
+        scores.append(response_scores(run, called, responders, chosen))
+        notes += run.notes()
     table = with_tokens_per_text(pl.DataFrame(rows, infer_schema_length=None))
+    single, said = with_length_alone(pl.concat(scores, how="diagonal"))
+    write_text(_folder(request) / SCORES, single.write_csv())
+    sentences += said
     more: dict[str, pl.DataFrame] = {}
     if places is not None:
         table, more["correlations"], said = _ranked(request, table, places)
-        sentences += said
+        more["ranking"], held = ranked_at_length(single, places)
+        sentences += said + held
     number = next(iter(chosen.values()))
     sentences.append(f"{len(chosen)} responders on {len(number.texts)} prompts that all of them answered.")
-    return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), distinct_notes([notes]), more)
+    told = distinct_notes([notes])
+    return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), told, more, files=(SCORES,))
 
 
 def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
@@ -123,9 +130,8 @@ def _write(file: Path, texts: TextSet) -> Path:
     return file
 
 
-def _measured_by(
-    request: Request, judge: str, called: str, files: Mapping[str, Path]
-) -> tuple[list[dict[str, Any]], list[Note]]:
+def _measured_by(request: Request, judge: str, called: str, files: Mapping[str, Path]) -> tuple[Run, dict[str, str]]:
+    """The judge's run, and the responder of each of its data sets."""
     # Which prompts was settled before; now all texts of our own files are read.
     changes: dict[str, object] = {"field": "response", "limit": None, "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
     run = evaluate(
@@ -136,15 +142,13 @@ def _measured_by(
         progress=request.progress,
         execution=request.execution,
     )
-    responders = {file.name: responder for responder, file in files.items()}
-    rows = [row | {"judge": called, "responder": responders[str(row["dataset"])]} for row in run.summary_rows()]
-    return rows, run.notes()
+    return run, {file.name: responder for responder, file in files.items()}
 
 
 def _ranked(
     request: Request, table: pl.DataFrame, places: Mapping[str, float]
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    """Adds the leaderboard's column, and correlates every metric with it, also with length held fixed."""
+    """Adds the leaderboard's column, and correlates every metric and length with it."""
     column = str(request.options.leaderboard_column)
     if column in table.columns:
         raise SettingsError(f"the leaderboard's column {column!r} has the name of a result: rename it in the file")
@@ -156,7 +160,7 @@ def _ranked(
             f"{request.options.leaderboard} knows none of {', '.join(table['responder'].unique())}: its names are "
             f"{', '.join(list(places)[:5])}, ..."
         )
-    found, said = correlated(table, "judge", _METRICS, column, ((), ("tokens_per_text",)))
+    found, said = correlated(table, "judge", _METRICS, column)
     return table, found, [f"Judged by {sentence}" for sentence in said]
 
 

@@ -48,6 +48,7 @@ STUDY = Study(
         "effective_rank_untrained",
         "effective_rank",
         "diff_erank",
+        "erank_ratio",
         "reduced_loss",
         "normalized_matrix_entropy",
         "matrix_nuclear_norm",
