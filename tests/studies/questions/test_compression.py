@@ -79,6 +79,7 @@ def test_what_is_written_loads_in_plain_transformers_with_the_same_loss(done: Co
     assert f"| loss after | {mean_loss(model, folder, judged(data)):.4f} nats per token |" in card
     for said in ("tiny-llama without 2 of its 3 blocks", "| for ranking | 6 texts", "made with | rankscope"):
         assert said in card
+    assert data not in card  # a card is published: no paths of this machine
     assert f"saved in {folder}" in done.findings.sentences[-1]
 
 

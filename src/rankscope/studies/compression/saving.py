@@ -47,7 +47,7 @@ def write_pruned(bench: Workbench, found: Removals, count: int, folder: Path) ->
     bench.release()  # its weights may have another dtype now
     bench.model.tokenizer.save_pretrained(folder)
     write_text(folder / "README.md", _card(bench, found, ranking, blocks))
-    return f"{bench.name} without blocks {listed(blocks)} ({ranking}) is saved in {folder}."
+    return f"{bench.model.reference.label} without blocks {listed(blocks)} ({ranking}) is saved in {folder}."
 
 
 def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> str:
@@ -68,7 +68,7 @@ def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> st
         f"| fingerprint of the base | `{bench.model.fingerprint}` |\n"
         f"| blocks removed, from 1 | {listed(blocks)} |\n"
         f"| chosen by | {which} |\n"
-        f"| texts | {bench.texts.name}: {bench.texts.source} |\n"
+        f"| texts | {bench.texts.name}, fingerprint `{bench.texts.fingerprint}` |\n"
         f"| for ranking | {len(bench.ranking.batches.indices)} texts, every {_ordinal(EVERY_NTH_RANKS)} |\n"
         f"| for the loss | the other {len(bench.judged.batches.indices)} texts, {bench.judged.tokens:,} tokens |\n"
         f"| loss before | {before:.4f} nats per token |\n"
