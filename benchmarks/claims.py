@@ -167,7 +167,7 @@ def page() -> str:
 
 def section(claim: Claim) -> str:
     where = claim["where"]
-    link = where.removeprefix("docs/") if where.startswith("docs/") else f"../{where}"
+    page = f"[{where}]({where.removeprefix('docs/')})" if where.startswith("docs/") else f"`{where}`"
     if "at_least" in claim or "at_most" in claim:
         allowed = f"at least {claim['at_least']}" if "at_least" in claim else f"at most {claim['at_most']}"
     else:
@@ -177,7 +177,7 @@ def section(claim: Claim) -> str:
 
 {claim["says"][0].upper()}{claim["says"][1:]}.
 
-- stated in [{where}]({link})
+- stated in {page}
 - measured {claim["measured"]}
 - tolerance: {allowed}
 
