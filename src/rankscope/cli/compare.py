@@ -1,4 +1,4 @@
-"""`rankscope compare`: differences between models, with confidence."""
+"""`rankscope compare`: differences between models, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def compare(
     *,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Show how models differ on the same texts: differences from the first one, intervals, p-values, notes.
+    """Compare models on the same texts: differences from the first model, confidence intervals, p-values, notes.
 
     For example:
 
         rankscope compare runs/step-1000 runs/step-143000
 
     Args:
-        runs: Folders or addresses of finished runs; several models in one run are compared as well.
-        json: Print JSON, and nothing else, on standard output.
+        runs: Folders or addresses of finished runs; several models in one run are also compared.
+        json: Print only the comparison, as JSON, on standard output.
     """
     from rankscope.reports import print_notes, print_table
     from rankscope.runs import compare as compare_runs

@@ -1,4 +1,4 @@
-"""The models of the papers by family, with their hub ids, and what a study needs to know of any model.
+"""The papers' models by family, with their hub ids, and what a study needs to know about any model.
 
 Sources: the models' own pages and configurations on the hub; labels are those of arXiv 2401.17139 and 2410.10672.
 """
@@ -18,14 +18,14 @@ _PICO = "pico"
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model that a paper measured, or one like it.
+    """A model that a paper measured, or a similar one.
 
     Attributes:
         reference: hub id, or the name of a pico model.
         family: name.
         label: the paper's.
         parameters: nominal for the papers' models, counted for pico.
-        hidden_size: d at the input of the head.
+        hidden_size: d at the head's input.
     """
 
     reference: str
@@ -70,7 +70,7 @@ def expand_families(models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_model(reference: str) -> KnownModel | None:
-    """What the catalogue knows of a model reference; a revision of a model is that model."""
+    """The catalogue entry of a model reference, regardless of its revision; None if there is none."""
     name = reference.partition("@")[0]
     name = WITH_CHECKPOINTS if name == _PICO else name
     members = (known for family in known_families() for known in family_members(family))
@@ -78,7 +78,7 @@ def known_model(reference: str) -> KnownModel | None:
 
 
 def count_parameters(description: ModelDescription) -> int:
-    """The number of parameters that a configuration makes, without making them."""
+    """The number of parameters of a configuration, without creating them."""
     return int(outline_of(description).num_parameters())
 
 

@@ -1,7 +1,7 @@
-"""The pico family: small trained models inside the package, for the first minute and for tests.
+"""The pico family: small trained models bundled with the package, for a quick start and for tests.
 
 Made by `recipes/pico/train.py`; weights in float16, one tokenizer for all. `pico` is the member whose
-checkpoints are kept: `pico@step-0` is its untrained start, `pico@overfit` was trained on past its best.
+checkpoints are included: `pico@step-0` is its untrained start, `pico@overfit` was trained past its best.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rankscope.errors import UnknownNameError
 FAMILY = Path(__file__).parent / "pico_family"
 TOKENIZER = FAMILY / "tokenizer"
 WITH_CHECKPOINTS = "pico-0.4m"
-"""What `pico` stands for."""
+"""The model that `pico` refers to."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class PicoModel:
 
     Attributes:
         name: as a model reference.
-        parameters: how many, the embeddings included.
+        parameters: their number, including the embeddings.
         hidden_size: d.
-        layers: blocks.
+        layers: number of blocks.
         step: of training.
         tokens: seen in training.
         train_loss: of the last batch; None at step 0.
-        validation_loss: on held-out text of the training data's kind, nats per token.
+        validation_loss: on held-out text similar to the training data, nats per token.
         seconds: of training on two CPU cores.
     """
 
@@ -56,7 +56,7 @@ def pico_sizes() -> tuple[str, ...]:
 
 
 def pico_checkpoints() -> tuple[PicoModel, ...]:
-    """One member through its training, from step 0 to its end, then the overfitted one; `pico` in their names."""
+    """One member over its training, from step 0 to its end, then the overfitted one; named `pico`."""
     return tuple(
         replace(model, name=model.name.replace(WITH_CHECKPOINTS, "pico"))
         for model in pico_family()
@@ -65,10 +65,10 @@ def pico_checkpoints() -> tuple[PicoModel, ...]:
 
 
 def pico_folder(text: str) -> Path | None:
-    """The folder of a pico reference; None where it is none.
+    """The folder of a pico reference; None for any other reference.
 
     Raises:
-        UnknownNameError: `pico` by its name, but no such member or checkpoint.
+        UnknownNameError: a name that begins with `pico`, but is not a member or checkpoint.
     """
     member, at, stage = text.partition("@")
     if member != "pico" and not member.startswith("pico-"):
