@@ -54,8 +54,8 @@ class Settings:
         config_from: Configuration with the initialisation of untrained twins, for models whose files lack it (GGUF):
             a folder with config.json, a config.json, or a hub id, of the same architecture.
         initializer_range: Initialise untrained twins with this initializer_range, such as 0.02. Results are marked as
-            resting on this assumption.
-        metrics: Comma-separated names (rankscope list metrics). Default: all metrics that need not be named.
+            based on this assumption.
+        metrics: Comma-separated names. Default: all but those that rankscope list metrics marks as only if named.
         prefix: Text to put before every text, for example an instruction; joined by a space.
         perturbation: Reorder the words or tokens of every text: words-shuffled, words-reversed,
             words-shuffled-reversed, and the same with tokens. Special tokens and white space between words stay in
@@ -116,7 +116,7 @@ class Settings:
         at_least("batch_tokens", self.batch_tokens, 1)
         at_least("window", self.window, 2)
         if (self.protocol == "revision") != (self.untrained_from is not None):
-            raise SettingsError("protocol 'revision' requires untrained_from (a checkpoint), and only it uses one")
+            raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) must be given together")
         if self.protocol == "revision" and self.untrained_seeds > 1:
             raise SettingsError("a checkpoint has no seeds: with protocol 'revision', leave untrained_seeds at 1")
         self._check_texts()

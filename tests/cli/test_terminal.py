@@ -218,7 +218,7 @@ def test_nothing_measured_is_status_1_and_says_why(
         main(["evaluate", "pico-0.1m", "--data", str(tmp_path / "short.txt"), "--output", str(tmp_path / "r"), *form])
     assert exit_.value.code == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line == "rankscope: every text was skipped, so there are no numbers: fewer than 2 tokens (2)"
+    assert line == "rankscope: every text was skipped, so there are no results: fewer than 2 tokens (2)"
 
 
 def test_a_stop_at_any_time_is_130(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_the_table_grows_under_one_heading_and_again_as_lines_of_json(
     assert one.split()[:3] == ["checkpoint-10", "10", "4"]
     assert other.split()[:3] == ["checkpoint-20", "20", "4"]
     assert captured.err.count("note few-texts: ") == 1
-    assert f"2 checkpoints measured; kept in {tmp_path / 'kept'}" in captured.err
+    assert f"2 checkpoints measured; saved to {tmp_path / 'kept'}" in captured.err
     assert run(*call, "--until-step", "20", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["step"] for line in lines] == [10, 20]

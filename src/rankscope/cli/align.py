@@ -38,7 +38,8 @@ def align(
     Args:
         models: Hub id or folder, each with optional @revision; pico-vlm; or minigpt-v2=LLAMA,EVA.pth,CHECKPOINT.pth.
         data: A file with image, instruction and response fields, a folder of images, a hub id, or drawn-scenes.
-        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after the call.
+        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after models, data and
+            settings.
         json: Print only the summary, as JSON, on standard output.
         execution: Where and how to run.
         settings: What to measure.

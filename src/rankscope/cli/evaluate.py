@@ -39,7 +39,8 @@ def evaluate(
     Args:
         models: Hub id, folder or .gguf file, each with optional @revision.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
-        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after the call.
+        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after models, data and
+            settings.
         json: Print only the summary, as JSON, on standard output.
         execution: Where and how to run.
         settings: What to measure.

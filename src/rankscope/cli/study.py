@@ -32,7 +32,7 @@ def study(
 
     Args:
         name: Name of the study (rankscope list studies).
-        output: Folder for results. Default: a folder under studies/, named after the call.
+        output: Folder for results. Default: a folder under studies/, named after the study and its settings.
         json: Print only the result, as JSON, on standard output.
         execution: Where and how to run the evaluations.
         options: What the study covers.

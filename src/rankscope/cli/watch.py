@@ -41,7 +41,7 @@ def watch(
     Args:
         folder: Where training writes checkpoint-500, step_1000 and so on; it need not exist yet.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
-        output: Folder for results. Default: a folder under runs/, named after the call.
+        output: Folder for results. Default: a folder under runs/, named after the training's folder.
         json: Print only one line of JSON for each checkpoint on standard output.
         pace: How often to look, and when to stop.
         settings: Settings of each evaluation.

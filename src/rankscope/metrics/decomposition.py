@@ -226,7 +226,8 @@ def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int
     """A Gram matrix of each text, padded with zeros to one of a few sizes, and its own size.
 
     The smaller Gram matrix of each; if some lengths are above d and others below, the covariance of all. Sizes are
-    chosen so that those of several batches can be decomposed together, and do not depend on the other texts.
+    chosen so that those of several batches can be decomposed together, and each text's arithmetic does not
+    depend on the others.
     """
     each = rows.rows
     if each.dtype == torch.float32 and each.device.type != "mps" and not products_are_exact(each.device.type):

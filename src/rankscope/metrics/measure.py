@@ -25,7 +25,7 @@ def measure(
 
     Args:
         hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
-        metrics: names, or one name; by default those that need not be named.
+        metrics: names, or one name; None for those that are measured by default.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:

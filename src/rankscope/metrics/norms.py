@@ -36,7 +36,7 @@ def nuclear_norm(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
 
 
 def matrix_nuclear_norm(hidden: ArrayLike, mask: Mask = None) -> Numbers:
-    """Matrix Nuclear-Norm: the sum of the D largest column norms of U over N, D = min(N, d).
+    """Matrix Nuclear-Norm: the sum of the D largest column norms of U, divided by N; D = min(N, d).
 
     Unit: none. An O(N d) approximation of ||U||_* / N without a decomposition. It depends on the basis:
     a rotation of d changes it. N counts special tokens.
