@@ -21,9 +21,9 @@ def test_lists_and_numbers_are_what_they_are_in_python(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("limit = true", r"limit is a whole number, got True \(bool\)"),
-        ("limit = 1.0", r"limit is a whole number, got 1\.0 \(float\)"),
-        ("untrained-seeds = 1.5", r"untrained-seeds is a whole number, got 1\.5"),
+        ("limit = true", r"limit must be an integer, got True \(bool\)"),
+        ("limit = 1.0", r"limit must be an integer, got 1\.0 \(float\)"),
+        ("untrained-seeds = 1.5", r"untrained-seeds must be an integer, got 1\.5"),
         ("metrics = []", r"metrics must be names: text such as 'a,b', or a list of text, got \[\] \(list\)"),
         ("layers = {a = 1}", r"an integer or a list, got \{'a': 1\} \(dict\)"),
         ("layers = 2024-01-31", r"got datetime.date\(2024, 1, 31\) \(date\)"),

@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_everything(data: Path, tmp_path: Path) -> None:
         wait_until((output / "report.html").exists, process, log)
         os.kill(process.pid, signal.SIGINT)
         assert wait_for(process) == 130
-    assert "give the same command again to go on" in log.read_text().splitlines()[-1]
+    assert "run the same command again to resume" in log.read_text().splitlines()[-1]
     assert [row["checkpoint"] for row in rows_in(output)] == ["checkpoint-5"]
 
 
@@ -170,8 +170,8 @@ def test_it_waits_for_a_training_that_has_not_begun(
     ("more", "said"),
     [
         (("--data", "nowhere.txt"), "nowhere.txt"),
-        (("--data", "{data}", "--every", "0"), "every is a number above 0"),
-        (("--data", "{data}", "--until-step", "1.5"), "--until-step is a whole number, got 1.5"),
+        (("--data", "{data}", "--every", "0"), "every must be a number above 0"),
+        (("--data", "{data}", "--until-step", "1.5"), "--until-step must be an integer, got 1.5"),
         (("--data", "{data}", "--layers", "lasst", "--every", "0.1"), "lasst"),
         ((), "data"),
     ],

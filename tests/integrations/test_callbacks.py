@@ -96,7 +96,7 @@ def test_the_trainings_tokenizer_is_taken_where_there_is_none() -> None:
 def test_settings_that_do_not_go_together() -> None:
     with pytest.raises(SettingsError, match="at least 1, got 0"):
         Observer.of(SENTENCES, None, 0, {})
-    with pytest.raises(SettingsError, match="give it layers, tokenizer"):
+    with pytest.raises(SettingsError, match="pass layers, tokenizer to the Monitor"):
         Observer.of(monitor(), tiny_tokenizer(), 1, {"layers": "last"})
     given = monitor()
     assert Observer.of(given, None, 1, {}).monitor is given

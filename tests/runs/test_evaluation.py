@@ -342,7 +342,7 @@ def test_the_default_folder_is_named_by_what_was_asked_for(
         ({"config_from": "pico", "initializer_range": 0.02}, SettingsError, "give only one of them"),
         ({"initializer_range": 0.0}, SettingsError, "greater than 0, got 0.0"),
         ({"initializer_range": math.nan}, SettingsError, "greater than 0, got nan"),
-        ({"protocol": "permuted", "config_from": "pico"}, SettingsError, "leave config_from out"),
+        ({"protocol": "permuted", "config_from": "pico"}, SettingsError, "omit config_from"),
         ({"config_from": "pico"}, SettingsError, "its model_type is gpt_neox, not llama"),
         ({"protocol": "paper", "dtype": "bfloat16"}, SettingsError, "runs in float32"),
         ({"protocol": "paper", "batch_tokens": 5}, SettingsError, "one text at a time"),

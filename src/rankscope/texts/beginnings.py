@@ -57,7 +57,7 @@ class Beginnings:
 
     @cached_property
     def _is_local(self) -> bool:
-        """Whether no token spans a character and a following space; False for slow tokenizers, whose code is unknown."""
+        """Whether no token spans a character and a space after it; False for slow tokenizers, whose code is unknown."""
         return bool(self.tokenizer.is_fast) and not any(map(_SPACE_AFTER_CHARACTER.search, self.tokenizer.get_vocab()))
 
 
