@@ -184,10 +184,9 @@ class _Measured:
         Raises:
             LayerError: non-finite or all-zero values.
         """
+        # First, because the other reducers need to know which texts failed, and a loss is wrong if its states are.
+        each = self.each.rows(self.by_place, self._refuse)
         of_text = self._read_losses()
-        each = self.each.rows(
-            self.by_place, self._refuse
-        )  # first, because the other reducers need to know which texts failed
         more = [reducer.rows() for reducer in self.reducers]
         return [
             _row(self.task, self.by_place[place], layer, len(self.by_place[place].tokens))
