@@ -85,7 +85,7 @@ def mean_and_share(ranks: list[float], texts: list[torch.Tensor], width: int) ->
 
 def over_widths(widths: list[int], texts: list[torch.Tensor], tokens: int, seed: int) -> None:
     """30 blocks of Llama at several widths, with one range for all and with 1 / sqrt(d)."""
-    print(f"{'width':>6} {'range':>8} {'range x sqrt(d)':>16} {'eRank':>7} {'of noise':>9}")
+    print(f"{'width':>6} {'range':>8} {'range x sqrt(d)':>16} {'eRank':>7} {'vs noise':>9}")
     for width in widths:
         heads = {"num_attention_heads": width // 64, "num_key_value_heads": width // 192}
         shape = SHAPES["Llama (SmolLM2-135M)"][1] | heads | {"hidden_size": width, "intermediate_size": width * 8 // 3}

@@ -154,7 +154,7 @@ def test_links_permissions_and_long_names_stay(tmp_path: Path) -> None:
 def test_a_device_is_written_to_and_not_replaced() -> None:
     write_text(Path("/dev/null"), "nothing")
     assert Path("/dev/null").is_char_device()
-    with pytest.raises(StorageError, match=r"could not write /dev/full: No space left on device\. .* make room"):
+    with pytest.raises(StorageError, match=r"could not write /dev/full: No space left on device\. .* free some space"):
         write_text(Path("/dev/full"), "something")
     assert Path("/dev/full").is_char_device()
 

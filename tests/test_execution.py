@@ -20,7 +20,7 @@ def test_what_belongs_to_an_execution_is_taken_out() -> None:
     ("given", "message"),
     [
         ({"engine": "rai"}, "did you mean ray"),
-        ({"engine": "ray", "shard": "0/2"}, "leave shard out"),
+        ({"engine": "ray", "shard": "0/2"}, "omit shard"),
         ({"address": "auto"}, "--engine ray"),
         ({"worker_cpus": 2}, "--engine ray"),
         ({"engine": "ray", "worker_cpus": 0}, "at least 1"),

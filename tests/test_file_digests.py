@@ -125,7 +125,7 @@ def test_a_file_that_changes_while_it_is_read(file: Path, cache: DigestCache, mo
         return digest
 
     monkeypatch.setattr(hashlib, "file_digest", write_meanwhile)
-    with pytest.raises(RankscopeError, match=r"weights.bin was changed while it was read"):
+    with pytest.raises(RankscopeError, match=r"weights.bin changed while it was being read"):
         cache.digest(file)
 
 

@@ -51,14 +51,14 @@ def test_controls_each_once_and_known() -> None:
     assert AlignmentSettings(control="blank, rotated-90,blank").controls == ("blank", "rotated-90")
     with pytest.raises(UnknownNameError, match="unknown control 'rotated'"):
         AlignmentSettings(control="rotated")
-    with pytest.raises(SettingsError, match="integration_items is a whole number of at least 0"):
+    with pytest.raises(SettingsError, match="integration_items must be an integer of at least 0"):
         AlignmentSettings(integration_items=-1)
     assert changed(AlignmentSettings(limit=3), {"prompt": "Look."}) == AlignmentSettings(limit=3, prompt="Look.")
 
 
 @pytest.mark.parametrize("name", ["prefix", "field", "template"])
 def test_text_that_is_not_utf8_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} is text, and .* is not UTF-8"):
+    with pytest.raises(SettingsError, match=f"{name} must be UTF-8 text, got .*: set PYTHONUTF8=1"):
         Settings(**{name: "a\udcff"})
 
 
@@ -140,20 +140,20 @@ def test_a_value_of_any_type_works_or_is_refused_in_words(kind: type, name: str)
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"limit": "3"}, r"limit is a whole number, got '3' \(str\)"),
-        ({"limit": True}, r"limit is a whole number, got True \(bool\)"),
-        ({"limit": 2.0}, r"limit is a whole number, got 2\.0 \(float\)"),
-        ({"max_length": None}, "max_length is a whole number, got None$"),
-        ({"chat": 1}, r"chat is True or False, got 1 \(int\)"),
-        ({"layers": []}, r"layers is last, .* or a list of these, got \[\] \(list\)"),
+        ({"limit": "3"}, r"limit must be an integer, got '3' \(str\)"),
+        ({"limit": True}, r"limit must be an integer, got True \(bool\)"),
+        ({"limit": 2.0}, r"limit must be an integer, got 2\.0 \(float\)"),
+        ({"max_length": None}, "max_length must be an integer, got None$"),
+        ({"chat": 1}, r"chat must be True or False, got 1 \(int\)"),
+        ({"layers": []}, r"layers must be last, .* an integer or a list, got \[\] \(list\)"),
         ({"layers": {0: 1}}, r"got \{0: 1\} \(dict\)"),
-        ({"layers": None}, "or a list of these, got None$"),
-        ({"metrics": [3]}, r"metrics is names: .* got \[3\] \(list\)"),
+        ({"layers": None}, "an integer or a list, got None$"),
+        ({"metrics": [3]}, r"metrics must be names: .* got \[3\] \(list\)"),
         ({"drop_tokens": 0}, r"'first', 'massive' or a number of leading tokens, got 0 \(int\)"),
-        ({"dtype": 16}, r"dtype is one of auto, float32, bfloat16, float16, got 16 \(int\)"),
-        ({"initializer_range": "0.02"}, r"initializer_range is a number, got '0\.02' \(str\)"),
-        ({"prefix": 3}, r"prefix is text, got 3 \(int\)"),
-        ({"config_from": 3}, r"config_from is text or a path, got 3 \(int\)"),
+        ({"dtype": 16}, r"dtype must be one of auto, float32, bfloat16, float16, got 16 \(int\)"),
+        ({"initializer_range": "0.02"}, r"initializer_range must be a number, got '0\.02' \(str\)"),
+        ({"prefix": 3}, r"prefix must be text, got 3 \(int\)"),
+        ({"config_from": 3}, r"config_from must be text or a path, got 3 \(int\)"),
     ],
 )
 def test_a_refusal_says_what_is_expected_and_what_came(wrong: dict, message: str) -> None:

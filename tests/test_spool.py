@@ -77,7 +77,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     spooled = Spool()
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(spooled, "_file", full)
-        with pytest.raises(StorageError, match=r"could not keep texts in .*: No space left on device\. .*set TMPDIR"):
+        with pytest.raises(StorageError, match=r"could not store texts in .*: No space left on device\. .*set TMPDIR"):
             spooled.add("text")
     assert len(spooled) == 0
 

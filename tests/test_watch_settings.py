@@ -9,11 +9,11 @@ from rankscope.watch_settings import WatchSettings
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"every": 0.0}, "every is a number above 0, got 0.0"),
-        ({"every": float("nan")}, "every is a number above 0"),
-        ({"idle_minutes": -1.0}, "idle_minutes is a number above 0, got -1.0"),
+        ({"every": 0.0}, "every must be a number above 0, got 0.0"),
+        ({"every": float("nan")}, "every must be a number above 0"),
+        ({"idle_minutes": -1.0}, "idle_minutes must be a number above 0, got -1.0"),
         ({"idle_minutes": float("inf")}, "idle_minutes"),
-        ({"until_step": -1}, "until_step is a whole number of at least 0, got -1"),
+        ({"until_step": -1}, "until_step must be an integer of at least 0, got -1"),
     ],
 )
 def test_what_no_watch_can_keep_is_refused(changes: dict, said: str) -> None:

@@ -1,7 +1,7 @@
 """rankscope: intrinsic evaluation of language models from the spectra of their hidden states.
 
-This is the table of contents. A name is imported when it is first used, so that `import rankscope`
-is light: neither torch nor transformers nor datasets comes with it.
+The names below are imported on first use, so `import rankscope` is fast: it does not import torch,
+transformers or datasets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Files that are there as a whole or not at all, whatever kills the process that writes them.
+"""Files that are either complete or absent, even if the writing process is killed.
 
-A file is written beside its place under a name of its own, so that threads and processes can write the same one, and
-moved there when it is on the disk. Until then the old one stands.
+A file is written next to its destination under a unique name, so that threads and processes can write the same one,
+and moved into place once it is on disk. Until then the old file remains.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 UNFINISHED = ".unfinished"
-"""How the names of files end that are being written, or were when their process was killed."""
+"""Suffix of files that are being written, or were being written when their process was killed."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
-_LONGEST_NAME = 255 - len(f".0123456789ab{UNFINISHED}")  # bytes: file systems allow 255 with the ending
+_LONGEST_NAME = 255 - len(f".0123456789ab{UNFINISHED}")  # bytes: file systems allow 255 including the suffix
 _TRIES = 5
 
 
 def write_bytes(place: Path, content: bytes) -> None:
-    """Writes a file, and the folders above it.
+    """Writes a file, creating its parent folders.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -39,7 +39,7 @@ def write_bytes(place: Path, content: bytes) -> None:
 
 
 def write_text(place: Path, text: str) -> None:
-    """Writes a text as UTF-8; see `write_bytes`.
+    """Writes text as UTF-8; see `write_bytes`.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -48,7 +48,7 @@ def write_text(place: Path, text: str) -> None:
 
 
 def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Writes a file as a function fills it, which may be called again; see `write_bytes`.
+    """Writes a file with a function, which may be called more than once; see `write_bytes`.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -57,7 +57,7 @@ def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
         for left in reversed(range(_TRIES)):
             try:
                 _replace(place, fill)
-            except FileNotFoundError:  # another process tidied the folder meanwhile
+            except FileNotFoundError:  # another process removed unfinished files meanwhile
                 if not left:
                     raise
             else:
@@ -65,9 +65,9 @@ def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def create_bytes(place: Path, content: bytes) -> bool:
-    """Writes a file, and the folders above it, unless it is there; returns whether it did.
+    """Writes a file, creating its parent folders, unless it exists; returns whether it wrote it.
 
-    Of several processes that do so at the same time one writes the file.
+    If several processes do so at the same time, one of them writes the file.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -83,7 +83,7 @@ def create_bytes(place: Path, content: bytes) -> bool:
 
 
 def _linked(beside: Path, place: Path) -> bool:
-    """Gives a file a second name; returns whether that was free."""
+    """Hard-links a file to its destination; returns whether that name was free."""
     try:
         place.hardlink_to(beside)
     except FileExistsError:
@@ -91,7 +91,7 @@ def _linked(beside: Path, place: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if place.exists():  # without links two processes may both pass here: then the last one's file stands
+        if place.exists():  # without links, two processes may both pass this check: then the last one's file remains
             return False
         beside.replace(place)
     return True
@@ -102,24 +102,24 @@ def _telling(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = ". What was finished is kept: make room, then give the same command again"
+        hint = ". Finished work is saved: free some space, then run the same command again"
         raise StorageError(
             f"could not write {place}: {error.strerror or error}{hint if error.errno in _FULL else ''}"
         ) from error
 
 
 def _replace(place: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Writes a file beside its place and moves it there; after a failure it is gone."""
+    """Writes a file next to its destination and moves it there; removes it after a failure."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(os.path.realpath(place))  # a link stays one
-    if place.exists() and not place.is_file():  # a device or a pipe, which nothing may replace; a folder fails here
+    place = Path(os.path.realpath(place))  # keeps a symbolic link
+    if place.exists() and not place.is_file():  # a device or a pipe must not be replaced; a folder fails here
         with place.open("wb") as file:
             fill(file)
         return
     beside = _name_beside(place)
     try:
         _fill(beside, fill)
-        with suppress(OSError):  # the first file there, or a file system without permissions
+        with suppress(OSError):  # no earlier file, or a file system without permissions
             shutil.copymode(place, beside)
         beside.replace(place)
     except BaseException:
@@ -129,7 +129,7 @@ def _replace(place: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def _fill(file: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Writes a new file through to the disk."""
+    """Writes a new file and flushes it to disk."""
     with file.open("xb") as content:
         fill(content)
         content.flush()

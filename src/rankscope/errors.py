@@ -1,7 +1,7 @@
-"""One family of errors. Each says what was expected, what came, and what to do.
+"""The error family. Each message says what was expected, what was given, and what to do.
 
-`docs/errors.md` has a section for each. The command line prints the message on one line and exits with
-`exit_status`: 2 where the call was wrong, 1 where the evaluation failed.
+`docs/errors.md` has a section for each class. The command line prints the message on one line and exits with
+`exit_status`: 2 if the call was wrong, 1 if the evaluation failed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 _LISTED = 30
-"""So many known names fit into a message."""
+"""Number of known names listed in a message."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what another library's error says, for a message of ours; its kind where it says nothing."""
+    """The first line of another library's error message, or the error's class name if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
@@ -35,7 +35,7 @@ class CallError(RankscopeError):
 
 
 class UnknownNameError(CallError):
-    """A name that is not in the list it should come from; the message offers close matches."""
+    """An unknown name; the message suggests close matches."""
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         known = list(choices)
@@ -46,42 +46,42 @@ class UnknownNameError(CallError):
 
 
 class SettingsError(CallError):
-    """A setting has a value outside its range, or two settings exclude each other."""
+    """A setting is out of range, or two settings conflict."""
 
 
 class ConstantMetricError(SettingsError):
-    """A metric is the same for all models, or wholly explained by the controls: it correlates with nothing."""
+    """A metric is the same for all models or fully explained by the controls, so it has no correlation."""
 
 
 class DataError(CallError):
-    """The texts cannot be had: no such file, field, split or usable text, or a malformed line."""
+    """The texts could not be loaded: no such file, field, split or usable text, or a malformed line."""
 
 
 class ModelError(CallError):
-    """The model cannot be had: no such reference, no tokenizer, or code that needs consent."""
+    """The model could not be loaded: no such reference, no tokenizer, or code that needs consent."""
 
 
 class RunFolderError(CallError):
-    """The run folder belongs to other settings, is in use, or cannot be written."""
+    """The run folder holds a run with other settings, is in use, or cannot be written."""
 
 
 class MissingExtraError(CallError):
-    """An optional part is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that provides it."""
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'rankscope[{extra}]'")
 
 
 class StorageError(RankscopeError):
-    """A result, or what does not fit into memory, could not be written, for example on a full disk."""
+    """A result, or data that does not fit in memory, could not be written, for example because the disk is full."""
 
 
 class NothingMeasuredError(RankscopeError):
-    """Every text was skipped; the message says why."""
+    """Every text was skipped; the message gives the reasons."""
 
 
 class RepresentationError(RankscopeError, ValueError):
-    """Hidden states that have no spectrum; `fault` is the short reason that skipped texts carry."""
+    """Hidden states without a spectrum; `fault` is the short reason recorded for skipped texts."""
 
     def __init__(self, fault: str, message: str) -> None:
         super().__init__(message)
@@ -89,8 +89,8 @@ class RepresentationError(RankscopeError, ValueError):
 
 
 class LayerError(RankscopeError):
-    """A layer returned only zeros, or values that are not finite; the message names the layer."""
+    """A layer returned only zeros, or non-finite values; the message names the layer."""
 
 
 class ForwardPassError(RankscopeError):
-    """The network failed on a batch, or its hidden states are not those of the batch's tokens."""
+    """The network failed on a batch, or returned hidden states that do not match the batch's tokens."""

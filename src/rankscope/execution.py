@@ -1,4 +1,4 @@
-"""Where and how a run is computed; none of its numbers depends on it."""
+"""Where and how a run is computed; this does not affect its numbers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Execution:
 
     Attributes:
         engine: local: in this process. ray: on the workers of a Ray cluster.
-        address: The Ray cluster: HOST:PORT, or auto for the one that this machine belongs to. Left out: workers on
-            this machine, one for each GPU or, without GPUs, for each CPU core.
-        worker_cpus: CPU cores for each Ray worker, which computes with as many threads.
-        shard: Measure one piece of the run only: i/n, from 0/n to n-1/n, or auto in a Slurm array.
+        address: The Ray cluster: HOST:PORT, or auto for the cluster that this machine belongs to. Default: start
+            workers on this machine, one per GPU, or one per CPU core if there are no GPUs.
+        worker_cpus: CPU cores and threads per Ray worker.
+        shard: Measure only one shard of the run: i/n, from 0/n to n-1/n, or auto in a Slurm array.
     """
 
     engine: Engine = "local"
@@ -35,23 +35,23 @@ class Execution:
         at_least("worker_cpus", self.worker_cpus, 1)
         if self.engine == "ray":
             if self.shard is not None:
-                raise SettingsError("engine 'ray' divides a run among its workers: leave shard out")
+                raise SettingsError("engine 'ray' divides a run among its workers: omit shard")
         elif self.address is not None or self.worker_cpus != 1:
-            raise SettingsError("address and worker_cpus are for engine 'ray': give engine='ray' (--engine ray), too")
+            raise SettingsError("address and worker_cpus require engine 'ray': add engine='ray' (--engine ray)")
 
 
 def split_execution(execution: Execution | None, changes: Mapping[str, object]) -> tuple[Execution, dict[str, object]]:
-    """Takes what belongs to an `Execution` out of the named arguments of a call.
+    """Separates the fields of `Execution` from the other named arguments of a call.
 
     Args:
-        execution: to begin with; the usual one if left out.
+        execution: base values; `Execution()` if None.
         changes: arguments by name.
 
     Returns:
-        The execution with its changes, and the arguments that are left.
+        The execution with its changes, and the remaining arguments.
 
     Raises:
-        SettingsError: a value that cannot be.
+        SettingsError: an invalid value.
     """
     names = {field.name for field in dataclasses.fields(Execution)}
     ours: dict[str, Any] = {name: value for name, value in changes.items() if name in names}

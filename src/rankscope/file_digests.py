@@ -1,9 +1,9 @@
-"""sha256 of whole files, remembered so that an unchanged file is not read again.
+"""sha256 of whole files, cached so that an unchanged file is not read again.
 
-A remembered digest counts only while path, size, modification time, change time, inode and device are those of the
-file that was read. Programs can set a modification time back; the change time is the kernel's. A file that was
-changed just before it was read could change once more within the same tick of its file system's clock, so a digest is
-remembered only where the file had been at rest for longer than that.
+A cached digest is valid only while path, size, modification time, change time, inode and device match those of the
+file that was read. Programs can set a modification time back; the change time is the kernel's. A file changed just
+before it was read could change again within the same tick of its file system's clock, so a digest is cached only if
+the file had been unchanged for longer than that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 _LARGE = 16 << 20
-"""Smaller files are read each time: that takes no longer than a look into the cache is worth."""
+"""Smaller files are hashed each time: the cache would save nothing."""
 _MOST_ENTRIES = 4096
 _MOST_THREADS = 8
 _COARSE_TICK = 2 * 10**9
@@ -35,14 +35,14 @@ _FINE_TICK = 10**8
 
 @dataclass(frozen=True)
 class DigestCache:
-    """A folder of digests, one small file for each file that was read.
+    """A folder of digests, one small file per hashed file.
 
-    Processes can share it: an entry is moved into place whole. An entry that is damaged, or a folder that cannot be
-    read or written, only means that the file is read again.
+    Processes can share it: entries are moved into place whole. If an entry is damaged, or the folder cannot be read or
+    written, the file is read again.
 
     Attributes:
-        folder: where; None for no cache.
-        smallest: smaller files are not remembered, in bytes.
+        folder: where the digests are; None for no cache.
+        smallest: size in bytes from which digests are cached.
     """
 
     folder: Path | None
@@ -53,7 +53,7 @@ class DigestCache:
 
         Raises:
             OSError: the file cannot be read.
-            RankscopeError: it was changed while it was read.
+            RankscopeError: the file changed while it was read.
         """
         entry = self._entry_of(file)
         with file.open("rb") as content:
@@ -70,7 +70,7 @@ class DigestCache:
         return digest
 
     def digests(self, files: Sequence[Path]) -> list[str]:
-        """`digest` of several files, read at the same time."""
+        """`digest` of several files, read in parallel."""
         if len(files) < 2:
             return [self.digest(file) for file in files]
         with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1, len(files))) as pool:
@@ -83,7 +83,7 @@ class DigestCache:
         return self.folder / f"{name}.json"
 
     def _keep(self, entry: Path, content: dict[str, Any]) -> None:
-        # Without a cache that can be written the file is read again next time, which changes no result.
+        # If the cache cannot be written, the file is read again next time, which changes no result.
         with contextlib.suppress(OSError, StorageError):
             write_text(entry, json.dumps(content))
             self._make_room(entry.parent)
@@ -97,20 +97,20 @@ class DigestCache:
 
 
 def default_digest_cache() -> DigestCache:
-    """The user's cache: `files` in `RANKSCOPE_CACHE` if it is a folder, else `rankscope/files` in the cache folder."""
+    """The user's cache: `files` in `RANKSCOPE_CACHE` if that is a folder, else `rankscope/files` in the user cache."""
     given = os.environ.get(FOLDER_VARIABLE, "")
-    if given and "://" not in given:  # what is kept of a file holds on this machine alone
+    if given and "://" not in given:  # inodes and times mean something only on this machine
         return DigestCache(Path(given) / "files")
     if base := os.environ.get("XDG_CACHE_HOME"):
         return DigestCache(Path(base) / "rankscope" / "files")
     try:
         return DigestCache(Path.home() / ".cache" / "rankscope" / "files")
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # no home directory
         return DigestCache(None)
 
 
 def digest_of(content: object) -> str:
-    """sha256 of something's JSON with sorted keys, 64 hex digits."""
+    """sha256 of an object's JSON with sorted keys, 64 hex digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -128,7 +128,7 @@ def _state_of(descriptor: int) -> dict[str, int]:
 def _read(file: Path, content: Any, state: dict[str, int]) -> str:
     digest = hashlib.file_digest(content, "sha256").hexdigest()
     if _state_of(content.fileno()) != state:
-        raise RankscopeError(f"{file} was changed while it was read: give the command again when it is complete")
+        raise RankscopeError(f"{file} changed while it was being read: run the command again when it is complete")
     return digest
 
 
@@ -136,7 +136,7 @@ def _remembered(entry: Path, state: dict[str, int]) -> str | None:
     try:
         known = json.loads(entry.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None  # not there, or damaged: the file is read
+        return None  # missing or damaged: the file is read
     if not isinstance(known, dict) or any(known.get(name) != value for name, value in state.items()):
         return None
     digest = known.get("sha256")
@@ -148,12 +148,12 @@ def _last_change(state: dict[str, int]) -> int:
 
 
 def _tick(state: dict[str, int]) -> int:
-    """How far apart changes must be for their times to differ, with a margin: some file systems keep whole seconds."""
+    """How far apart changes must be for their times to differ, with a margin: some file systems store whole seconds."""
     return _COARSE_TICK if _last_change(state) % 10**9 == 0 else _FINE_TICK
 
 
 def _rest(state: dict[str, int]) -> None:
-    """Waits out a fine tick, at most 0.1 s, so that a file that was just written is remembered too."""
+    """Waits for the fine tick to pass, at most 0.1 s, so that a file that was just written is cached too."""
     left = _last_change(state) + _FINE_TICK - time.time_ns()
     if 0 <= left <= _FINE_TICK:
         time.sleep((left + 10**6) / 1e9)

@@ -1,4 +1,4 @@
-"""Names that come from files, as they can be stored and shown."""
+"""File names as valid text, for storage and display."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def valid_text(text: str) -> str:
-    """The text as UTF-8 can hold it, with a replacement character for what is none.
+    """The text with everything that UTF-8 cannot encode replaced.
 
-    Python holds bytes of a file's name that its locale cannot read as lone surrogates. Those that are UTF-8, which a
-    locale such as C does not know, become letters.
+    Python represents bytes of a file name that the locale cannot decode as lone surrogates. Bytes that are valid UTF-8
+    are decoded (a locale such as C cannot do so); all others become replacement characters.
     """
     if text.isascii():
         return text

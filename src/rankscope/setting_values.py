@@ -1,4 +1,4 @@
-"""Values of settings: whatever Python form they are given in, the one form that the command line and manifests have."""
+"""Setting values: converts any accepted Python form to the one used on the command line and in manifests."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LONGEST_VALUE = 100
 
 
 def canonical(name: str, value: object, kind: Any) -> object:
-    """A setting's value in the form in which it is kept.
+    """Converts a setting's value to the form in which it is stored.
 
-    Lists become text with commas, numpy's and other whole numbers become `int`, paths become text.
+    Lists become comma-separated text, integers of numpy and other libraries become `int`, paths become text.
 
     Args:
         name: of the setting.
-        value: as it was given.
+        value: as given.
         kind: the setting's type, with `Literal` and `None` as alternatives.
 
     Raises:
-        SettingsError: a value of another type.
-        UnknownNameError: a text that is none of the choices.
+        SettingsError: the value has another type.
+        UnknownNameError: the text is none of the choices.
     """
     kinds = (kind,) if get_origin(kind) is Literal else get_args(kind) or (kind,)
     if value is None and name == "untrained_seeds":
@@ -43,27 +43,27 @@ def canonical(name: str, value: object, kind: Any) -> object:
 
 
 def at_least(name: str, value: int | None, least: int) -> None:
-    """Refuses a smaller number; None is no number.
+    """Refuses a smaller number; None passes.
 
     Raises:
         SettingsError: a smaller number.
     """
     if value is not None and value < least:
-        raise SettingsError(f"{name} is a whole number of at least {least}, got {value}")
+        raise SettingsError(f"{name} must be an integer of at least {least}, got {value}")
 
 
 def utf8(name: str, value: str | None) -> None:
-    """Refuses a text that no file can hold; None is no text.
+    """Refuses text that UTF-8 cannot encode; None passes.
 
     Raises:
-        SettingsError: lone surrogates, which stand for bytes that the locale cannot read.
+        SettingsError: lone surrogates, which represent bytes that the locale cannot decode.
     """
     if value is not None and valid_text(value) != value:
-        raise SettingsError(f"{name} is text, and {valid_text(value)!r} is not UTF-8: set PYTHONUTF8=1, or retype it")
+        raise SettingsError(f"{name} must be UTF-8 text, got {valid_text(value)!r}: set PYTHONUTF8=1, or retype it")
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuses a text that is none of the choices.
+    """Refuses text that is none of the choices.
 
     Raises:
         UnknownNameError: with close matches.
@@ -81,18 +81,18 @@ def _refused(expected: str, value: object) -> SettingsError:
 def _switch(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise _refused(f"{name} is True or False", value)
+    raise _refused(f"{name} must be True or False", value)
 
 
 def _whole_number(name: str, value: object) -> int:
     found = _index(value)
     if found is None:
-        raise _refused(f"{name} is a whole number", value)
+        raise _refused(f"{name} must be an integer", value)
     return found
 
 
 def _index(value: Any) -> int | None:
-    """A whole number of any library; None for all else. A bool is none, though Python counts with it."""
+    """An integer of any library as `int`; None for everything else, including bool."""
     if isinstance(value, bool):
         return None
     try:
@@ -107,13 +107,13 @@ def _number(name: str, value: object) -> float:
             return float(value)
         except OverflowError:
             pass
-    raise _refused(f"{name} is a number", value)
+    raise _refused(f"{name} must be a number", value)
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return str.__str__(value)
-    raise _refused(f"{name} is text", value)
+    raise _refused(f"{name} must be text", value)
 
 
 def _path(name: str, value: object) -> str:
@@ -121,27 +121,27 @@ def _path(name: str, value: object) -> str:
         value = os.fspath(value)
     if isinstance(value, str):
         return str.__str__(value)
-    raise _refused(f"{name} is text or a path", value)
+    raise _refused(f"{name} must be text or a path", value)
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str):
-        raise _refused(f"{name} is one of {', '.join(choices)}", value)
+        raise _refused(f"{name} must be one of {', '.join(choices)}", value)
     one_of(name, value, choices)
     return str.__str__(value)
 
 
 def _layers(name: str, value: object) -> str:
-    expected = f"{name} is last, first, middle, all, or indices: text such as '0,3', a whole number, or a list of these"
+    expected = f"{name} must be last, first, middle, all, or indices: text such as '0,3', an integer or a list"
     return _joined(value if _index(value) is None else [value], expected, numbers=True)
 
 
 def _names(name: str, value: object) -> str:
-    return _joined(value, f"{name} is names: text such as 'a,b', or a list of texts", numbers=False)
+    return _joined(value, f"{name} must be names: text such as 'a,b', or a list of text", numbers=False)
 
 
 def _joined(value: object, expected: str, *, numbers: bool) -> str:
-    """Text with commas and without spaces around them."""
+    """Comma-separated text without spaces around the commas."""
     if isinstance(value, str):
         parts: list[object] = [value]
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
@@ -161,7 +161,7 @@ def _drop_rule(name: str, value: object) -> str:
     if number is not None and number > 0:
         return str(number)
     if not isinstance(value, str):
-        raise _refused(f"{name} is 'first', 'massive' or a number of leading tokens", value)
+        raise _refused(f"{name} must be 'first', 'massive' or a number of leading tokens", value)
     return str.__str__(value)
 
 
@@ -180,4 +180,4 @@ _IN_OWN_WORDS: Mapping[str, Callable[[str, object], str]] = {
     "config_from": _path,
     "untrained_from": _path,
 }
-"""Settings that take more than their type says."""
+"""Settings that accept more than their annotated type."""

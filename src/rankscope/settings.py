@@ -1,4 +1,4 @@
-"""The settings of an evaluation: one dataclass that the library, the command line and the manifest share."""
+"""The settings of an evaluation: one dataclass shared by the library, the command line and the manifest."""
 
 from __future__ import annotations
 
@@ -29,53 +29,53 @@ Perturbation = Literal[
 
 @dataclass(frozen=True)
 class Settings:
-    """What an evaluation does, apart from which models and texts.
+    """What an evaluation measures, apart from which models and texts.
 
-    Values are Python's: layers and metrics may be lists, layers and drop_tokens numbers, names of files paths, and
-    untrained_seeds None for no twin. They are kept in the form that the command line and a manifest have:
+    Python values are accepted: layers and metrics as lists, layers and drop_tokens as numbers, file names as paths,
+    and untrained_seeds=None for no twin. They are stored in the form of the command line and the manifest:
     `layers=[0, 3]` becomes "0,3".
 
     Attributes:
-        limit: The first N usable texts in the data set's order; with sample-seed a random N of them.
-        sample_seed: Draw a random sample of texts with this seed instead of the first ones.
-        field: The field that holds the text, for files, folders and hub data sets; a.b reaches inside.
-        template: The text of a row, such as "{question} {answer}", instead of one field.
+        limit: Use the first N usable texts in the data set's order; with sample-seed, a random sample of N.
+        sample_seed: Draw a random sample of texts with this seed instead of taking the first ones.
+        field: The field that holds the text, for files, folders and hub data sets; a.b is a nested field.
+        template: Build the text from several fields, such as "{question} {answer}", instead of one field.
         split: The split of a hub data set.
-        chat: The field holds messages, which each model's own chat template turns into a text. The field is messages,
-            else conversations, unless it is named.
-        on_bad_row: A malformed line or a row without the field: stop with an error, or skip and count it.
-        layers: last, first, middle, all, or indices such as 3,7,-1. 0 is the embeddings, k after block k.
-        untrained_seeds: How many untrained twins, with seeds 0 to K-1; 0 for none.
-        protocol: What the trained model is compared with. default: an untrained twin in eval mode; paper: in train
-            mode, float32, one text at a time; permuted: the trained weights shuffled within each tensor;
+        chat: The field holds messages; each model's own chat template turns them into text. Default field: messages,
+            else conversations.
+        on_bad_row: What to do with a malformed line or a row without the field: stop with an error, or skip and count.
+        layers: last, first, middle, all, or indices such as 3,7,-1. 0 is the embeddings, k the output of block k.
+        untrained_seeds: Number of untrained twins, with seeds 0 to K-1; 0 for none.
+        protocol: What the trained model is compared with. default: an untrained twin in eval mode; paper: a twin in
+            train mode, float32, one text at a time; permuted: the trained weights shuffled within each tensor;
             revision: a real checkpoint, given by untrained-from.
-        untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone is
+        untrained_from: The checkpoint for protocol revision, such as EleutherAI/pythia-70m@step0; @step0 alone means
             that revision of each model.
-        config_from: The configuration that says how untrained twins are initialised, where a model's own files do not
-            (GGUF): a folder with config.json, a config.json, or a hub id, of the same architecture.
-        initializer_range: Draw untrained twins with this initializer_range instead, such as 0.02: an assumption, and
-            marked as one.
-        metrics: Comma-separated names (rankscope list metrics); all but those that need to be
-            named if left out.
-        prefix: Put this before every text, for example an instruction; a space joins them.
-        perturbation: Reorder every text's words or tokens: words-shuffled, words-reversed, words-shuffled-reversed,
-            and the same with tokens. Special tokens and the white space between words stay where they are.
-        window: Cut every text into windows of this many tokens, so that lengths match across models.
-        special_tokens: Put the tokenizer's own special tokens (such as BOS) before and after every text and every
-            window. They count towards its length.
-        drop_tokens: Leave out attention sinks: first, a number of leading tokens, or massive.
-        pool: Also make one vector of each text's states (their mean, or the last or first of them), and measure these
-            over the data set: RankMe, alpha-ReQ, effective rank, stable rank and uniformity.
-        max_length: Longer texts are cut to this many tokens, or to the positions that the model has.
-        skip_overlong: Skip and count texts longer than that instead of cutting them.
-        batch_tokens: Tokens in a batch, padding included; 1,024 on a CPU and 16,384 elsewhere if left out.
-        dtype: Arithmetic of the model's forward pass. auto is float32 on a CPU and the checkpoint's own dtype on an
-            accelerator, bfloat16 for one in float16 where the device has it.
-        spectra_dtype: Arithmetic of spectra: float64, or float32 for accelerators with slow float64, which moves the
-            effective rank by up to 1e-5 of its value. Left out: float64, or on a CPU float32 where the data show that
-            it is right within 1e-6.
-        device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
-        twin_cache: Keep twins' measurements for other runs of the same architecture and texts.
+        config_from: Configuration with the initialisation of untrained twins, for models whose files lack it (GGUF):
+            a folder with config.json, a config.json, or a hub id, of the same architecture.
+        initializer_range: Initialise untrained twins with this initializer_range, such as 0.02. Results are marked as
+            based on this assumption.
+        metrics: Comma-separated names. Default: all but those that rankscope list metrics marks as only if named.
+        prefix: Text to put before every text, for example an instruction; joined by a space.
+        perturbation: Reorder the words or tokens of every text: words-shuffled, words-reversed,
+            words-shuffled-reversed, and the same with tokens. Special tokens and white space between words stay in
+            place.
+        window: Split every text into windows of this many tokens, so that lengths match across models.
+        special_tokens: Add the tokenizer's own special tokens (such as BOS) to every text and every window. They
+            count towards its length.
+        drop_tokens: Exclude attention sinks: first, a number of leading tokens, or massive.
+        pool: Also pool each text's states into one vector (mean, last or first), and measure these vectors over the
+            data set: RankMe, alpha-ReQ, effective rank, stable rank and uniformity.
+        max_length: Truncate texts to this many tokens, or to the model's maximum number of positions if lower.
+        skip_overlong: Skip and count texts longer than max-length instead of truncating them.
+        batch_tokens: Tokens per batch, including padding. Default: 1,024 on a CPU, 16,384 elsewhere.
+        dtype: Precision of the forward pass. auto: float32 on a CPU and the checkpoint's own dtype on an accelerator
+            (bfloat16 instead of float16 if supported).
+        spectra_dtype: Precision of spectra: float64, or float32 for accelerators with slow float64, which changes the
+            effective rank by up to 1e-5 of its value. Default: float64; on a CPU, float32 where the data show that it
+            is accurate to 1e-6.
+        device: cpu, cuda, cuda:1 or mps; auto: the first accelerator; spread: divide the model over all of them.
+        twin_cache: Cache twins' measurements for other runs with the same architecture and texts.
         trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
     """
 
@@ -116,17 +116,17 @@ class Settings:
         at_least("batch_tokens", self.batch_tokens, 1)
         at_least("window", self.window, 2)
         if (self.protocol == "revision") != (self.untrained_from is not None):
-            raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) go together: give both or none")
+            raise SettingsError("protocol 'revision' and untrained_from (a checkpoint) must be given together")
         if self.protocol == "revision" and self.untrained_seeds > 1:
-            raise SettingsError("a checkpoint has no seeds: with protocol 'revision' leave untrained_seeds at 1")
+            raise SettingsError("a checkpoint has no seeds: with protocol 'revision', leave untrained_seeds at 1")
         self._check_texts()
         self._check_initializer()
         if self.field is not None and self.template is not None:
-            raise SettingsError("field and template both say what a text is: give one of them")
+            raise SettingsError("field and template both define the text: give only one of them")
         if self.protocol == "paper" and self.dtype not in ("auto", "float32"):
-            raise SettingsError(f"protocol 'paper' runs in float32, got dtype {self.dtype!r}: leave dtype out")
+            raise SettingsError(f"protocol 'paper' runs in float32, got dtype {self.dtype!r}: omit dtype")
         if self.protocol == "paper" and self.batch_tokens is not None:
-            raise SettingsError("protocol 'paper' runs one text at a time: leave batch_tokens out")
+            raise SettingsError("protocol 'paper' runs one text at a time: omit batch_tokens")
         for name in ("field", "template", "prefix"):
             utf8(name, getattr(self, name))
         if self.metrics is not None:
@@ -134,31 +134,31 @@ class Settings:
 
     def _check_texts(self) -> None:
         if self.skip_overlong and self.window is not None:
-            raise SettingsError("window cuts texts of any length: leave skip_overlong out")
+            raise SettingsError("window splits texts of any length: omit skip_overlong")
         if not self.chat:
             return
         if not self.special_tokens:
-            raise SettingsError("with chat, special tokens are the chat template's: leave special_tokens as it is")
+            raise SettingsError("with chat, special tokens come from the chat template: leave special_tokens unchanged")
         words = (self.perturbation or "").startswith("words-")
         for name, is_given in (("template", self.template), ("prefix", self.prefix), ("perturbation of words", words)):
             if is_given:
-                raise SettingsError(f"chat measures messages as they are, and {name} changes texts: give one of them")
+                raise SettingsError(f"chat measures messages unchanged, but {name} changes texts: give only one")
 
     def _check_initializer(self) -> None:
         if self.config_from is not None and self.initializer_range is not None:
             raise SettingsError(
-                "config_from and initializer_range both say how twins are initialised: give one of them"
+                "config_from and initializer_range both set the initialisation of twins: give only one of them"
             )
         if self.initializer_range is not None and not 0 < self.initializer_range < math.inf:
             raise SettingsError(f"initializer_range must be greater than 0, got {self.initializer_range}")
         given = "config_from" if self.config_from is not None else "initializer_range"
         if self.protocol in ("permuted", "revision") and getattr(self, given) is not None:
-            raise SettingsError(f"protocol {self.protocol!r} initialises no network: leave {given} out")
+            raise SettingsError(f"protocol {self.protocol!r} does not initialise a network: omit {given}")
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The metrics asked for. Matrix entropy comes with effective rank, whose mean is made of it."""
-        from rankscope.metrics.table import metric_names, with_what_they_need  # not above: it imports torch
+        """The selected metrics. Matrix entropy is added to effective rank, whose mean is computed from it."""
+        from rankscope.metrics.table import metric_names, with_what_they_need  # imports torch
 
         if self.metrics is None:
             return metric_names(default_only=True)
@@ -166,7 +166,7 @@ class Settings:
 
     @property
     def identity(self) -> dict[str, object]:
-        """The settings that numbers depend on; whether twins are cached is not among them."""
+        """The settings that affect the numbers: all but twin_cache."""
         return {name: getattr(self, name) for name in self.names() if name != "twin_cache"}
 
     @classmethod
@@ -177,19 +177,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What a study is asked about, and what some studies need besides.
+    """What a study covers, and additional inputs of some studies.
 
     Attributes:
-        models: Model references; family:NAME stands for a family (rankscope list models). Left out: the paper's.
-        data: As evaluate takes it. Left out: the paper's.
-        tasks: Benchmarks whose accuracy is measured by lm-evaluation-harness: names, or NAME=PATH[,PATH] for local
-            files; none for no accuracy.
-        images: For multimodal and rotation: the folder that image names are relative to.
+        models: Model references; family:NAME means all models of a family (rankscope list models). Default: the
+            paper's models.
+        data: As for evaluate. Default: the paper's data sets.
+        tasks: Benchmarks whose accuracy lm-evaluation-harness measures: names, or NAME=PATH[,PATH] for local files;
+            none for no accuracy.
+        images: For multimodal and rotation: the folder that image paths are relative to.
         prompt: For multimodal and rotation: the instruction of all pairs, for data without instructions.
-        responses: For responses: a file of given responses (.jsonl, .json; also .gz) instead of having models answer.
-        max_new_tokens: For responses: the longest response; 1,000 as in the papers if left out.
-        judge: For responses: one model that reads everybody's responses.
-        leaderboard: For responses: a CSV file with a row for each responder.
+        responses: For responses: a file of existing responses (.jsonl, .json; also .gz), instead of generating them.
+        max_new_tokens: For responses: maximum length of a response. Default: 1,000, as in the papers.
+        judge: For responses: one model that reads all responses.
+        leaderboard: For responses: a CSV file with a row for each responding model.
         leaderboard_column: For responses: the column of the leaderboard to rank by.
         variants: For compression: the same model with other weights, such as GGUF files of several quantisations.
         remove: For compression: also remove this many blocks.
@@ -213,31 +214,31 @@ class StudyOptions:
 
 
 CONTROL_NAMES = ("rotated-90", "rotated-180", "rotated-270", "mirrored", "blank", "noise", "shuffled")
-"""What the images of an alignment can be replaced with."""
+"""Replacements for the images of an alignment."""
 
 
 @dataclass(frozen=True)
 class AlignmentSettings:
-    """What a measurement of images and texts does, apart from which models and data.
+    """What an alignment measures, apart from which models and data.
 
-    Values are Python's, as in `Settings`: control may be a list.
+    Python values are accepted, as in `Settings`: control may be a list.
 
     Attributes:
-        limit: The first N pairs in the data set's order.
+        limit: Use the first N pairs in the data set's order.
         control: Comma-separated: rotated-90, rotated-180, rotated-270 (clockwise), mirrored, blank, noise, or shuffled
-            (each text with the image of another pair). Each is compared with the images as they are.
-        images: The folder that image names are relative to; the data file's own if left out.
+            (each text with the image of another pair). Each is compared with the original images.
+        images: The folder that image paths are relative to. Default: the data file's folder.
         image_field: The field with the image.
-        instruction_field: The field with the instruction, where rows have one.
+        instruction_field: The field with the instruction, in rows that have one.
         response_field: The field with the response.
         prompt: The instruction of all pairs, for data without instructions.
         split: The split of a hub data set.
-        max_length: Texts are cut to this many tokens.
-        integration_items: Pairs that the Modality Integration Rate is computed on; 0 for none. It takes memory
-            for two matrices of hidden size by hidden size for each layer.
-        dtype: Arithmetic of the model's forward pass. auto is float32 on a CPU and the checkpoint's own dtype on an
-            accelerator, bfloat16 for one in float16 where the device has it.
-        device: cpu, cuda, cuda:1, mps; auto picks the first accelerator; spread divides over all of them.
+        max_length: Truncate texts to this many tokens.
+        integration_items: Number of pairs for the Modality Integration Rate (MIR); 0 for none. Needs memory for two
+            matrices of hidden size by hidden size per layer.
+        dtype: Precision of the forward pass. auto: float32 on a CPU and the checkpoint's own dtype on an accelerator
+            (bfloat16 instead of float16 if supported).
+        device: cpu, cuda, cuda:1 or mps; auto: the first accelerator; spread: divide the model over all of them.
         trust_remote_code: Run modelling code that comes with the model. It can do anything that you can.
     """
 
@@ -267,7 +268,7 @@ class AlignmentSettings:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """The controls asked for, each once."""
+        """The selected controls, each once."""
         if self.control is None:
             return ()
         return tuple(dict.fromkeys(name.strip() for name in self.control.split(",")))
@@ -277,11 +278,11 @@ _AnySettings = TypeVar("_AnySettings", Settings, AlignmentSettings)
 
 
 def changed(settings: _AnySettings, changes: Mapping[str, object]) -> _AnySettings:
-    """The settings with some replaced.
+    """A copy of the settings with some values replaced.
 
     Raises:
-        UnknownNameError: a name that is no setting, with close matches.
-        SettingsError: a value of another type or out of range.
+        UnknownNameError: a name that is not a setting, with close matches.
+        SettingsError: a value of the wrong type or out of range.
     """
     names = [field.name for field in dataclasses.fields(settings)]
     for name in changes:
@@ -297,4 +298,4 @@ def kinds_of(settings: type[Settings | AlignmentSettings]) -> dict[str, Any]:
 
 def _make_canonical(settings: Settings | AlignmentSettings) -> None:
     for name, kind in kinds_of(type(settings)).items():
-        object.__setattr__(settings, name, canonical(name, getattr(settings, name), kind))  # frozen to all others
+        object.__setattr__(settings, name, canonical(name, getattr(settings, name), kind))  # the dataclass is frozen

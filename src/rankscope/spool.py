@@ -1,4 +1,4 @@
-"""Long sequences that are written once and read item by item: in memory while they are short, then on the disk."""
+"""Long sequences that are written once and read item by item: in memory while short, then on disk."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Item = TypeVar("Item")
 
 
 class Spool(Sequence[Item], Generic[Item]):
-    """Items that are pickled when they are added, and made anew whenever they are read.
+    """Items that are pickled when added, and unpickled on each read.
 
-    Beyond `IN_MEMORY` bytes they lie in a temporary file without a name, which the system deletes when the spool, or
-    the process, is gone. Pickling a spool takes its content along. Threads may read at the same time.
+    Beyond `IN_MEMORY` bytes they are in an unnamed temporary file, which the system deletes when the spool or the
+    process ends. Pickling a spool includes its content. Threads may read at the same time.
 
     Args:
         items: the first ones.
 
     Raises:
-        StorageError: there is no room for them.
+        StorageError: not enough space for them.
     """
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
@@ -47,7 +47,7 @@ class Spool(Sequence[Item], Generic[Item]):
         """Appends an item.
 
         Raises:
-            StorageError: there is no room for it.
+            StorageError: not enough space for it.
         """
         self._write(pickle.dumps(item, protocol=5))
 
@@ -63,11 +63,11 @@ class Spool(Sequence[Item], Generic[Item]):
             self._ends.append(self._ends[-1] + len(piece))
 
     def _read(self, start: int, end: int) -> memoryview:
-        """The bytes of the items from one place up to another."""
+        """The bytes of the items from `start` up to, but not including, `end`."""
         with self._lock:
             self._at_end = False
             try:
-                self._file.seek(self._ends[start])  # writes what is still buffered
+                self._file.seek(self._ends[start])  # also flushes buffered writes
                 return memoryview(self._file.read(self._ends[end] - self._ends[start]))
             except OSError as error:
                 raise _no_room(error) from error
@@ -106,8 +106,8 @@ class Spool(Sequence[Item], Generic[Item]):
 
 def _no_room(error: OSError) -> StorageError:
     return StorageError(
-        f"could not keep texts in the temporary folder {tempfile.gettempdir()}: {error.strerror or error}. "
-        "Make room there, or set TMPDIR to a folder on a larger disk"
+        f"could not store texts in the temporary folder {tempfile.gettempdir()}: {error.strerror or error}. "
+        "Free some space there, or set TMPDIR to a folder on a larger disk"
     )
 
 
@@ -120,7 +120,7 @@ def _restored(content: bytes, ends: bytes) -> Spool[Any]:
 
 
 def equal_items(one: Sequence[object], other: object) -> bool:
-    """Whether two sequences hold equal items, of whatever type the sequences are."""
+    """Whether two sequences hold equal items, whatever the types of the sequences."""
     return (
         isinstance(other, Sequence)
         and len(one) == len(other)

@@ -1,4 +1,4 @@
-"""The settings of `watch`, beside those of the evaluations that it makes."""
+"""The settings of `watch`, in addition to those of its evaluations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class WatchSettings:
 
     Attributes:
         every: Seconds between two looks at the folder.
-        until_step: Stop once a checkpoint of this step, or of a later one, is measured.
+        until_step: Stop after measuring a checkpoint of this step or a later one.
         idle_minutes: Stop when nothing in the folder has changed for this many minutes.
     """
 
@@ -27,4 +27,4 @@ class WatchSettings:
         at_least("until_step", self.until_step, 0)
         for name, value in (("every", self.every), ("idle_minutes", self.idle_minutes)):
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise SettingsError(f"{name} is a number above 0, got {value}")
+                raise SettingsError(f"{name} must be a number above 0, got {value}")

@@ -43,9 +43,9 @@ def test_json_alone_on_standard_output(folder: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "none.jsonl"], "no such data file"),
+        (["--data", "none.jsonl"], "data file not found"),
         (["--data", "drawn-scenes", "--control", "upside-down"], "unknown control 'upside-down'"),
-        (["--data", "drawn-scenes", "--limit", "0"], "limit is a whole number of at least 1"),
+        (["--data", "drawn-scenes", "--limit", "0"], "limit must be an integer of at least 1"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(

@@ -44,7 +44,7 @@ def test_the_table(tiny_folder: Path, data: str, tmp_path: Path, capsys: pytest.
     assert both in row
     assert f"{summary['diff_erank']:.2f}" in row.split(both)[1]
     assert row.endswith(f"{summary['loss']:.3f}")
-    assert f"kept in {tmp_path / 'run'}" in captured.out
+    assert f"saved to {tmp_path / 'run'}" in captured.out
     assert "100 %" in captured.err
     assert "\r" not in captured.err
 
@@ -93,8 +93,8 @@ def test_list_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("evaluate", "{tmp}/absent", "--data", "{data}", "--field", "text"), 2, "no such model folder or file"),
-        (("evaluate", "{tiny}", "--data", "absent.jsonl", "--field", "text"), 2, "no such data file: absent.jsonl"),
+        (("evaluate", "{tmp}/absent", "--data", "{data}", "--field", "text"), 2, "model folder or file not found"),
+        (("evaluate", "{tiny}", "--data", "absent.jsonl", "--field", "text"), 2, "data file not found: absent.jsonl"),
         (("evaluate", "{tiny}", "--data", "{broken}", "--field", "text"), 2, "broken.jsonl:2: not JSON"),
         (("evaluate", "{tiny}", "--data", "{data}", "--field", "txt"), 2, "no field 'txt': did you mean text"),
         (("evaluate", "{tiny}", "--data", "{empty}", "--field", "text"), 2, "an empty data set"),
@@ -106,13 +106,17 @@ def test_list_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--layers", "frist"), 2, "did you mean first"),
         (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--output", "{data}/x"), 2, "cannot write to"),
-        (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--device", "abacus"), 2, "no device 'abacus'"),
+        (
+            ("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--device", "abacus"),
+            2,
+            "device 'abacus' is not available",
+        ),
         (("evaluate", "{tiny}"), 2, "data"),
         (("evaluate", "{tiny}", "--data", "{data}", "--limt", "3"), 2, "--limit"),
         (("evaluate", "{tiny}", "--data", "{data}", "--limit", "many"), 2, "many"),
-        (("evaluate", "{tiny}", "--data", "{data}", "--config", "{tmp}/absent.toml"), 2, "no such settings file"),
+        (("evaluate", "{tiny}", "--data", "{data}", "--config", "{tmp}/absent.toml"), 2, "settings file not found"),
         (("evaluate", "{tiny}", "--data", "{data}", "--config", "{toml}"), 2, "limt"),
-        (("evaluate", "{tiny}", "--data", "{data}", "--config", "{data}"), 2, "texts.jsonl is not TOML"),
+        (("evaluate", "{tiny}", "--data", "{data}", "--config", "{data}"), 2, "texts.jsonl is not valid TOML"),
         (
             ("evaluate", "{tiny}", "--data", "{data}", "--data", "{copy}", "--field", "text"),
             2,
@@ -204,7 +208,7 @@ def test_what_nobody_expected(
 
     monkeypatch.setattr("rankscope.runs.evaluation.prepare_each", stop)
     assert run(*call) == 130
-    assert "what was finished is kept" in capsys.readouterr().err
+    assert "finished work is saved" in capsys.readouterr().err
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,7 +262,7 @@ def test_a_study_prints_its_table_and_keeps_its_files(tmp_path: Path, capsys: py
         (("lengths", "--window", "16"), "decides window itself"),
         (("scaling", "--judge", "pico"), "does not read judge"),
         (("scaling", "--models", "family:opd"), "did you mean opt"),
-        (("responses", "--responses", "nowhere.jsonl", "--judge", "pico"), "no such data file: nowhere.jsonl"),
+        (("responses", "--responses", "nowhere.jsonl", "--judge", "pico"), "data file not found: nowhere.jsonl"),
         (
             ("families", "--models", "pico", "--data", "stdlib-docs", "--limit", "2", "--tasks", "piqa=no.jsonl"),
             "no.jsonl",

@@ -21,14 +21,14 @@ def test_lists_and_numbers_are_what_they_are_in_python(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("limit = true", r"limit is a whole number, got True \(bool\)"),
-        ("limit = 1.0", r"limit is a whole number, got 1\.0 \(float\)"),
-        ("untrained-seeds = 1.5", r"untrained-seeds is a whole number, got 1\.5"),
-        ("metrics = []", r"metrics is names: text such as 'a,b', or a list of texts, got \[\] \(list\)"),
-        ("layers = {a = 1}", r"or a list of these, got \{'a': 1\} \(dict\)"),
+        ("limit = true", r"limit must be an integer, got True \(bool\)"),
+        ("limit = 1.0", r"limit must be an integer, got 1\.0 \(float\)"),
+        ("untrained-seeds = 1.5", r"untrained-seeds must be an integer, got 1\.5"),
+        ("metrics = []", r"metrics must be names: text such as 'a,b', or a list of text, got \[\] \(list\)"),
+        ("layers = {a = 1}", r"an integer or a list, got \{'a': 1\} \(dict\)"),
         ("layers = 2024-01-31", r"got datetime.date\(2024, 1, 31\) \(date\)"),
-        ("chat = 1", r"chat is True or False, got 1 \(int\)"),
-        ("layers = [", "is not TOML"),
+        ("chat = 1", r"chat must be True or False, got 1 \(int\)"),
+        ("layers = [", "is not valid TOML"),
     ],
 )
 def test_a_value_of_another_type_is_refused_in_words(tmp_path: Path, line: str, message: str) -> None:

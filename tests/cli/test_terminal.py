@@ -179,7 +179,7 @@ def test_a_full_disk_under_standard_output_is_one_line() -> None:
         ),
         (IsADirectoryError(21, "Is a directory", "place"), 1, "place: Is a directory"),
         (OSError(36, "File name too long", "x" * 300), 2, "File name too long"),
-        (KeyboardInterrupt(), 130, "what was finished is kept"),
+        (KeyboardInterrupt(), 130, "finished work is saved"),
     ],
 )
 def test_the_limits_of_the_machine_are_one_line(
@@ -206,7 +206,7 @@ def test_a_place_of_the_wrong_kind_is_found_before_anything_is_read(
         with pytest.raises(SystemExit) as exit_:
             main(["report", "absent", *map(str, arguments)])
         assert exit_.value.code == 2
-        assert f"{arguments[0].lstrip('-')} is a f" in capsys.readouterr().err
+        assert f"{arguments[0].lstrip('-')} must be a f" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
@@ -218,7 +218,7 @@ def test_nothing_measured_is_status_1_and_says_why(
         main(["evaluate", "pico-0.1m", "--data", str(tmp_path / "short.txt"), "--output", str(tmp_path / "r"), *form])
     assert exit_.value.code == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line == "rankscope: every text was skipped, so there are no numbers: fewer than 2 tokens (2)"
+    assert line == "rankscope: every text was skipped, so there are no results: fewer than 2 tokens (2)"
 
 
 def test_a_stop_at_any_time_is_130(tmp_path: Path) -> None:
@@ -231,4 +231,4 @@ def test_a_stop_at_any_time_is_130(tmp_path: Path) -> None:
         errors = process.stderr.read()  # type: ignore[union-attr]
         assert process.wait() == 130
     assert "Traceback" not in errors
-    assert errors.splitlines()[-1].startswith("rankscope: stopped")
+    assert errors.splitlines()[-1].startswith("rankscope: interrupted")

@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_everything(data: Path, tmp_path: Path) -> None:
         wait_until((output / "report.html").exists, process, log)
         os.kill(process.pid, signal.SIGINT)
         assert wait_for(process) == 130
-    assert "give the same command again to go on" in log.read_text().splitlines()[-1]
+    assert "run the same command again to resume" in log.read_text().splitlines()[-1]
     assert [row["checkpoint"] for row in rows_in(output)] == ["checkpoint-5"]
 
 
@@ -133,7 +133,7 @@ def test_the_table_grows_under_one_heading_and_again_as_lines_of_json(
     assert one.split()[:3] == ["checkpoint-10", "10", "4"]
     assert other.split()[:3] == ["checkpoint-20", "20", "4"]
     assert captured.err.count("note few-texts: ") == 1
-    assert f"2 checkpoints measured; kept in {tmp_path / 'kept'}" in captured.err
+    assert f"2 checkpoints measured; saved to {tmp_path / 'kept'}" in captured.err
     assert run(*call, "--until-step", "20", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["step"] for line in lines] == [10, 20]
@@ -170,8 +170,8 @@ def test_it_waits_for_a_training_that_has_not_begun(
     ("more", "said"),
     [
         (("--data", "nowhere.txt"), "nowhere.txt"),
-        (("--data", "{data}", "--every", "0"), "every is a number above 0"),
-        (("--data", "{data}", "--until-step", "1.5"), "--until-step is a whole number, got 1.5"),
+        (("--data", "{data}", "--every", "0"), "every must be a number above 0"),
+        (("--data", "{data}", "--until-step", "1.5"), "--until-step must be an integer, got 1.5"),
         (("--data", "{data}", "--layers", "lasst", "--every", "0.1"), "lasst"),
         ((), "data"),
     ],

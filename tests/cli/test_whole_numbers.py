@@ -16,7 +16,7 @@ from rankscope.errors import SettingsError
     ],
 )
 def test_a_fraction_is_refused_and_not_rounded(tokens: tuple[str, ...]) -> None:
-    with pytest.raises(SettingsError, match=r"--\S+ is a whole number, got -?\d\.\d"):
+    with pytest.raises(SettingsError, match=r"--\S+ must be an integer, got -?\d\.\d"):
         refuse_fractions_in_call(tokens)
 
 
@@ -30,5 +30,5 @@ def test_whole_numbers_and_other_flags_pass() -> None:
 
 @pytest.mark.parametrize("value", [1.5, "1.5"])
 def test_a_fraction_in_a_file(value: object) -> None:
-    with pytest.raises(SettingsError, match=r"untrained-seeds is a whole number, got 1\.5"):
+    with pytest.raises(SettingsError, match=r"untrained-seeds must be an integer, got 1\.5"):
         refuse_fractions_in_file({"untrained-seeds": value})

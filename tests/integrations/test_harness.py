@@ -217,13 +217,17 @@ def test_a_tasks_rows_in_the_hubs_shape_need_no_conversion(pico: Any, tmp_path: 
     ("task", "error", "message"),
     [
         ("piqua", UnknownNameError, "unknown task 'piqua': did you mean .*piqa"),
-        ("mmlu", SettingsError, "mmlu is a group of tasks"),
-        ("piqa=absent.jsonl", DataError, "no such data file: absent.jsonl"),
-        ("piqa={piqa}", DataError, r"piqa.jsonl:1: no field 'label': give the file of labels too"),
+        ("mmlu", SettingsError, "mmlu is a task group"),
+        ("piqa=absent.jsonl", DataError, "data file not found: absent.jsonl"),
+        ("piqa={piqa}", DataError, r"piqa.jsonl:1: no field 'label': add the file of labels"),
         ("piqa={empty}", DataError, "no rows"),
         ("winogrande={piqa}", DataError, "piqa.jsonl:1: no field 'sentence'"),
-        ("gsm8k={piqa}", DataError, "cannot read the rows of task gsm8k: 'question' is undefined"),
-        ("gsm8k={sums}", SettingsError, "task gsm8k reports exact_match: expected a multiple-choice task"),
+        ("gsm8k={piqa}", DataError, "could not read the rows of task gsm8k: 'question' is undefined"),
+        (
+            "gsm8k={sums}",
+            SettingsError,
+            "task gsm8k must be a multiple-choice task that reports acc; it reports exact_match",
+        ),
     ],
 )
 def test_what_cannot_be_measured(task: str, error: type, message: str, pico: Any, tmp_path: Path) -> None:
@@ -234,7 +238,7 @@ def test_what_cannot_be_measured(task: str, error: type, message: str, pico: Any
 
 
 def test_limits_out_of_range(pico: Any) -> None:
-    with pytest.raises(SettingsError, match="limit is a whole number of at least 1, got 0"):
+    with pytest.raises(SettingsError, match="limit must be an integer of at least 1, got 0"):
         accuracies(*pico, ["piqa"], limit=0)
 
 

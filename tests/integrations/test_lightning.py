@@ -98,7 +98,7 @@ def test_where_the_model_and_the_tokenizer_are(tmp_path: Path) -> None:
         global_step, loggers = 0, ()
 
     module = Elsewhere()
-    with pytest.raises(SettingsError, match="Elsewhere has no model of transformers as its attribute `model`"):
+    with pytest.raises(SettingsError, match="Elsewhere has no transformers model in its attribute `model`"):
         callback().on_train_start(Loop(), module)
     one = SpectrumCallback(SENTENCES, model=lambda module: module.inside)
     one.on_train_start(Loop(), module)

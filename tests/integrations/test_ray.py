@@ -45,7 +45,7 @@ def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("ray://127.0.0.1:10001", "HOST:PORT, such as 10.0.0.1:6379, or auto on one of its nodes, got 'ray://127.0"),
+        ("ray://127.0.0.1:10001", "HOST:PORT, such as 10.0.0.1:6379, or auto on a node, got 'ray://127.0"),
         ("localhost", "got 'localhost'"),
         (":6379", "got ':6379'"),
         ("127.0.0.1:99999", "no Ray cluster answers at 127.0.0.1:99999"),
@@ -71,7 +71,7 @@ def test_another_server_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rankscope.integrations.ray_connection._SECONDS_FOR_STATUS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(SettingsError, match="what answers at .* is no Ray cluster"), connected_cluster(address, 1):
+        with pytest.raises(SettingsError, match="the server at .* is not a Ray cluster"), connected_cluster(address, 1):
             pass
 
 

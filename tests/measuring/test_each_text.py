@@ -51,7 +51,7 @@ def test_eigenvalues_that_are_not_those_of_their_matrix_are_computed_again(monke
     each = EachText(["effective_rank", "stable_rank"], 0)
     each.see(Seen("last", {place: layer(place) for place in range(3)}))
     each.close(CPU)
-    with pytest.warns(UserWarning, match="the CPU computed them again"):
+    with pytest.warns(UserWarning, match="recomputed on the CPU"):
         rows = each.rows(range(3), ignore)
     for place in range(3):
         assert rows[place, "last"]["effective_rank"] == pytest.approx(expected[place])

@@ -30,7 +30,7 @@ def test_nothing_is_compared_where_nobody_asks() -> None:
 
 @pytest.mark.parametrize("layers", ["last", "0,2", "3,last"])
 def test_layers_of_which_no_two_are_adjacent_are_refused(layers: str) -> None:
-    with pytest.raises(SettingsError, match="mean_cosine_similarity compares each layer with the one before it"):
+    with pytest.raises(SettingsError, match="mean_cosine_similarity compares each layer with the previous one"):
         choose_layers(CONFIG, Settings(layers=layers, metrics="loss,mean_cosine_similarity"))
 
 

@@ -35,5 +35,5 @@ def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_settings_of_folders_and_data_sets_are_refused() -> None:
-    with pytest.raises(SettingsError, match="limit says nothing of a model and texts in memory"):
+    with pytest.raises(SettingsError, match="limit does not apply to a model and texts in memory"):
         rs.measure_texts(tiny_model("llama"), tiny_tokenizer(), SENTENCES, limit=3)

@@ -112,7 +112,7 @@ def test_each_window_begins_and_ends_as_a_text_does(single: str, sentences: list
 def test_a_window_has_room_for_a_text_beside_special_tokens() -> None:
     tokenizer = with_special_tokens("<s> $A </s>")
     assert len(windows(tokenizer, SENTENCES[0], 3)) == len(TOKENIZER(SENTENCES[0]).input_ids)
-    with pytest.raises(SettingsError, match="a window of 2 tokens has no room for text beside 2 special tokens"):
+    with pytest.raises(SettingsError, match="a window of 2 tokens has no room for text next to 2 special tokens"):
         windows(tokenizer, SENTENCES[0], 2)
 
 
@@ -174,11 +174,13 @@ def test_a_conversation_is_written_by_the_chat_template_with_its_special_tokens_
 def test_messages_that_the_template_does_not_take() -> None:
     wrong = replace(conversation("Why?"), messages=({"role": "system", "content": "Why?"},))
     texts = TextSet("set", "here", (wrong, Text("t", "plain text")))
-    with pytest.raises(DataError, match="set, text c: the chat template does not take these messages: the user begins"):
+    with pytest.raises(
+        DataError, match="set, text c: the chat template does not accept these messages: the user begins"
+    ):
         plan_batches(texts, chat_tokenizer(), Layout(99))
     plan = plan_batches(texts, chat_tokenizer(), Layout(99, on_bad_row="skip"))
     assert [(text.id, text.reason) for text in plan.unusable] == [
-        ("c", "the chat template does not take these messages: the user begins")
+        ("c", "the chat template does not accept these messages: the user begins")
     ]
 
 

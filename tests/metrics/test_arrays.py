@@ -101,7 +101,7 @@ def test_whole_numbers_are_exact() -> None:
         (torch.randn(5, 4, dtype=torch.complex64), "complex64"),
         (torch.ones(5, 4, dtype=torch.bool), "bool"),
         ([["a", "b"], ["c", "d"]], "must be numbers"),
-        ([[1.0, 2.0], [3.0]], "cannot be read as one array"),
+        ([[1.0, 2.0], [3.0]], "cannot convert hidden states to an array of numbers"),
         ([torch.ones(3), torch.ones(2)], r"\(2,\) and \(3,\)"),
         ([[None, 1.0], [2.0, 3.0]], "must be numbers"),
     ],
@@ -165,11 +165,11 @@ def test_cross_entropy_of_arrays_masks_and_left_padding() -> None:
 @pytest.mark.parametrize(
     ("logits", "ids", "mask", "message"),
     [
-        (torch.zeros(5, 4), torch.tensor([0, 1, 2, 3, -100]), None, "from 0 to 3, as many as logits, got -100"),
+        (torch.zeros(5, 4), torch.tensor([0, 1, 2, 3, -100]), None, "from 0 to 3, the last logit, got -100"),
         (torch.zeros(5, 4), torch.tensor([0, 1, 2, 3, 4]), None, "got 4"),
         (torch.zeros(5, 4), torch.zeros(4, dtype=torch.int64), None, r"\(5, 4\) and \(4,\)"),
         (torch.zeros(4), torch.zeros((), dtype=torch.int64), None, r"\(4,\) and \(\)"),
-        (torch.zeros(3, 4), torch.zeros(3), None, "whole numbers"),
+        (torch.zeros(3, 4), torch.zeros(3), None, "must be integers"),
         (torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64), [1, 0, 1], "gap"),
         (torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64), [1, 1], r"got \(2,\)"),
         (torch.full((3, 4), float("nan")), torch.zeros(3, dtype=torch.int64), None, "loss is nan"),

@@ -41,7 +41,7 @@ def test_other_rules_are_refused(rule: str) -> None:
 
 
 def test_too_few_tokens_left() -> None:
-    with pytest.raises(RepresentationError, match="1 of 5 tokens are left") as caught:
+    with pytest.raises(RepresentationError, match="1 of 5 tokens remain") as caught:
         drop_tokens(torch.randn(5, 4), "4")
     assert caught.value.fault == "too few tokens left"
 
@@ -58,7 +58,7 @@ def test_the_rarefaction_curve_ends_at_the_text_itself_and_can_be_repeated() -> 
     hidden = torch.randn(30, 8)
     assert float(rarefaction_curve(hidden, [30], draws=2)[0]) == pytest.approx(float(effective_rank(hidden)))
     assert torch.equal(rarefaction_curve(hidden, [10]), rarefaction_curve(hidden, [10]))
-    with pytest.raises(SettingsError, match="from 2 to the 30 tokens of the text, got 31"):
+    with pytest.raises(SettingsError, match="from 2 to the text's 30 tokens, got 31"):
         rarefaction_curve(hidden, [10, 31])
 
 

@@ -14,7 +14,7 @@ def test_faults_hold_what_a_message_needs() -> None:
     _, faults = exact_unit_rows(texts)
     columns = faults.columns.tolist()
     assert columns[0] == [1, 0, 2, 3 * 4 + 2, float("inf")]
-    assert "got 2 values that are not among 24" in str(faults.error(0, columns[0]))
+    assert "but 2 of 24 values" in str(faults.error(0, columns[0]))
     assert "inf at token 3, feature 2" in str(faults.error(0, columns[0]))
     assert columns[1][:2] == [2, 1]
     assert "all 5 rows" in str(faults.error(1, columns[1]))

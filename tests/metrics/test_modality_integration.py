@@ -111,7 +111,7 @@ def test_outliers_are_three_deviations_from_the_median() -> None:
 
 
 def test_too_few_tokens_and_equal_modalities_are_named() -> None:
-    with pytest.raises(RepresentationError, match="two or more, got 1"):
+    with pytest.raises(RepresentationError, match="at least two, got 1"):
         frechet_distance(TokenMoments.of(tokens(0, 1)), TokenMoments.of(tokens(1)))
     same = torch.ones(3, 2)
     with pytest.raises(RepresentationError, match="same moments"):

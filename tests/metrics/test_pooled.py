@@ -242,14 +242,14 @@ def test_too_few_eigenvalues_are_counted() -> None:
 
 @pytest.mark.parametrize("ranks", [(0, 5), (3, 3), (5, 2)])
 def test_ranks_that_are_no_range(ranks: tuple[int, int]) -> None:
-    with pytest.raises(SettingsError, match="two whole numbers from 1"):
+    with pytest.raises(SettingsError, match="two integers from 1"):
         alpha_req(full_rank(20, 20), ranks=ranks)
 
 
 def test_settings_out_of_range() -> None:
-    with pytest.raises(SettingsError, match="epsilon is at least 0"):
+    with pytest.raises(SettingsError, match="epsilon must be at least 0"):
         rankme(torch.eye(3), epsilon=-1e-7)
-    with pytest.raises(SettingsError, match="t is above 0"):
+    with pytest.raises(SettingsError, match="t must be above 0"):
         uniformity(torch.eye(3), t=0)
 
 

@@ -107,7 +107,7 @@ def test_a_base_beside_its_adapter(base: Path, tmp_path: Path) -> None:
     rename_base(tmp_path / "adapter", "owner/name")
     assert parse_model_reference(str(tmp_path / "adapter")).location == "owner/name"
     rename_base(tmp_path / "adapter", "/nowhere/at/all")
-    with pytest.raises(ModelError, match=r"an adapter of '/nowhere/at/all', which is not here: give its"):
+    with pytest.raises(ModelError, match=r"the base '/nowhere/at/all' of the adapter .* was not found: give its"):
         parse_model_reference(str(tmp_path / "adapter"))
     rename_base(tmp_path / "adapter", None)
     with pytest.raises(ModelError, match="does not name its base"):
@@ -144,7 +144,7 @@ def test_adapters_that_are_no_change_of_weights(base: Path, tmp_path: Path, sett
 def test_full_weights_and_an_adapter_in_one_folder(base: Path, tmp_path: Path) -> None:
     shutil.copytree(base, tmp_path / "both")
     save_adapter(base, tmp_path / "both", LORA)
-    with pytest.raises(ModelError, match=r"holds full weights \(model.safetensors\) and an adapter"):
+    with pytest.raises(ModelError, match=r"has both full weights \(model.safetensors\) and an adapter"):
         parse_model_reference(str(tmp_path / "both"))
 
 
@@ -154,19 +154,19 @@ def test_adapters_that_do_not_fit(base: Path, tmp_path: Path) -> None:
     weights = load_file(adapter / "adapter_model.safetensors")
     extra = {"base_model.model.model.layers.9.mlp.up_proj.lora_A.weight": torch.ones(4, 32)}
     save_file(weights | extra, adapter / "adapter_model.safetensors")
-    with pytest.raises(ModelError, match=r"holds 1 weight .*layers.9.* that the base has no place for"):
+    with pytest.raises(ModelError, match=r"has 1 weight .*layers.9.* that do not fit the base"):
         load(adapter)
     first = sorted(weights)[0]
     save_file(
         {name: weight for name, weight in weights.items() if name != first}, adapter / "adapter_model.safetensors"
     )
-    with pytest.raises(ModelError, match=r"lacks 1 weight .* that its settings ask for"):
+    with pytest.raises(ModelError, match=r"lacks 1 weight .* that its settings require"):
         load(adapter)
     other = save_tiny(tmp_path / "gpt2", "gpt2")
     with pytest.raises(ModelError, match="cannot load the adapter"):
         load(f"{other}+{adapter}")
     (adapter / "adapter_model.safetensors").write_bytes(b"short")
-    with pytest.raises(ModelError, match="no whole safetensors file"):
+    with pytest.raises(ModelError, match="not a complete safetensors file"):
         load(adapter)
     (adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(ModelError, match="neither adapter_model.safetensors nor adapter_model.bin"):
@@ -184,8 +184,8 @@ def test_damaged_settings(base: Path, tmp_path: Path, text: str) -> None:
     ("text", "message"),
     [
         ("{base}+{base}", "is not a PEFT adapter"),
-        ("{base}+{adapter}+{adapter}", "has an adapter already"),
-        ("{base}+./nowhere", "an adapter is a folder with adapter_config.json or a hub id, got './nowhere'"),
+        ("{base}+{adapter}+{adapter}", "already has an adapter"),
+        ("{base}+./nowhere", "an adapter must be a folder with adapter_config.json or a hub id, got './nowhere'"),
     ],
 )
 def test_what_is_no_adapter(base: Path, tmp_path: Path, text: str, message: str) -> None:

@@ -22,7 +22,12 @@ def test_vision_language_models_are_read_on_text(model_type: str) -> None:
 
 @pytest.mark.parametrize(
     ("model_type", "what"),
-    [("t5", "an encoder-decoder"), ("distilbert", "an encoder"), ("vit", "no language model"), ("clip", "no language")],
+    [
+        ("t5", "an encoder-decoder"),
+        ("distilbert", "an encoder"),
+        ("vit", "not a language model"),
+        ("clip", "not a language"),
+    ],
 )
 def test_other_models_are_refused_by_kind(model_type: str, what: str) -> None:
     with pytest.raises(ModelError, match=f"{model_type} is {what}"):

@@ -33,15 +33,18 @@ def damage(file: Path) -> None:
         (lambda folder: None, None),
         (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
-        (lambda folder: damage(folder / "model.safetensors"), "model.safetensors is cut off"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors is cut off"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"\x05" + bytes(7) + b"[1,2]"), "is cut off"),
-        (lambda folder: (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04half"), "pytorch_model.bin is cut off"),
+        (lambda folder: damage(folder / "model.safetensors"), "model.safetensors is truncated"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors is truncated"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\x05" + bytes(7) + b"[1,2]"), "is truncated"),
+        (
+            lambda folder: (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04half"),
+            "pytorch_model.bin is truncated",
+        ),
         (
             lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-9.x"}}'),
             "model-9.x is missing",
         ),
-        (lambda folder: (folder / "model.safetensors.index.json").write_text("{"), "index.json is cut off"),
+        (lambda folder: (folder / "model.safetensors.index.json").write_text("{"), "index.json is truncated"),
     ],
 )
 def test_why_a_checkpoint_cannot_be_read(tmp_path: Path, change: object, reason: str | None) -> None:
@@ -99,7 +102,7 @@ def test_a_checkpoint_is_readable_with_a_tokenizer_here_or_above(tmp_path: Path)
     assert why_unreadable(folder) is None
     assert parse_model_reference(str(folder)).has_tokenizer_above
     (folder / "tokenizer.json").write_text((folder.parent / "tokenizer.json").read_text()[:-3])
-    assert why_unreadable(folder) == "tokenizer.json is cut off or damaged"
+    assert why_unreadable(folder) == "tokenizer.json is truncated or damaged"
     (folder / "model.safetensors").unlink()
     assert why_unreadable(folder) == why_unfinished(folder) == "no weights"
 

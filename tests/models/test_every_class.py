@@ -32,9 +32,9 @@ REFUSED = {
     "prophetnet": "layer 'last' is not defined",
 }
 LAST_ALONE = {
-    "blt": "the configuration does not say how many blocks",
-    "cpmant": "do not pass on one hidden state for each token",
-    "reformer": "do not pass on one hidden state for each token",
+    "blt": "the configuration does not give the number of blocks",
+    "cpmant": "do not pass on one hidden state per token",
+    "reformer": "do not pass on one hidden state per token",
 }
 """Between their blocks there is no state for each token: bytes in patches, a prompt in front, padded chunks."""
 

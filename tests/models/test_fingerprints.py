@@ -262,7 +262,7 @@ def test_weights_that_change_while_they_are_loaded(folder: Path) -> None:
     assert description.fingerprint
     refuse_changed(description)
     shutil.copy(save_tiny(folder.parent / "next", seed=1) / "model.safetensors", folder)
-    with pytest.raises(RankscopeError, match=r"model.safetensors was changed while the model was loaded"):
+    with pytest.raises(RankscopeError, match=r"model.safetensors changed while the model was loading"):
         refuse_changed(description)
 
 

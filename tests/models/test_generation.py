@@ -136,10 +136,10 @@ def test_the_chat_template_is_used_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens is a whole number of at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size is a whole number"),
-        ({"temperature": -1}, "temperature is a number of at least 0, got -1"),
-        ({"temperature": float("nan")}, "temperature is a number of at least 0, got nan"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be an integer of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be an integer"),
+        ({"temperature": -1}, "temperature must be at least 0, got -1"),
+        ({"temperature": float("nan")}, "temperature must be at least 0, got nan"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:

@@ -159,7 +159,7 @@ def test_a_configuration_of_another_shape_is_refused_by_name(tmp_path: Path) -> 
         borrowed_initializer(model, outline, "pico")
     with pytest.raises(SettingsError, match="is a GGUF file, which does not say"):
         borrowed_initializer(model, outline, str(file))
-    with pytest.raises(ModelError, match="no such model folder or file"):
+    with pytest.raises(ModelError, match="model folder or file not found"):
         borrowed_initializer(model, outline, str(folder / "absent"))
     (tmp_path / "damaged.json").write_text("{")
     with pytest.raises(ModelError, match="cannot load the configuration"):

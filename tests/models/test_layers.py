@@ -41,7 +41,7 @@ def test_blocks_are_found_and_counted(name: str) -> None:
 
 def test_a_configuration_that_does_not_say() -> None:
     config = PretrainedConfig()
-    with pytest.raises(ModelError, match="does not say how many blocks"):
+    with pytest.raises(ModelError, match="does not give the number of blocks"):
         count_blocks(config)
 
 

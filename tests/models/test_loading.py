@@ -102,7 +102,7 @@ def test_missing_and_incomplete_weights(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("model.safetensors", "no whole safetensors file"), ("pytorch_model.bin", "cannot load the weights")],
+    [("model.safetensors", "not a complete safetensors file"), ("pytorch_model.bin", "cannot load the weights")],
 )
 def test_damaged_weights_are_one_line(tmp_path: Path, name: str, message: str) -> None:
     tiny_config("llama").save_pretrained(tmp_path)
@@ -258,7 +258,7 @@ def test_own_code_with_consent_is_measured(own_code: Path) -> None:
 def test_devices() -> None:
     assert resolve_device("cpu") == "cpu"
     assert resolve_device("auto") in ("cpu", "cuda", "mps")
-    with pytest.raises(SettingsError, match="no device 'abacus'"):
+    with pytest.raises(SettingsError, match="device 'abacus' is not available"):
         resolve_device("abacus")
 
 

@@ -28,10 +28,12 @@ def test_the_change_is_that_of_a_layer_beside(middle: str) -> None:
 
 def test_what_does_not_fit_is_named() -> None:
     down, up = torch.zeros(2, 5), torch.zeros(4, 2)
-    with pytest.raises(ModelError, match=r"low-rank change of 0 has only its factor B"):
+    with pytest.raises(ModelError, match=r"low-rank update of 0 has only factor B"):
         add_low_rank(model(), {"0.lora_B.weight": up}, 1.0)
-    with pytest.raises(ModelError, match="no such module there"):
+    with pytest.raises(ModelError, match="which has no such module"):
         add_low_rank(model(), {"7.lora_A.weight": down, "7.lora_B.weight": up}, 1.0)
-    with pytest.raises(ModelError, match=r"\(4, 2\) x \(2, 5\), does not fit the model: a weight of \(3, 4\) there"):
+    with pytest.raises(
+        ModelError, match=r"\(4, 2\) x \(2, 5\), does not fit the model, which has a weight of \(3, 4\)"
+    ):
         add_low_rank(model(), {"1.0.lora_A.weight": down, "1.0.lora_B.weight": up}, 1.0)
     assert not is_low_rank("0.weight")

@@ -47,12 +47,12 @@ def test_folders_checkpoints_and_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}/absent", "no such model folder or file"),
-        ("./absent", "no such model folder or file"),
-        ("absent.gguf", "no such GGUF file"),
-        ("{}/notes.txt", "a file of another kind"),
-        ("{}", "holds no config.json"),
-        ("{}/run@checkpoint-6", "holds no checkpoint 'checkpoint-6'; folders there: checkpoint-5"),
+        ("{}/absent", "model folder or file not found"),
+        ("./absent", "model folder or file not found"),
+        ("absent.gguf", "GGUF file not found"),
+        ("{}/notes.txt", "is not a model: expected a folder"),
+        ("{}", "it has no config.json"),
+        ("{}/run@checkpoint-6", "has no checkpoint 'checkpoint-6'; available folders: checkpoint-5"),
         ("not a model", "a hub id .* got 'not a model'"),
     ],
 )

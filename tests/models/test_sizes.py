@@ -18,7 +18,7 @@ from tiny_gguf import tiny_llama, write_gguf
     "written", [{"n_layer": 10_001}, {"text_config": {"num_hidden_layers": 2**31}}, {"qwen2.block_count": 10**6}]
 )
 def test_too_many_blocks(written: dict[str, object]) -> None:
-    with pytest.raises(ModelError, match="says that it has .* blocks"):
+    with pytest.raises(ModelError, match="states .* blocks"):
         check_blocks(written, "here")
 
 

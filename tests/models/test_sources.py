@@ -44,5 +44,5 @@ def test_the_joined_file_does_not_stay(tmp_path: Path) -> None:
 def test_one_part_under_a_name_of_its_own(tmp_path: Path) -> None:
     write_gguf(tmp_path / "small.gguf", tiny_llama(), split=12)
     (tmp_path / "small-00001-of-00003.gguf").rename(tmp_path / "first.gguf")
-    with pytest.raises(ModelError, match=r"is one of 3 parts of a model: put all into one folder"):
+    with pytest.raises(ModelError, match=r"is one of 3 parts of a model: put all parts in the same folder"):
         describe_model(parse_model_reference(str(tmp_path / "first.gguf")))

@@ -25,5 +25,5 @@ def test_a_tokenizer_of_another_model_is_found_before_the_first_forward_pass(tmp
     tokenizer.add_tokens(["breakfast", "dog"])
     tokenizer.save_pretrained(folder)
     (tmp_path / "texts.txt").write_text("A dog has breakfast.\nNothing new here.\n")
-    with pytest.raises(ModelError, match="tokenizer and embedding do not fit: the texts have token ids up to 301"):
+    with pytest.raises(ModelError, match="tokenizer and embedding do not match: the texts have token ids up to 301"):
         rs.evaluate(str(folder), str(tmp_path / "texts.txt"), output=tmp_path / "run", untrained_seeds=0)

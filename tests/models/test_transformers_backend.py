@@ -39,9 +39,9 @@ def test_weights_that_change_while_they_are_loaded_are_refused(tmp_path: Path) -
     described = TRANSFORMERS.describe(str(folder))
     assert described.parts.weights
     save_tiny(folder, seed=1)
-    with pytest.raises(RankscopeError, match="model.safetensors was changed while the model was loaded"):
+    with pytest.raises(RankscopeError, match="model.safetensors changed while the model was loading"):
         TRANSFORMERS.load(described, Placement())
-    with pytest.raises(RankscopeError, match="model.safetensors was changed while the model was loaded"):
+    with pytest.raises(RankscopeError, match="model.safetensors changed while the model was loading"):
         TRANSFORMERS.permuted(described, 0, Placement())
 
 

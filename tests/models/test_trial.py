@@ -72,7 +72,7 @@ def test_padding_is_checked_at_the_lengths_of_a_run() -> None:
 def test_random_hidden_states_are_refused() -> None:
     model = tiny_model("llama")
     model.model.norm.register_forward_hook(lambda _m, _i, output: output + torch.randn_like(output))
-    with pytest.raises(ModelError, match="other hidden states each time"):
+    with pytest.raises(ModelError, match="different hidden states each time"):
         examine(model)
 
 
@@ -80,7 +80,7 @@ def test_two_blocks_in_another_order_than_in_the_trial_are_an_error() -> None:
     model = tiny_model("llama")
     network = examine(model)
     model.model.layers = nn.ModuleList([model.model.layers[place] for place in (1, 0, 2)])
-    with pytest.raises(ForwardPassError, match="another order"):
+    with pytest.raises(ForwardPassError, match="a different order"):
         forward(network, Batch.of([[5, 6, 7]]), ("2",), lambda *_: None)
 
 

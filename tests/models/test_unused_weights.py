@@ -49,28 +49,28 @@ def test_the_body_alone_is_enough_where_the_head_is_tied(tmp_path: Path, name: s
 def test_more_blocks_than_the_configuration(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
-    with pytest.raises(ModelError, match=r"holds 9 weights \(model.layers.2.input.* describes a smaller network"):
+    with pytest.raises(ModelError, match=r"has 9 weights \(model.layers.2.input.* describes a smaller network"):
         load(folder)
 
 
 def test_names_with_a_prefix_of_their_own(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     with_weights(folder, {f"module.{name}": weight for name, weight in weights.items()})
-    with pytest.raises(ModelError, match=r"lacks 30 weights .*; it holds 30 weights \(module\.lm_head.weight"):
+    with pytest.raises(ModelError, match=r"lacks 30 weights .*; it has 30 weights \(module\.lm_head.weight"):
         load(folder)
 
 
 def test_biases_that_the_configuration_does_not_have(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     with_weights(folder, weights | {"model.layers.0.self_attn.q_proj.bias": torch.ones(32)})
-    with pytest.raises(ModelError, match=r"holds 1 weight \(model.layers.0.self_attn.q_proj.bias\)"):
+    with pytest.raises(ModelError, match=r"has 1 weight \(model.layers.0.self_attn.q_proj.bias\)"):
         load(folder)
 
 
 def test_low_rank_weights_beside_the_others(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     with_weights(folder, weights | {"model.layers.0.self_attn.q_proj.lora_A.weight": torch.ones(4, 32)})
-    with pytest.raises(ModelError, match="of an adapter; .* name BASE\\+ADAPTER"):
+    with pytest.raises(ModelError, match="they belong to an adapter; .* use BASE\\+ADAPTER"):
         load(folder)
 
 
@@ -127,6 +127,6 @@ def test_pytorchs_own_files_count_as_well(folder: Path, tmp_path: Path) -> None:
     torch.save(weights, copy / "pytorch_model.bin")
     assert torch.equal(load(copy)(IDS).logits, tiny_model("llama")(IDS).logits)
     torch.save(weights | {"model.layers.3.mlp.up_proj.weight": torch.ones(2, 2)}, copy / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="holds 1 weight .model.layers.3.mlp.up_proj.weight."):
+    with pytest.raises(ModelError, match="has 1 weight .model.layers.3.mlp.up_proj.weight."):
         load(copy)
     assert tiny_config("llama").num_hidden_layers == 3

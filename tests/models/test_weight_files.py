@@ -64,7 +64,7 @@ def test_parts_of_a_gguf_file(tmp_path: Path) -> None:
 def test_a_shard_that_is_not_there(shards: Path) -> None:
     first = files(shards)[1]
     (shards / first).unlink()
-    with pytest.raises(ModelError, match=f"names 1 files that are not there, first {first}"):
+    with pytest.raises(ModelError, match=f"lists 1 missing files, first {first}"):
         load(shards)
 
 
@@ -84,7 +84,7 @@ def test_an_index_that_leads_elsewhere(shards: Path, folder: Path) -> None:
 
 def test_a_whole_file_beside_shards(shards: Path, folder: Path) -> None:
     (shards / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
-    with pytest.raises(ModelError, match="holds both model.safetensors and model.safetensors.index.json"):
+    with pytest.raises(ModelError, match="has both model.safetensors and model.safetensors.index.json"):
         load(shards)
 
 
@@ -92,14 +92,14 @@ def test_files_that_are_cut_off_or_too_long(folder: Path) -> None:
     file = folder / "model.safetensors"
     content = file.read_bytes()
     for changed, message in (
-        (content[:-1], "is cut off or damaged"),
-        (content + b"0", "is cut off or damaged"),
-        (content[:100], "is no whole safetensors file"),
-        (b"", "is no whole safetensors file"),
-        (struct.pack("<Q", 1 << 62) + content[8:], "is no whole safetensors file"),
-        (struct.pack("<Q", 5) + content[8:], "header cannot be read"),
-        (struct.pack("<Q", 2) + b"[]", "header cannot be read"),
-        (struct.pack("<Q", 9) + b'{"a": {}}', "header cannot be read"),
+        (content[:-1], "is truncated or damaged"),
+        (content + b"0", "is truncated or damaged"),
+        (content[:100], "is not a complete safetensors file"),
+        (b"", "is not a complete safetensors file"),
+        (struct.pack("<Q", 1 << 62) + content[8:], "is not a complete safetensors file"),
+        (struct.pack("<Q", 5) + content[8:], "cannot read its safetensors header"),
+        (struct.pack("<Q", 2) + b"[]", "cannot read its safetensors header"),
+        (struct.pack("<Q", 9) + b'{"a": {}}', "cannot read its safetensors header"),
     ):
         file.write_bytes(changed)
         with pytest.raises(ModelError, match=message):

@@ -339,14 +339,14 @@ def test_the_default_folder_is_named_by_what_was_asked_for(
         ({"protocol": "papper"}, UnknownNameError, "did you mean paper"),
         ({"limit": 0}, SettingsError, "at least 1, got 0"),
         ({"untrained_seeds": -1}, SettingsError, "at least 0, got -1"),
-        ({"config_from": "pico", "initializer_range": 0.02}, SettingsError, "give one of them"),
+        ({"config_from": "pico", "initializer_range": 0.02}, SettingsError, "give only one of them"),
         ({"initializer_range": 0.0}, SettingsError, "greater than 0, got 0.0"),
         ({"initializer_range": math.nan}, SettingsError, "greater than 0, got nan"),
-        ({"protocol": "permuted", "config_from": "pico"}, SettingsError, "leave config_from out"),
+        ({"protocol": "permuted", "config_from": "pico"}, SettingsError, "omit config_from"),
         ({"config_from": "pico"}, SettingsError, "its model_type is gpt_neox, not llama"),
         ({"protocol": "paper", "dtype": "bfloat16"}, SettingsError, "runs in float32"),
         ({"protocol": "paper", "batch_tokens": 5}, SettingsError, "one text at a time"),
-        ({"template": "{text}"}, SettingsError, "give one of them"),
+        ({"template": "{text}"}, SettingsError, "give only one of them"),
     ],
 )
 def test_wrong_settings(
@@ -452,7 +452,7 @@ def test_a_checkpoint_stands_in_for_the_twin(tmp_path: Path, data: str) -> None:
     row = done.summary().row(0, named=True)
     assert row["effective_rank_untrained"] == pytest.approx(start["effective_rank"])
     assert done.manifest()["identity"]["baselines"][0]["reference"] == f"{run}@step0"
-    with pytest.raises(SettingsError, match="go together"):
+    with pytest.raises(SettingsError, match="must be given together"):
         evaluate(run / "step9", data, tmp_path / "x", protocol="revision")
     with pytest.raises(SettingsError, match="has no seeds"):
         evaluate(run / "step9", data, tmp_path / "x", protocol="revision", untrained_from="@step0", untrained_seeds=2)
@@ -514,7 +514,7 @@ def test_cut_texts_are_counted_said_and_noted(tmp_path: Path, data: str, tiny_fo
     assert f"{tiny_folder.name} on texts.jsonl: {longer} texts are cut to 30 tokens" in said.lines
     assert [(row["texts"], row["cut"]) for row in run.summary_rows()] == [(8, longer)]
     (note,) = [note for note in run.notes() if note.name == "texts-cut"]
-    assert note.text.startswith(f"up to {longer} of 8 texts were cut")
+    assert note.text.startswith(f"up to {longer} of 8 texts were truncated to the maximum length")
     run = evaluate(tiny_folder, data, tmp_path / "skipped", max_length=30, skip_overlong=True)
     assert [(row["texts"], row["skipped"], row["cut"]) for row in run.summary_rows()] == [(8 - longer, longer, 0)]
     reasons = run.measurements().filter(pl.col("status") == "skipped")["reason"].unique().to_list()
@@ -529,7 +529,7 @@ def test_what_a_folder_leaves_out_and_bad_rows_are_said(tmp_path: Path, data: st
     (folder / "LICENSE.txt").write_text("All rights reserved.\n")
     said = Said()
     run = evaluate(tiny_folder, str(folder), tmp_path / "run", on_bad_row="skip", untrained_seeds=0, progress=said)
-    assert "data: left out, not data: LICENSE.txt" in said.lines
+    assert "data: ignored, not data: LICENSE.txt" in said.lines
     assert any(
         line.startswith(f"data: 1 bad rows skipped, the first at {folder}/a.jsonl:9: not JSON") for line in said.lines
     )
@@ -542,7 +542,7 @@ def test_conversations_are_measured_through_the_chat_template(tmp_path: Path, ti
     data = tmp_path / "chat.jsonl"
     turns = [{"role": "user", "content": SENTENCES[0]}, {"role": "assistant", "content": SENTENCES[1]}]
     data.write_text(json.dumps({"messages": turns}) + "\n")
-    with pytest.raises(ModelError, match="the tokenizer of .* has no chat template: leave --chat out"):
+    with pytest.raises(ModelError, match="the tokenizer of .* has no chat template: omit --chat"):
         rs.evaluate(str(tiny_folder), str(data), output=tmp_path / "run", chat=True)
     model = tmp_path / "chatty"
     shutil.copytree(tiny_folder, model)

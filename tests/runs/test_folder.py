@@ -110,7 +110,7 @@ def write_until_full(path: Path) -> None:
     folder = open_run_folder(path, IDENTITY)
     folder.write_batch("unit", 0, [row(0)])
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-    with pytest.raises(StorageError, match="could not write .*What was finished is kept"):
+    with pytest.raises(StorageError, match="could not write .*Finished work is saved"):
         folder.write_batch("unit", 1, [row(0)])
 
 

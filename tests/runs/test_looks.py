@@ -65,7 +65,7 @@ def test_whole_files_that_still_grow_are_not_ready(tmp_path: Path) -> None:
 def test_an_unreadable_checkpoint_is_told_once_for_each_change_of_its_files(tmp_path: Path) -> None:
     lookout, place = Lookout(tmp_path), save_tiny(tmp_path / "checkpoint-5")
     weights = (place / "model.safetensors").read_bytes()
-    for end, reason in ((-1, "model.safetensors is cut off"), (len(weights) // 2, "model.safetensors is cut off")):
+    for end, reason in ((-1, "model.safetensors is truncated"), (len(weights) // 2, "model.safetensors is truncated")):
         (place / "model.safetensors").write_bytes(weights[:end])
         assert lookout.look().moving == ("checkpoint-5",)
         assert lookout.look() == Look(unreadable={"checkpoint-5": reason})

@@ -72,7 +72,7 @@ def test_a_run_in_a_store_is_the_run_in_a_folder(
     place: str, local: rs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("evaluate", *ON_THE_COMMAND_LINE, "--no-twin-cache", "--output", place) == 0
-    assert f"kept in {place}" in capsys.readouterr().out
+    assert f"saved to {place}" in capsys.readouterr().out
     assert same(rs.Run(place), local)
     names = {name for name in ObjectStore.at(place).names("") if not name.startswith("sessions/")}
     assert names == {

@@ -142,7 +142,7 @@ def test_a_slurm_array_says_which_shard(
         (slurm(4, 4, first=3, step=2), "task 4 is none"),
         (slurm(1, 4, first=3), "task 1 is none"),
         (slurm(1, 4, step=0), "in steps of 0"),
-        (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT is a whole number, got 'many'"),
+        (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT must be an integer, got 'many'"),
     ],
 )
 def test_no_slurm_array(environment: dict[str, str], message: str) -> None:

@@ -200,7 +200,7 @@ def test_a_broken_checkpoint_is_told_once_for_each_change_and_stops_nothing(
     watch, said = opened(out, texts)
     assert follow(watch, monkeypatch, None, None, None) == ["checkpoint-15"]
     assert watch.unreadable == {"checkpoint-5", "checkpoint-10"}
-    assert said.count("checkpoint-5 is not complete: model.safetensors is cut off") == 1
+    assert said.count("checkpoint-5 is not complete: model.safetensors is truncated") == 1
     assert said.count("checkpoint-10 cannot be measured: ") == 1
     watch, said = opened(out, texts)
     assert follow(watch, monkeypatch, None, lambda: config.write_text(right), None, None)[-1] == "checkpoint-10"

@@ -20,9 +20,12 @@ def test_what_follows_from_a_column_is_called_after_it() -> None:
     change = column("image_text_alignment_change")
     assert (change.heading, change.digits, change.sign) == ("change of alignment", 4, True)
     assert column("matrix_entropy_difference").heading == "H - base"
-    assert column("effective_rank_over_noise").percent
+    assert (column("effective_rank_over_noise").heading, column("effective_rank_over_noise").percent) == (
+        "vs noise",
+        True,
+    )
     noise = column("normalized_matrix_entropy_noise")
-    assert (noise.heading, noise.digits) == ("of noise", 4)
+    assert (noise.heading, noise.digits) == ("noise", 4)
 
 
 def test_a_key_that_nobody_described_is_its_own_label() -> None:
@@ -44,7 +47,7 @@ def test_names_stand_to_the_left_and_numbers_to_the_right() -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
-def test_no_two_columns_of_a_study_share_a_heading_that_is_not_of_noise(study: object) -> None:
+def test_no_two_columns_of_a_study_share_a_heading_that_is_not_noise(study: object) -> None:
     headings = [column(key).heading for key in study.columns]
-    apart = [heading for heading in headings if heading != "of noise"]
+    apart = [heading for heading in headings if heading != "noise"]
     assert len(set(apart)) == len(apart)

@@ -55,12 +55,12 @@ def test_text_of_a_row(name: str, row: dict, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("name", "row", "message"),
     [
-        ("piqa", PIQA, "give the file of labels too"),
+        ("piqa", PIQA, "add the file of labels"),
         ("piqa", PIQA | {"label": -1}, "no correct answer: expected 0 or 1, got '-1'"),
         ("openbookqa", OPENBOOKQA | {"question_stem": STEM, "choices": {"text": TEXTS}}, "no field 'label'"),
-        ("openbookqa", OPENBOOKQA | {"choices": {"text": TEXTS, "label": ["B"]}}, "as many labels"),
-        ("openbookqa", OPENBOOKQA | {"question": {"stem": STEM, "choices": ["text", 3]}}, "does not lead into str"),
-        ("openbookqa", OPENBOOKQA | {"choices": 3}, "does not lead into int"),
+        ("openbookqa", OPENBOOKQA | {"choices": {"text": TEXTS, "label": ["B"]}}, "one label for each"),
+        ("openbookqa", OPENBOOKQA | {"question": {"stem": STEM, "choices": ["text", 3]}}, "is not a field of str"),
+        ("openbookqa", OPENBOOKQA | {"choices": 3}, "is not a field of int"),
         ("dolly-15k", {"contxt": "x"}, "did you mean contxt"),
         ("winogrande", {"sentence": "_", "option1": "a", "option2": "b", "answer": ""}, "no correct answer"),
         ("winogrande", {"sentence": "No gap.", "option1": "a", "option2": "b", "answer": "1"}, "no gap"),

@@ -32,7 +32,7 @@ def test_of_a_parquet_file_only_the_field_is_decoded(tmp_path: Path) -> None:
     pl.DataFrame({"text": ["a"], "other": [1], "q": [{"stem": "why"}]}).write_parquet(tmp_path / "a.parquet")
     assert [row.row for row in scan_path(tmp_path / "a.parquet", ["text"])] == [{"text": "a"}]
     assert [row.row for row in scan_path(tmp_path / "a.parquet", ["q.stem"])] == [{"q": {"stem": "why"}}]
-    with pytest.raises(DataError, match="no field 'txt': did you mean text.* fields there: text, other, q"):
+    with pytest.raises(DataError, match="no field 'txt': did you mean text.* available fields: text, other, q"):
         load_texts(parse_data_reference(str(tmp_path / "a.parquet"), field="txt"))
 
 

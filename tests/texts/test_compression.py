@@ -37,10 +37,10 @@ def test_half_a_file_and_a_file_of_another_kind_are_named(tmp_path: Path, suffix
     path = tmp_path / f"a.jsonl{suffix}"
     for content in (COMPRESS[suffix](LINES)[:-20], b"plain", LINES):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a.jsonl\.\w+ is not a whole (gzip|bzip2|xz|Zstandard) file"):
+        with pytest.raises(DataError, match=r"a.jsonl\.\w+ is not a complete (gzip|bzip2|xz|Zstandard) file"):
             list(read_path(path))
 
 
 def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read: Is a directory"), open_bytes(tmp_path):
+    with pytest.raises(DataError, match="cannot read .*: Is a directory"), open_bytes(tmp_path):
         pass

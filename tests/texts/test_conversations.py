@@ -43,9 +43,9 @@ def test_other_keys_are_kept() -> None:
     [
         ("text", "holds str, not a list of messages"),
         ([{"role": "user"}], "holds list, not a list of messages"),
-        ([{"role": "user", "content": 3}], "messages.0: the content of a message is text, got int"),
-        ([{"role": 3, "content": ""}], "messages.0: a message has a role, got 3"),
-        ([{"role": "user", "content": [{"type": "image"}]}], "a part of this message is not text"),
+        ([{"role": "user", "content": 3}], "messages.0: the content of a message must be text, got int"),
+        ([{"role": 3, "content": ""}], "messages.0: a message needs a role, got 3"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "this message has a part that is not text"),
         ([{"role": "user", "content": "\ud800"}], "lone surrogate"),
         ({"role": ["user"], "content": []}, "differ in length"),
     ],
@@ -72,9 +72,9 @@ def test_a_conversation_without_words_is_empty(tmp_path: Path) -> None:
 
 
 def test_without_chat_messages_are_an_error_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a.jsonl:1: field 'messages' holds a list of messages, not text: --chat"):
+    with pytest.raises(DataError, match="a.jsonl:1: field 'messages' holds a list of messages, not text: add --chat"):
         load(tmp_path / "a.jsonl", [{"messages": MESSAGES}], field="messages")
-    with pytest.raises(DataError, match="--chat does not go with dolly-15k"):
+    with pytest.raises(DataError, match="--chat cannot be combined with dolly-15k"):
         parse_data_reference("dolly-15k", chat=True)
 
 

@@ -70,7 +70,7 @@ def test_rows_that_do_not_fit_are_bad_by_themselves() -> None:
         (b'text,n\n"Hello," she said,2\n', "a.csv:2: text after a closing quote"),
         (b'text,n\n"never closed,2\nb,3\n"c",4\n', "a.csv:4: text after a closing quote"),
         (b"text,label,text\na,1,b\n", "a.csv:1: two columns are named 'text'"),
-        (b"", "an empty file"),
+        (b"", "empty file: expected"),
     ],
 )
 def test_what_makes_rows_uncertain_stops_the_reading(content: bytes, message: str) -> None:

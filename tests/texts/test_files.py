@@ -66,7 +66,7 @@ def test_arrow_folder(tmp_path: Path) -> None:
     datasets.Dataset.from_list(ROWS).save_to_disk(tmp_path / "arrow")
     assert texts(tmp_path / "arrow") == [row["text"] for row in ROWS]
     datasets.DatasetDict({"a": datasets.Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "splits")
-    with pytest.raises(DataError, match="holds several splits: name one, .*splits/a"):
+    with pytest.raises(DataError, match="has several splits: choose .*splits/a"):
         list(read_path(tmp_path / "splits"))
 
 
@@ -93,13 +93,13 @@ def test_labels_are_joined_line_by_line(tmp_path: Path) -> None:
     rows, labels = write(tmp_path / "a.jsonl", LINES), write(tmp_path / "a.lst", b"0\n1\n0\n")
     assert [row["label"] for _, row in read_files([rows, labels])] == ["0", "1", "0"]
     assert "label" not in next(iter(read_files([rows, rows, labels]))).row
-    with pytest.raises(DataError, match="has fewer lines than there are rows"):
+    with pytest.raises(DataError, match="has fewer lines than the data has rows"):
         list(read_files([rows, write(tmp_path / "few.lst", b"0\n")]))
-    with pytest.raises(DataError, match="has 2 more lines than there are rows"):
+    with pytest.raises(DataError, match="has 2 more lines than the data has rows"):
         list(read_files([rows, write(tmp_path / "many.lst", b"0\n" * 5)]))
-    with pytest.raises(DataError, match="give the data file before it"):
+    with pytest.raises(DataError, match="put the data file before it"):
         list(read_files([labels]))
-    with pytest.raises(DataError, match="no such file of labels"):
+    with pytest.raises(DataError, match="file of labels not found"):
         list(read_files([rows, tmp_path / "absent.lst"]))
 
 
@@ -113,14 +113,14 @@ def test_labels_are_joined_line_by_line(tmp_path: Path) -> None:
         ("a.json", b'{"a": [], "b": []}', "got 2 lists"),
         ("a.json", b"3", "expected a list of objects, got int"),
         ("a.json", b"[3]", "item 0: expected an object"),
-        ("a.jsonl", b'{"text": ' + b"[" * 100_000 + b"\n", "a.jsonl:1: JSON that cannot be read"),
-        ("a.json", b'{"text": ' + b"[" * 100_000, "a.json: JSON that cannot be read"),
-        ("a.jsonl", b'{"text": ' + b"1" * 5_000 + b"}\n", "a.jsonl:1: JSON that cannot be read"),
+        ("a.jsonl", b'{"text": ' + b"[" * 100_000 + b"\n", "a.jsonl:1: unreadable JSON"),
+        ("a.json", b'{"text": ' + b"[" * 100_000, "a.json: unreadable JSON"),
+        ("a.jsonl", b'{"text": ' + b"1" * 5_000 + b"}\n", "a.jsonl:1: unreadable JSON"),
         ("a.csv", b"te\xffxt,n\na,1\n", "a.csv:1: not UTF-8: byte 0xff at column 3"),
         ("a.csv", b"text,n\na\xff,1\n", "a.csv:2: not UTF-8: byte 0xff at column 2"),
         ("a.csv", b"text,n\na,1\nb\n", "a.csv:3: expected 2 fields, as in the first line, got 1"),
         ("a.parquet", b"not parquet", "not a readable Parquet file"),
-        ("a.xyz", b"", "of no kind that can be read"),
+        ("a.xyz", b"", "unknown file type: .*a.xyz"),
         ("a.txt", b"fine\nn\0o\0\n", "a.txt:2: a NUL byte"),
         ("a.jsonl", LINES + b'{"text": "a", "text": "b"}\n', "a.jsonl:4: two fields are named 'text'"),
         ("a.json", b'[{"text": "a", "text": "b"}]', "a.json: two fields are named 'text'"),
@@ -136,7 +136,7 @@ def test_a_damaged_gzip_file(tmp_path: Path, name: str) -> None:
     path, whole = tmp_path / name, gzip.compress(LINES * 1000)
     for content in (whole[:-20], b"plain", whole[:10] + b"\xff" * 50 + whole[60:]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="not a whole gzip file"):
+        with pytest.raises(DataError, match="not a complete gzip file"):
             list(read_path(path))
 
 
@@ -148,7 +148,7 @@ def test_a_damaged_arrow_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such data file"):
+    with pytest.raises(DataError, match="data file not found"):
         read_path(tmp_path / "absent.jsonl")
-    with pytest.raises(DataError, match="holds no data"):
+    with pytest.raises(DataError, match="no data in"):
         list(read_path(tmp_path))

@@ -54,7 +54,7 @@ def test_subfolders_and_compressed_files_are_read_in_the_order_of_their_paths(tm
 
 def test_two_kinds_of_data_are_an_error_that_names_both(tmp_path: Path) -> None:
     place = folder(tmp_path, a__jsonl=LINES, b__csv=b"text\nx\n")
-    with pytest.raises(DataError, match=r"several kinds: JSON lines \(a.jsonl\) and CSV \(b.csv\)"):
+    with pytest.raises(DataError, match=r"several types of data: JSON lines \(a.jsonl\) and CSV \(b.csv\)"):
         data_files(place)
 
 
@@ -74,5 +74,5 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no data: .* \(left out: LICENSE.txt\)"):
+    with pytest.raises(DataError, match=r"no data in .* \(ignored: LICENSE.txt\)"):
         data_files(folder(tmp_path, "LICENSE.txt"))

@@ -46,12 +46,12 @@ def test_a_sample_reads_only_its_rows(hub: list[tuple]) -> None:
 
 def test_the_only_split_needs_no_name(hub: list[tuple]) -> None:
     assert len(load_texts(parse_data_reference("owner/name", field="chosen")).texts) == 3
-    with pytest.raises(DataError, match="has several splits: give --split train or test"):
+    with pytest.raises(DataError, match="has several splits: add --split train or test"):
         load_texts(parse_data_reference("owner/name:both", field="chosen"))
 
 
 def test_what_is_not_on_the_hub_is_one_line(hub: list[tuple]) -> None:
-    with pytest.raises(DataError, match="cannot load the data set owner/absent") as caught:
+    with pytest.raises(DataError, match="could not load data set owner/absent") as caught:
         load_texts(parse_data_reference("owner/absent", field="text", split="train"))
     assert "\n" not in str(caught.value)
 

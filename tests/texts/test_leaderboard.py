@@ -25,9 +25,9 @@ def test_a_column_by_the_first_or_another(board: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "names", "message"),
     [
-        ("winrate", None, "no column 'winrate': columns there: '', 'win_rate', 'lc_winrate', 'mode'"),
+        ("winrate", None, "no column 'winrate'; available columns: '', 'win_rate', 'lc_winrate', 'mode'"),
         ("win_rate", "model", "no column 'model'"),
-        ("mode", None, "mode of 'Strong 7B' is 'community': expected a number"),
+        ("mode", None, "mode of 'Strong 7B' must be a number, got 'community'"),
     ],
 )
 def test_what_is_not_there(board: Path, column: str, names: str | None, message: str) -> None:
@@ -37,7 +37,10 @@ def test_what_is_not_there(board: Path, column: str, names: str | None, message:
 
 @pytest.mark.parametrize(
     ("added", "message"),
-    [("weak,2,3,verified\n", "'weak' is there twice"), ("odd,nan,3,verified\n", "win_rate of 'odd' is 'nan'")],
+    [
+        ("weak,2,3,verified\n", "'weak' occurs twice"),
+        ("odd,nan,3,verified\n", "win_rate of 'odd' must be a number, got 'nan'"),
+    ],
 )
 def test_rows_that_cannot_be_used(board: Path, added: str, message: str) -> None:
     board.write_text(BOARD + added)

@@ -100,7 +100,7 @@ def test_ids_are_the_data_sets_own_where_they_tell_rows_apart(tmp_path: Path, ro
 
 def test_a_missing_field_names_the_place(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"txt": "b"}])
-    with pytest.raises(DataError, match=r"a.jsonl:2: no field 'text': did you mean txt\? fields there: txt"):
+    with pytest.raises(DataError, match=r"a.jsonl:2: no field 'text': did you mean txt\? available fields: txt"):
         load(path)
 
 

@@ -75,7 +75,7 @@ def test_image_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.txt: not UTF-8"):
         load_pairs(str(tmp_path), PairFields())
     (tmp_path / "a.txt").unlink()
-    with pytest.raises(DataError, match=r"expected a\.txt beside it"):
+    with pytest.raises(DataError, match=r"expected a\.txt next to it"):
         load_pairs(str(tmp_path), PairFields())
 
 
@@ -123,7 +123,7 @@ def test_a_picture_that_cannot_be_read_is_not_the_same_as_one_that_can(tmp_path:
         ([{"response": "x"}], r"p\.jsonl:1: no field 'image'"),
         ([{"image": [1], "response": "x"}], "holds list, not an image"),
         ([{"image": "1.jpg", "conversations": [{"from": "human", "value": 3}]}], "with strings"),
-        ([{"image": "1.jpg", "conversations": 3}], "conversations is a list of .*, got int"),
+        ([{"image": "1.jpg", "conversations": 3}], "conversations must be a list of .*, got int"),
         ([{"image": {"path": 3.5}, "response": "x"}], "holds float, not an image"),
         ([{"image": {"bytes": "/etc/hostname"}, "response": "x"}], "holds dict, not an image"),
         ([], "no rows"),
@@ -136,13 +136,13 @@ def test_malformed_rows_are_named(tmp_path: Path, rows: list[dict[str, Any]], me
 
 def test_what_is_not_there(tmp_path: Path) -> None:
     for text in (str(tmp_path / "none.jsonl"), "folder/none.jsonl", "./none", "folder/none.csv.gz"):
-        with pytest.raises(DataError, match="no such data file"):
+        with pytest.raises(DataError, match="data file not found"):
             load_pairs(text, PairFields())
     file = write(tmp_path / "p.jsonl", [{"image": "1.jpg", "response": "x"}])
-    with pytest.raises(DataError, match="no such folder of images"):
+    with pytest.raises(DataError, match="folder of images not found"):
         load_pairs(file, PairFields(images=tmp_path / "none"))
     Path(file).unlink()
     with pytest.raises(UnknownNameError, match="did you mean drawn-scenes"):
         load_pairs("drawn-scene", PairFields())
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="no images in"):
         load_pairs(str(tmp_path), PairFields())

@@ -77,7 +77,7 @@ def test_one_text_in_a_hundred_is_said_and_two_are_refused() -> None:
     assert one.texts[-1].text == CHINESE
     assert one.texts[0].text == "1 two one"
     (remark,) = one.remarks
-    assert remark.startswith("web: words keep their order")
+    assert remark.startswith("web: words could not be reordered")
     assert remark.endswith("in 1 of 100 texts: zh")
     two = TextSet("web", "source", (*hundred[2:], Text("zh", CHINESE), Text("ja", CHINESE)))
     with pytest.raises(SettingsError, match="2 of 100 texts"):

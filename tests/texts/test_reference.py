@@ -21,9 +21,9 @@ def test_catalogue_names_from_files(tmp_path: Path) -> None:
         file.write_text("")
     reference = parse_data_reference(f"piqa={files[0]},{files[1]}")
     assert (reference.name, reference.source) == ("piqa", tuple(files))
-    with pytest.raises(DataError, match="no such data file: .*absent"):
+    with pytest.raises(DataError, match="data file not found: .*absent"):
         parse_data_reference(f"piqa={tmp_path / 'absent'}")
-    with pytest.raises(DataError, match="--field does not go with piqa"):
+    with pytest.raises(DataError, match="--field cannot be combined with piqa"):
         parse_data_reference("piqa", field="goal")
 
 
@@ -34,7 +34,7 @@ def test_files(tmp_path: Path) -> None:
     assert (reference.name, reference.source, reference.entry) == ("texts.jsonl", (file,), None)
     assert reference.render({"body": "hello"}) == "hello"
     assert parse_data_reference(str(file), template="<{body}>").render({"body": "hello"}) == "<hello>"
-    with pytest.raises(DataError, match="which field holds the text"):
+    with pytest.raises(DataError, match="no text field: add --field NAME"):
         parse_data_reference(str(file))
 
 
@@ -48,7 +48,7 @@ def test_hub_ids() -> None:
     reference = parse_data_reference("owner/name:config@v1", field="text", split="test")
     assert reference.source == HubSource("owner/name", "config", "test", "v1")
     assert str(reference.source) == "owner/name:config@v1, split test"
-    with pytest.raises(DataError, match="which field"):
+    with pytest.raises(DataError, match="no text field"):
         parse_data_reference("owner/name")
 
 
@@ -57,9 +57,9 @@ def test_hub_ids() -> None:
     [
         ("doly-15k", UnknownNameError, "did you mean dolly-15k"),
         ("doly-15k=x.jsonl", UnknownNameError, "unknown data set 'doly-15k'"),
-        ("absent.jsonl.gz", DataError, "no such data file"),
-        ("./absent", DataError, "no such data file"),
-        ("folder/absent.ndjson", DataError, "no such data file"),
+        ("absent.jsonl.gz", DataError, "data file not found"),
+        ("./absent", DataError, "data file not found"),
+        ("folder/absent.ndjson", DataError, "data file not found"),
     ],
 )
 def test_what_is_no_data(text: str, error: type[Exception], message: str) -> None:

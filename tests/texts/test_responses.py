@@ -63,8 +63,8 @@ def test_empty_and_unanswered_ones_are_skipped_with_their_reason(tmp_path: Path)
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"model": "m", "i": 0, "output": "again"}, "a.jsonl:2: a second response of m to '0'"),
-        ({"i": 1, "output": "whose?"}, "a.jsonl:2: no field 'model': fields there: i, output"),
+        ({"model": "m", "i": 0, "output": "again"}, "a.jsonl:2: second response of m to '0'"),
+        ({"i": 1, "output": "whose?"}, "a.jsonl:2: no field 'model': available fields: i, output"),
         ({"model": "m", "i": 1, "answer": "?"}, "a.jsonl:2: no field 'response'"),
         ({"model": "m", "i": 1, "output": 7}, "a.jsonl:2: field 'output' holds int"),
         (arena("u", USER), "a.jsonl:2: no message by the assistant"),

@@ -38,10 +38,10 @@ def test_paths(path: str, value: str) -> None:
     [
         ("txt", "no field 'txt': did you mean text"),
         ("question.stam", "did you mean stem"),
-        ("choices.text.2", "does not lead into list"),
-        ("text.upper", "does not lead into str"),
+        ("choices.text.2", "is not a field of list"),
+        ("text.upper", "is not a field of str"),
         ("number", "holds int, not text"),
-        ("question", "holds dict, not text: name the text inside it"),
+        ("question", "holds dict, not text: use the path of the text inside it"),
     ],
 )
 def test_what_is_not_there_or_no_text(path: str, message: str) -> None:
@@ -66,8 +66,8 @@ def test_templates() -> None:
     [
         ("{question", "malformed"),
         ("no field at all", "names no field"),
-        ("{number:>10000000000}", "take no format"),
-        ("{text!r}", "take no format"),
+        ("{number:>10000000000}", "cannot have a format"),
+        ("{text!r}", "cannot have a format"),
     ],
 )
 def test_malformed_templates(template: str, message: str) -> None:
@@ -82,7 +82,7 @@ def test_a_template_reaches_nothing_but_fields(template: str) -> None:
 
 
 def test_a_value_may_be_none_at_the_end_only() -> None:
-    with pytest.raises(DataError, match="does not lead into NoneType"):
+    with pytest.raises(DataError, match="is not a field of NoneType"):
         value_at(ROW, "missing.deeper")
 
 

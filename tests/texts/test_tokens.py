@@ -72,7 +72,7 @@ def test_a_very_long_text_is_not_encoded_whole() -> None:
 
 def test_a_tokenizer_without_a_chat_template_is_refused() -> None:
     tokenizer = tiny_tokenizer()
-    with pytest.raises(ModelError, match="the tokenizer of base has no chat template: leave --chat out"):
+    with pytest.raises(ModelError, match="the tokenizer of base has no chat template: omit --chat"):
         check_chat_template(tokenizer, "base")
     tokenizer.chat_template = "{{ messages }}"
     check_chat_template(tokenizer, "instruct")

@@ -1,4 +1,4 @@
-"""`rankscope align`: image and text in a vision-language model."""
+"""`rankscope align`: image-text alignment in a vision-language model."""
 
 from __future__ import annotations
 
@@ -27,20 +27,22 @@ def align(
     execution: Annotated[Execution, Parameter(name="*")] = Execution(),  # noqa: B008 (frozen)
     settings: Annotated[AlignmentSettings, Parameter(name="*")] = AlignmentSettings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Measure vision-language models on images with texts: eRank1 to eRank5, reduction, alignment, integration.
+    """Measure how vision-language models represent images and text: eRank1 to eRank5, reduction, alignment, MIR.
 
-    The same command again completes a run that was interrupted.
+    Run the same command again to resume an interrupted run.
 
     For example:
+
         rankscope align llava-hf/llava-1.5-7b-hf --data pairs.jsonl --control rotated-90,shuffled
 
     Args:
         models: Hub id or folder, each with optional @revision; pico-vlm; or minigpt-v2=LLAMA,EVA.pth,CHECKPOINT.pth.
-        data: A file with image, instruction and response, a folder of images, a hub id, or drawn-scenes.
-        output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
-        json: Print the summary as JSON, and nothing else, on standard output.
-        execution: Where and how it is computed.
-        settings: What to do.
+        data: A file with image, instruction and response fields, a folder of images, a hub id, or drawn-scenes.
+        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after models, data and
+            settings.
+        json: Print only the summary, as JSON, on standard output.
+        execution: Where and how to run.
+        settings: What to measure.
     """
     quieten_libraries()
     from rankscope.reports import print_alignment
@@ -55,5 +57,5 @@ def align(
         fail_where_nothing_was_measured(run)
         return
     print_alignment(run.summary_rows(), sys.stdout)
-    print(f"\nkept in {run.place}")
+    print(f"\nsaved to {run.place}")
     fail_where_nothing_was_measured(run)

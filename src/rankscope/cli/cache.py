@@ -1,4 +1,4 @@
-"""`rankscope cache`: the measurements of twins that are kept between runs."""
+"""`rankscope cache`: measurements of untrained twins kept between runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 
 
 def cache(what: Literal["list", "clear"] = "list", /) -> None:
-    """Show or clear the kept measurements of twins.
+    """Show or clear the cached measurements of untrained twins.
 
-    They are in RANKSCOPE_CACHE, else in rankscope/twins of the user's cache folder, and take at most
-    RANKSCOPE_CACHE_MIB MiB (1024). RANKSCOPE_CACHE may be an address in an object store, which has no such limit.
+    The cache is in RANKSCOPE_CACHE, by default rankscope/twins in the user's cache folder, and takes up to
+    RANKSCOPE_CACHE_MIB MiB (default: 1024). RANKSCOPE_CACHE may be an object store address, which has no size limit.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""`rankscope compare`: differences between models, with confidence."""
+"""`rankscope compare`: differences between models, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def compare(
     *,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Show how models differ on the same texts: differences from the first one, intervals, p-values, notes.
+    """Compare models on the same texts: differences from the first model, confidence intervals, p-values, notes.
 
     From five models on it also shows how well their loss is predicted from size and length, and what each metric adds.
 
@@ -26,8 +26,8 @@ def compare(
         rankscope compare runs/step-1000 runs/step-143000
 
     Args:
-        runs: Folders or addresses of finished runs; several models in one run are compared as well.
-        json: Print JSON, and nothing else, on standard output.
+        runs: Folders or addresses of finished runs; several models in one run are also compared.
+        json: Print only the comparison, as JSON, on standard output.
     """
     from rankscope.reports import predictions_of, predictions_table, print_notes, print_table
     from rankscope.runs import Run

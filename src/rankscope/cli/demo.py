@@ -1,4 +1,4 @@
-"""`rankscope demo`: the whole idea in a minute, offline."""
+"""`rankscope demo`: a one-minute offline tour."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from rankscope.settings import Settings
 _TEXTS = 100
 
 _ACROSS_SIZES = """
-Four small models of one family, trained on the same text, read {texts} passages from the docstrings of Python's
-standard library:
+Four small models of one family, trained on the same data, on {texts} texts from the docstrings of Python's standard
+library:
 """
 
 _THROUGH_TRAINING = """
-One of them through its training, on the same passages:
+One of them at several training steps, on the same texts:
 """
 
 _WHAT_IT_IS = """
-eRank counts how many directions the hidden states of a text really use. "Untrained" is the same network with random
-weights, and Diff-eRank is the difference; the loss is what training lowers, and nothing trains eRank. Do not conclude
-that a higher Diff-eRank is a better model: much of it is the untrained network, whose eRank grows with the hidden size,
-and both terms depend on how long the texts are. Compare on equal texts, read both terms, keep the loss beside them.
+eRank is the number of directions that the hidden states of a text effectively use. "Untrained" is the same network
+with random weights, and Diff-eRank is the difference. Training lowers the loss; nothing in it targets eRank. A higher
+Diff-eRank does not by itself mean a better model: much of it comes from the untrained network, whose eRank grows with
+the hidden size, and both terms depend on text length. Compare models on the same texts, and read both terms together
+with the loss.
 
-Now a model of your own:
+Next, try your own model:
 
-  rankscope evaluate YOUR_MODEL --data YOUR_TEXTS.txt        a hub id, a folder or a .gguf file; a text a line
+  rankscope evaluate YOUR_MODEL --data YOUR_TEXTS.txt        hub id, folder or .gguf file; one text per line
   rankscope evaluate pico-3m --data stdlib-docs --limit 100 --layers all
 """
 
 
 def demo(*, output: Path | None = None) -> None:
-    """Show the whole idea in a minute, offline, on models and text that are inside.
+    """Show what rankscope measures, in a minute and offline, on bundled models and texts.
 
     For example:
 
         rankscope demo
 
     Args:
-        output: A folder for the two runs; left out, they are not kept.
+        output: Keep the two runs in this folder. By default they are discarded.
     """
     quieten_libraries()
     from rankscope.models import pico_checkpoints, pico_sizes

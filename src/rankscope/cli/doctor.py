@@ -1,4 +1,4 @@
-"""`rankscope doctor`: versions, devices, optional parts."""
+"""`rankscope doctor`: versions, devices, optional dependencies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from importlib import metadata
 
 
 def doctor() -> None:
-    """Show versions, devices and optional parts: what to look at, and to send along, when something fails.
+    """Show versions, devices and optional dependencies. Include this output in bug reports.
 
     For example:
+
         rankscope doctor
     """
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""`rankscope evaluate`: the main job."""
+"""`rankscope evaluate`: the main command."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ def evaluate(
 ) -> None:
     """Measure models on texts: effective rank, entropy and norms of hidden states, loss, untrained twin.
 
-    The same command again completes a run that was interrupted.
+    Run the same command again to resume an interrupted run.
 
     For example:
+
         rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500
         rankscope evaluate facebook/opt-125m --data dolly-15k --engine ray
 
     Args:
         models: Hub id, folder or .gguf file, each with optional @revision.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
-        output: The run's folder, or s3://BUCKET/FOLDER. Left out: a folder under runs/, named by what is asked for.
-        json: Print the summary as JSON, and nothing else, on standard output.
-        execution: Where and how it is computed.
-        settings: What to do.
+        output: Folder for results, or s3://BUCKET/FOLDER. Default: a folder under runs/, named after models, data and
+            settings.
+        json: Print only the summary, as JSON, on standard output.
+        execution: Where and how to run.
+        settings: What to measure.
     """
     quieten_libraries()
     from rankscope.reports import print_notes, print_summary
@@ -58,5 +60,5 @@ def evaluate(
     print_summary(run.summary_rows(), sys.stdout)
     print_notes(run.notes(), sys.stdout)
     used = run.manifest()["identity"]["settings"]
-    print(f"\nmeasured in {used['dtype']} on {used['device']}, kept in {run.place}")
+    print(f"\nmeasured in {used['dtype']} on {used['device']}, saved to {run.place}")
     fail_where_nothing_was_measured(run)

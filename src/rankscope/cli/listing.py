@@ -1,4 +1,4 @@
-"""`rankscope list`: what can be asked for by name."""
+"""`rankscope list`: the available metrics, data sets, models and studies."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Literal
 
 
 def listing(what: Literal["metrics", "datasets", "models", "studies"], /) -> None:
-    """Show what has a name: metrics, data sets, models and families, studies.
+    """List the available metrics, data sets, models and model families, or studies.
 
     For example:
+
         rankscope list datasets
 
     Args:
@@ -21,7 +22,7 @@ def listing(what: Literal["metrics", "datasets", "models", "studies"], /) -> Non
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
-    table.add_column("what it is")
+    table.add_column("description")
     rows = {"metrics": _metrics, "datasets": _datasets, "models": _models, "studies": _studies}[what]()
     for name, description in rows:
         table.add_row(Text(name), Text(description))
@@ -35,7 +36,7 @@ def _metrics() -> list[tuple[str, str]]:
     found = []
     for metric in table.METRICS:
         function = getattr(metrics, metric.name, metric.function)
-        only_named = "" if metric.default else " Measured only when it is named."
+        only_named = "" if metric.default else " Computed only if named in --metrics."
         found.append((metric.name, (function.__doc__ or "").strip().partition("\n")[0] + only_named))
     return found
 
@@ -46,7 +47,7 @@ def _datasets() -> list[tuple[str, str]]:
     texts = [(name, entry.description) for name, entry in CATALOGUE.items()]
     return [
         *texts,
-        (DRAWN_SCENES, "for align: pictures of two coloured shapes with sentences about them, made offline"),
+        (DRAWN_SCENES, "for align: pictures of two coloured shapes with captions, generated offline"),
     ]
 
 
@@ -63,16 +64,16 @@ def _models() -> list[tuple[str, str]]:
     seeing = [
         (
             model.name,
-            f"for align: vision-language, step {model.step:,}, loss {model.loss:.3f}, right caption among eight for "
-            f"{model.candidates_right:.0%} of scenes",
+            f"for align: vision-language, step {model.step:,}, loss {model.loss:.3f}, picks the right caption of eight "
+            f"for {model.candidates_right:.0%} of scenes",
         )
         for model in pico_vlm_family()
     ]
     reading = [
         (
             model.name,
-            f"{model.architecture}, {model.parameters:,} parameters, {model.layers} blocks of {model.hidden_size}, "
-            f"step {model.step:,}, validation loss {model.validation_loss:.3f}",
+            f"{model.architecture}, {model.parameters:,} parameters, {model.layers} blocks, hidden size "
+            f"{model.hidden_size}, step {model.step:,}, validation loss {model.validation_loss:.3f}",
         )
         for model in pico_family()
     ]

@@ -1,4 +1,4 @@
-"""`rankscope`: finds the command, and turns errors into one line and an exit status."""
+"""`rankscope`: dispatches to the command, and turns errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from rankscope.errors import RankscopeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HELP = "Intrinsic evaluation of language models: exact spectra of their hidden states, beside an untrained twin."
+_HELP = "Intrinsic evaluation of language models: exact spectra of hidden states, compared with an untrained twin."
 _EXAMPLE = "Example: rankscope evaluate facebook/opt-125m --data dolly-15k --limit 500"
 
 
@@ -60,12 +60,12 @@ def build_app() -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits: 0 done, 1 the evaluation failed, 2 the call was wrong."""
+    """Runs the command line and exits with status 0 (done), 1 (the evaluation failed) or 2 (the call was wrong)."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with streams_for_any_text():
             sys.exit(_run(given))
-    except KeyboardInterrupt:  # between two lines of the above
+    except KeyboardInterrupt:  # arrived outside `_run`
         sys.exit(130)
 
 
@@ -83,7 +83,7 @@ def _run(arguments: list[str]) -> int:
 
         Args:
             tokens: The command and its arguments.
-            config: A TOML file with settings by name, such as limit = 500. Flags win.
+            config: A TOML file with settings by name, such as limit = 500. Options on the command line take precedence.
             debug: Show the traceback of an error.
         """
         if config is not None:
@@ -94,7 +94,7 @@ def _run(arguments: list[str]) -> int:
 
     try:
         app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()  # a full disk shows here, and not after the last line of ours
+        sys.stdout.flush()  # so that a full disk is reported here, not at interpreter exit
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in arguments and not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):
             raise
@@ -103,47 +103,47 @@ def _run(arguments: list[str]) -> int:
 
 
 def _report(error: BaseException) -> int:
-    """Says an error on one line of standard error; returns the exit status."""
+    """Prints an error as one line on standard error; returns the exit status."""
     if isinstance(error, BrokenPipeError):
-        _discard_output()  # whoever read it has seen enough
+        _discard_output()  # the reader closed the pipe on purpose
         return 1
     if isinstance(error, OSError):
-        _discard_output()  # if that is what failed, it would fail again at the end
+        _discard_output()  # if standard output is what failed, it would fail again at exit
     message, status = _told(error)
-    with suppress(OSError):  # nobody is left to tell
+    with suppress(OSError):  # standard error is closed
         print(f"rankscope: {message}", file=sys.stderr, flush=True)
     return status
 
 
 def _told(error: BaseException) -> tuple[str, int]:
-    """What to say of an error, and the exit status."""
+    """The message for an error, and the exit status."""
     text = " ".join(str(error).split())
     if isinstance(error, RankscopeError):
         return text, error.exit_status
     if isinstance(error, CycloptsError):
         return text, 2
     if isinstance(error, KeyboardInterrupt):
-        return "stopped; what was finished is kept: give the same command again to go on", 130
+        return "interrupted; finished work is saved: run the same command again to resume", 130
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
-        return f"no file can have the name {str(error.filename)[:200]}: {error.strerror}", 2
-    return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
+        return f"not a valid file name: {str(error.filename)[:200]} ({error.strerror})", 2
+    return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (use --debug for a traceback)", 1
 
 
 def _told_of_the_machine(error: BaseException) -> str | None:
-    """What to say where the machine is at its limits, and not the program."""
+    """The message for an error caused by the machine's limits rather than by the program."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return "out of memory: lower --batch-tokens, --max-length or --limit; what was finished is kept"
+        return "out of memory: lower --batch-tokens, --max-length or --limit; finished work is saved"
     if isinstance(error, RecursionError):
-        return f"something is nested too deeply to be read: {text} (--debug shows where)"
+        return f"input is nested too deeply: {text} (use --debug for a traceback)"
     if isinstance(error, OSError):
         where = error.filename if isinstance(error.filename, str) else "standard output or another file"
-        return f"cannot read or write {where}: {error.strerror or text} (--debug shows where)"
+        return f"cannot read or write {where}: {error.strerror or text} (use --debug for a traceback)"
     return None
 
 
 def _discard_output() -> None:
-    """Sends what is left in the buffer of standard output nowhere, where it cannot fail at the end."""
+    """Sends what is left in the buffer of standard output to the null device, so that it cannot fail at exit."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         return

@@ -17,17 +17,18 @@ def merge(
     output: str,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Join the shards of a run, and summarise it: the same numbers as if one process had measured everything.
+    """Join the shards of a run and summarise it: the numbers are the same as from one process.
 
-    Fails if a batch is missing, belongs to another run, or is there twice with different numbers.
+    Fails if a batch is missing, belongs to another run, or occurs twice with different numbers.
 
     For example:
+
         rankscope merge runs/part-0 runs/part-1 --output runs/whole
 
     Args:
-        runs: Folders or addresses with parts of one run; one, where all shards wrote to the same.
-        output: The whole run's folder or address, which may be one of them.
-        json: Print the summary as JSON, and nothing else, on standard output.
+        runs: Folders or addresses of the shards; a single one if all shards wrote to the same place.
+        output: Folder or address of the merged run; may be one of RUN_DIR.
+        json: Print only the summary, as JSON, on standard output.
     """
     quieten_libraries()
     from rankscope.reports import print_alignment, print_notes, print_summary

@@ -1,4 +1,4 @@
-"""`rankscope report`: a page, tables and figures of finished runs."""
+"""`rankscope report`: a page, tables and figures from finished runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def report(
     figures: str | None = None,
     model_card: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Make a page that needs no network, tables and figures of finished runs.
+    """Make a self-contained HTML page, tables and figures from finished runs.
 
-    Several runs, or several models in one, are compared; checkpoints of one model are shown through its training.
-    Without options all tables are printed.
+    Several runs, or several models in one run, are compared. Checkpoints of one model are plotted over training steps.
+    Without options, prints all tables.
 
     For example:
 
@@ -31,10 +31,10 @@ def report(
 
     Args:
         runs: Folders or addresses of finished runs.
-        output: The page, one HTML file, or its address in an object store.
-        tables: A folder for every table as Markdown, LaTeX (booktabs) and CSV.
-        figures: A folder for every figure as SVG, PNG and PDF.
-        model_card: Print a snippet for the model's card on the hub: metadata with results, and a paragraph.
+        output: HTML file to write, or its address in an object store.
+        tables: Folder for all tables, as Markdown, LaTeX (booktabs) and CSV.
+        figures: Folder for all figures, as SVG, PNG and PDF.
+        model_card: Print a snippet for the model card on the hub: metadata with results, and a paragraph.
     """
     from rich.console import Console
 
@@ -52,7 +52,7 @@ def report(
         print("\n".join(model_card_of(Run(run)) for run in runs), end="")
     if model_card and not (output or tables or figures):
         return
-    with Console(stderr=True).status("reading runs, comparing models, drawing"):
+    with Console(stderr=True).status("reading runs, comparing models, drawing figures"):
         made = build_report(*runs)
         written: list[Path | str] = [save_page(made, output)] if output else []
         written += write_tables(made, table_folder) if table_folder else []
@@ -69,9 +69,7 @@ def report(
 
 def _refuse_wrong_places(output: str | None, tables: Path | None, figures: Path | None) -> None:
     if output is not None and Path(output).is_dir():
-        raise SettingsError(
-            f"output is a file, and {output} is a folder: give a name such as {Path(output) / 'report.html'}"
-        )
+        raise SettingsError(f"output must be a file, not the folder {output}: use {Path(output) / 'report.html'}")
     for name, folder in (("tables", tables), ("figures", figures)):
         if folder is not None and folder.exists() and not folder.is_dir():
-            raise SettingsError(f"{name} is a folder, and {folder} is a file: give another place")
+            raise SettingsError(f"{name} must be a folder, not the file {folder}: choose another path")

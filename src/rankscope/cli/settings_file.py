@@ -1,4 +1,4 @@
-"""`--config FILE.toml`: settings by name, in the types that TOML has."""
+"""`--config FILE.toml`: settings by name, with TOML's types."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def read_settings_file(file: Path) -> dict[str, Any]:
-    """What a settings file says, by name, as flags would say it.
+    """Reads a settings file; returns the values by setting name, in the form of command-line options.
 
-    Text is read as on the command line, so that `limit = "3"` is a number. Other values are what they are in Python:
-    `layers = [0, 3]` is a list, and `limit = 1.0` no whole number.
+    Strings are parsed as on the command line, so `limit = "3"` is a number. Other values follow Python's rules:
+    `layers = [0, 3]` is a list, and `limit = 1.0` is not an integer.
 
     Raises:
-        SettingsError: no such file, no TOML, or a value of the wrong type.
-        UnknownNameError: a text that is none of a setting's choices.
+        SettingsError: the file does not exist, is not TOML, or has a value of the wrong type.
+        UnknownNameError: a string is none of a setting's choices.
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"no such settings file: {file}") from None
+        raise SettingsError(f"settings file not found: {file}") from None
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{file} is not TOML: {error}") from error
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
     except OSError as error:
-        raise SettingsError(f"{str(file)[:200]} cannot be read: {error.strerror or error}") from error
+        raise SettingsError(f"cannot read {str(file)[:200]}: {error.strerror or error}") from error
     refuse_fractions_in_file(content)
     kinds = kinds_of(AlignmentSettings) | kinds_of(Settings)
     for written, value in content.items():

@@ -1,4 +1,4 @@
-"""`rankscope study`: a question of the papers, asked of models at hand."""
+"""`rankscope study`: reproduce a table or figure from the papers."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ def study(
     options: Annotated[StudyOptions, Parameter(name="*", negative="", consume_multiple=True)] = StudyOptions(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Ask a question of the papers of models at hand: table, figure and a paragraph, ours beside the published.
+    """Reproduce a table or figure from the papers with your own models, next to the published numbers.
 
-    The same command again completes a study that was interrupted.
+    Run the same command again to resume an interrupted study.
 
     For example:
+
         rankscope study scaling --models family:pico --data stdlib-docs --limit 50
         rankscope study scaling --output s3://BUCKET/studies/scaling --shard 0/8
         rankscope study compression --models MODEL --data DATA --remove 4 --write smaller/
 
     Args:
-        name: Which study (rankscope list studies).
-        output: The study's folder, or its address in an object store. Left out: a folder under studies/, named by what
-            is asked for.
-        json: Print the result as JSON, and nothing else, on standard output.
-        execution: Where and how its evaluations are computed.
-        options: What it is asked about.
-        settings: Of all evaluations.
+        name: Name of the study (rankscope list studies).
+        output: Folder for results, or its address in an object store. Default: a folder under studies/, named after the
+            study and its settings.
+        json: Print only the result, as JSON, on standard output.
+        execution: Where and how to run the evaluations.
+        options: What the study covers.
+        settings: Settings of all evaluations.
     """
     quieten_libraries()
     from rankscope.reports import print_notes, print_table, require_charts, study_content, study_table, write_study
@@ -64,4 +65,4 @@ def study(
     for sentence in conducted.findings.sentences:
         print(sentence)
     print_notes(conducted.findings.notes, sys.stdout)
-    print(f"\nkept in {conducted.request.folder}: {', '.join(files)}")
+    print(f"\nsaved to {conducted.request.folder}: {', '.join(files)}")

@@ -1,4 +1,4 @@
-"""What commands share: output that every terminal and pipe takes, progress, and other libraries kept quiet."""
+"""Shared by the commands: output for any terminal or pipe, progress, and quiet libraries."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _HANDLER = "rankscope-in-ascii"
 
 @contextmanager
 def streams_for_any_text() -> Iterator[None]:
-    """Makes standard output and error take every character, whatever their encoding.
+    """Makes standard output and error accept every character, whatever their encoding.
 
-    A letter that an encoding lacks is written in ASCII: `->` for an arrow, else without its accent, else by its
-    number. The streams have their own error handlers back afterwards.
+    A character that an encoding lacks is replaced with ASCII: `->` for an arrow, otherwise the letter without its
+    accent, otherwise its code point. The streams get their own error handlers back on exit.
     """
     codecs.register_error(_HANDLER, _in_ascii)
     with ExitStack() as stack:
@@ -47,7 +47,7 @@ def streams_for_any_text() -> Iterator[None]:
 
 
 def print_json(content: object, stream: TextIO, *, indent: int | None = 2) -> None:
-    """Prints JSON as it is where the stream takes all characters, else in ASCII; without indent on one line."""
+    """Prints JSON, in ASCII if the stream is not UTF; on one line if `indent` is None."""
     in_ascii = not (stream.encoding or "utf-8").lower().replace("_", "-").startswith("utf")
     text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
     if in_ascii:
@@ -56,12 +56,12 @@ def print_json(content: object, stream: TextIO, *, indent: int | None = 2) -> No
 
 
 def _set_errors(stream: io.TextIOWrapper, errors: str | None) -> None:
-    with suppress(OSError, ValueError):  # what is still in it cannot be written, which whoever flushed has said
+    with suppress(OSError, ValueError):  # unwritable buffered output has been reported by the code that flushed it
         stream.reconfigure(errors=errors)
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """An error handler of codecs: what stands for the letters that an encoding lacks, and where to go on."""
+    """A codec error handler: the replacement for characters that an encoding lacks, and where to continue."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_letter_in_ascii, error.object[error.start : error.end])), error.end
@@ -77,10 +77,10 @@ def _letter_in_ascii(letter: str) -> str:
 
 
 def fail_where_nothing_was_measured(run: Run) -> None:
-    """For the end of a command, when all is printed.
+    """Raises an error if a run has no measured text; called after everything is printed.
 
     Raises:
-        NothingMeasuredError: no text of any model and data set could be measured.
+        NothingMeasuredError: no text of any model and data set was measured.
     """
     if any(row["texts"] for row in run.summary_rows()):
         return
@@ -88,12 +88,12 @@ def fail_where_nothing_was_measured(run: Run) -> None:
     keys = ["model", "dataset", "text_id"]
     reasons = skipped.unique([*keys, "reason"], maintain_order=True)["reason"].value_counts(sort=True)
     told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.rows())
-    raise NothingMeasuredError(f"every text was skipped, so there are no numbers: {told or 'no reason is kept'}")
+    raise NothingMeasuredError(f"every text was skipped, so there are no results: {told or 'no reason recorded'}")
 
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
-    """A bar on a terminal, lines elsewhere."""
+    """A progress bar on a terminal, lines elsewhere."""
     from rankscope.runs import Lines, bar_on_stderr
 
     if sys.stderr.isatty():
@@ -104,7 +104,7 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 
 def quieten_libraries() -> None:
-    """Other libraries' advice would drown ours, and their bars fill a log; errors still come through."""
+    """Silences other libraries' advice, and their progress bars in logs; errors still come through."""
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
     import datasets
@@ -115,4 +115,4 @@ def quieten_libraries() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-    huggingface_hub.logging.set_verbosity_error()  # a retry a second where there is no network
+    huggingface_hub.logging.set_verbosity_error()  # it logs a retry every second when offline

@@ -1,4 +1,4 @@
-"""`rankscope watch`: a training's checkpoints, measured as they appear."""
+"""`rankscope watch`: measure the checkpoints of a training run as they appear."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ def watch(
     pace: Annotated[WatchSettings, Parameter(name="*")] = WatchSettings(),  # noqa: B008 (frozen)
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Measure the checkpoints of a training as they appear, each once it is complete; keep a table and a page.
+    """Measure the checkpoints of a training run as they appear, each once it is complete; update a table and a page.
 
-    The training need not know, nor have begun. Ctrl-C stops; the same command again goes on.
+    The training script needs no changes and need not have started. Press Ctrl-C to stop; run the same command again
+    to resume.
 
     For example:
 
         rankscope watch out/ --data dolly-15k --limit 100 --until-step 10000
 
     Args:
-        folder: Where the training writes checkpoint-500, step_1000 and the like; it need not exist yet.
+        folder: Where training writes checkpoint-500, step_1000 and so on; it need not exist yet.
         data: A catalogue name (rankscope list datasets), NAME=PATH[,PATH], a file, a folder or a hub id.
-        output: The folder for results. Left out: one under runs/, named by what is asked for.
-        json: Print a line of JSON for each checkpoint, and nothing else, on standard output.
-        pace: When to look, and when to stop.
-        settings: Of each evaluation.
+        output: Folder for results. Default: a folder under runs/, named after the training's folder.
+        json: Print only one line of JSON for each checkpoint on standard output.
+        pace: How often to look, and when to stop.
+        settings: Settings of each evaluation.
     """
     quieten_libraries()
     from rankscope.reports import GrowingTable
@@ -73,32 +74,32 @@ def watch(
 
 
 def _can_draw(progress: Progress) -> bool:
-    """Whether charts are installed; says what is missing."""
+    """Whether charts are installed; reports what is missing."""
     from rankscope.reports import require_charts
 
     try:
         require_charts()
     except MissingExtraError as error:
-        progress.say(f"there will be a table and no page: {error}")
+        progress.say(f"table only, without a page: {error}")
         return False
     return True
 
 
 def _draw(watching: Watch, progress: Progress) -> None:
-    """Writes the page of all checkpoints; one that fails stops nothing."""
+    """Writes the page of all checkpoints. A failure is reported and does not stop the watch."""
     from rankscope.reports import build_report, save_page
 
     try:
         save_page(build_report(*(one.run for one in watching.kept.finished())), watching.output / PAGE)
     except RankscopeError as error:
-        progress.say(f"the page was not drawn: {error}")
+        progress.say(f"could not write the page: {error}")
 
 
 def _said(count: int, watching: Watch) -> str:
-    """What came of a watch."""
+    """A summary of the watch."""
     parts = [f"{count:,} checkpoints measured"]
     if watching.removed:
         parts.append(f"{len(watching.removed):,} removed before they were measured")
     if watching.unreadable:
-        parts.append(f"{len(watching.unreadable):,} that cannot be read: {', '.join(sorted(watching.unreadable))}")
-    return f"{'; '.join(parts)}; kept in {watching.output}"
+        parts.append(f"{len(watching.unreadable):,} unreadable: {', '.join(sorted(watching.unreadable))}")
+    return f"{'; '.join(parts)}; saved to {watching.output}"

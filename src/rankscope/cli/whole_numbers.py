@@ -1,4 +1,4 @@
-"""Refuses a fraction where a whole number is asked for, which the parser of the command line would round."""
+"""Refuses a fraction for an integer setting; the command-line parser would round it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WHOLE = frozenset(
     field.name
     for settings in (Settings, AlignmentSettings, StudyOptions, WatchSettings)
     for field in dataclasses.fields(settings)
-    if field.type in ("int", "int | None")  # annotations are kept as text
+    if field.type in ("int", "int | None")  # annotations are stored as strings
 )
 
 
@@ -21,7 +21,7 @@ def refuse_fractions_in_call(tokens: Sequence[str]) -> None:
     """Refuses `--limit=1.5` and `--limit 1.5`.
 
     Raises:
-        SettingsError: a fraction; the message names the flag.
+        SettingsError: a fraction; the message names the option.
     """
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         flag, equals, value = token.partition("=")
@@ -46,6 +46,6 @@ def _refuse_fraction(name: str, value: str) -> None:
     try:
         whole = float(value).is_integer()
     except ValueError:
-        return  # the parser has words for what is no number
+        return  # the parser reports values that are not numbers
     if "." in value and not whole:
-        raise SettingsError(f"{name} is a whole number, got {value}")
+        raise SettingsError(f"{name} must be an integer, got {value}")

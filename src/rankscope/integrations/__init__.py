@@ -1,4 +1,4 @@
-"""Integrations: other libraries' instruments on the models that were loaded here; thin, no formulas."""
+"""Integrations with other libraries for models loaded by rankscope: thin wrappers without formulas."""
 
 from rankscope.integrations.harness import (
     Accuracy,

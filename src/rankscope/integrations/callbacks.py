@@ -1,4 +1,4 @@
-"""What the callbacks of training libraries share: each step measured once, values by name, alarms that act."""
+"""Shared by the training callbacks: measuring each step once, values by name, acting on alarms."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LOGGER = logging.getLogger("rankscope.training")
 
 @dataclass(frozen=True)
 class Observation:
-    """What one measurement is to the training.
+    """The result of one measurement for the training.
 
     Attributes:
-        values: to be logged, by name; none on processes other than the first.
-        stop: an alarm asks for the training's end. Known to the first process alone.
+        values: to be logged, by name; empty on all processes but the first.
+        stop: an alarm requests that training stop. Only set on the first process.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Observer:
     """Measures a model in training, each step at most once.
 
     Attributes:
-        monitor: what measures.
-        every: so many steps lie between measurements.
-        last: the step that was measured last.
+        monitor: takes the measurements.
+        every: number of steps between measurements.
+        last: the last measured step.
     """
 
     monitor: Monitor
@@ -55,34 +55,34 @@ class Observer:
         every: int,
         settings: Mapping[str, Any],
     ) -> Observer:
-        """An observer of a probe, or with a monitor that is there.
+        """An observer for a probe or an existing monitor.
 
         Raises:
-            SettingsError: not even one step between measurements, or settings beside a monitor that has its own.
+            SettingsError: `every` is below 1, or settings were given together with a monitor, which has its own.
         """
         if every < 1:
-            raise SettingsError(f"every: expected a number of steps of at least 1, got {every}")
+            raise SettingsError(f"every must be a number of steps of at least 1, got {every}")
         if not isinstance(probe, Monitor):
             return cls(Monitor(probe, tokenizer, **settings), every)
         if settings or tokenizer is not None:
             given = ", ".join([*settings, *(() if tokenizer is None else ("tokenizer",))])
-            raise SettingsError(f"a monitor has settings of its own: give it {given}, or give a probe")
+            raise SettingsError(f"a monitor has its own settings: pass {given} to the Monitor, or pass a probe")
         return cls(probe, every)
 
     def is_due(self, step: int) -> bool:
-        """Whether a step is one of every so many."""
+        """Whether a step is a multiple of `every`."""
         return step % self.every == 0
 
     def observe(self, model: nn.Module, step: int, tokenizer: object = None) -> Observation:
-        """Measures a model unless this step was measured; every process calls it, at the same steps.
+        """Measures a model unless this step was measured already; every process must call it, at the same steps.
 
-        Each alarm is one line of the log `rankscope.training` when it begins, and acts as `Alarms.action` says. The
-        first measurement may fail; a later one that fails is a line of the log, so that it ends no training.
+        A new alarm is logged once to `rankscope.training`, and acts as set in `Alarms.action`. If the first
+        measurement fails, the error is raised; a later failure is only logged, so that it does not end the training.
 
         Args:
             model: as for `Monitor.measure`.
             step: of the training.
-            tokenizer: the training's, for a monitor that has none; or a processor that has one.
+            tokenizer: the training's, for a monitor without one; or a processor that has a tokenizer.
 
         Raises:
             RankscopeError: the first measurement failed.
@@ -97,7 +97,7 @@ class Observer:
             if self.last is None:
                 raise
             self.last = step
-            LOGGER.warning("rankscope: step %s could not be measured: %s", f"{step:,}", error)
+            LOGGER.warning("rankscope: could not measure step %s: %s", f"{step:,}", error)
             return Observation()
         self.last = step
         if self.monitor.last_step != step:
@@ -105,7 +105,7 @@ class Observer:
         return Observation(values_of(rows) | {f"{PREFIX}/alarms": len(self.monitor.last_alarms)}, self._act())
 
     def _act(self) -> bool:
-        """Tells of alarms that have begun, and says whether any stop the training."""
+        """Reports new alarms, and returns whether any of them stops the training."""
         action = self.monitor.alarms.action
         for alarm in self.monitor.new_alarms:
             LOGGER.warning("rankscope: %s", alarm)
@@ -115,7 +115,7 @@ class Observer:
 
 
 def values_of(rows: pl.DataFrame) -> dict[str, float]:
-    """Values by name: `rankscope/LAYER/METRIC`, and `rankscope/METRIC` for what no layer has of its own, the loss."""
+    """Values by name: `rankscope/LAYER/METRIC`, and `rankscope/METRIC` for the loss, which belongs to no layer."""
     of_the_model = {metric.name for metric in metrics_that_read("logits")}
     found = {}
     for row in rows.iter_rows(named=True):

@@ -1,7 +1,7 @@
-"""Accuracy on multiple-choice benchmarks, by lm-evaluation-harness, on a model that is already loaded.
+"""Accuracy on multiple-choice benchmarks, with lm-evaluation-harness, for a model that is already loaded.
 
-Everything that defines the number is the harness's own: prompts, answers, scoring, aggregation
-(https://github.com/EleutherAI/lm-evaluation-harness). Only where the rows come from is ours to say.
+The harness defines everything that affects the number: prompts, answers, scoring and aggregation
+(https://github.com/EleutherAI/lm-evaluation-harness). rankscope only chooses where the rows come from.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskReference:
-    """A task of the harness, and local files to read its rows from; none for the task's own data set on the hub."""
+    """A task of the harness and local files with its rows; without files, the task's own data set on the hub."""
 
     name: str
     files: tuple[Path, ...] = ()
@@ -40,17 +40,17 @@ class TaskReference:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What the harness found for one task.
+    """The harness's result for one task.
 
     Attributes:
         task: its name.
         accuracy: the share of items whose correct answer has the highest log-likelihood (`acc`).
         standard_error: of the accuracy over items; None for a single item.
         accuracy_normalized: with log-likelihoods divided by the answers' lengths in bytes
-            (`acc_norm`); None where the task does not report it.
-        items: how many were answered.
-        truncated: questions of which the beginning was cut off, because question and answer are
-            longer than the model's positions; counted once for each answer.
+            (`acc_norm`); None if the task does not report it.
+        items: number of items answered.
+        truncated: questions truncated at the beginning because question and answer exceed the model's positions;
+            counted once per answer.
         task_version: of the harness's task definition.
         harness: version of lm_eval.
     """
@@ -66,16 +66,16 @@ class Accuracy:
 
 
 def parse_task_reference(text: str) -> TaskReference:
-    """Reads `name`, or `name=PATH[,PATH]` as in the catalogue of texts: `piqa=valid.jsonl,valid-labels.lst`.
+    """Parses `name`, or `name=PATH[,PATH]` as in the catalogue of texts: `piqa=valid.jsonl,valid-labels.lst`.
 
     Raises:
-        DataError: a path that is not there.
+        DataError: a path that does not exist.
     """
     name, _, paths = text.partition("=")
     files = tuple(Path(path) for path in paths.split(",")) if paths else ()
     for file in files:
         if not file.exists():
-            raise DataError(f"no such data file: {file}")
+            raise DataError(f"data file not found: {file}")
     return TaskReference(name, files)
 
 
@@ -101,28 +101,28 @@ def accuracies(
 ) -> list[Accuracy]:
     """Zero-shot accuracy of a loaded model, for each task.
 
-    The harness scores each answer by its log-likelihood after the question. It adds what the tokenizer adds by
-    itself: a BOS token where the tokenizer puts one, none where it does not, and no chat template. Question and
-    answer beyond the model's positions lose tokens at their beginning. We follow it in all of this. The model
-    runs in eval mode, in its own dtype, on its own device, and is left in the mode in which it came.
+    The harness scores each answer by its log-likelihood after the question. It adds the special tokens that the
+    tokenizer adds by default (a BOS token or none) and uses no chat template. If question and answer exceed the
+    model's positions, tokens at the beginning are dropped. rankscope changes none of this. The model runs in eval
+    mode, in its own dtype, on its own device, and is returned to its previous mode.
 
-    With local files the harness's task definition is used as it is, but for the place of its rows; nothing
-    is asked of the hub. Rows of openbookqa, piqa and winogrande may have the hub's columns or the original
-    release's; rows of other tasks need the hub's columns.
+    With local files, only the source of the rows in the harness's task definition changes; the hub is not contacted.
+    Rows of openbookqa, piqa and winogrande may have the hub's columns or the original release's; rows of other tasks
+    need the hub's columns.
 
     Args:
         network: a causal language model.
         tokenizer: its own.
         tasks: any single tasks of the harness that report `acc`; see `parse_task_reference`.
-        limit: the first so many items of each task.
-        batch_size: answers scored at once.
+        limit: use only the first `limit` items of each task.
+        batch_size: number of answers scored at once.
 
     Raises:
         MissingExtraError: lm-eval is not installed.
         UnknownNameError: no such task.
         SettingsError: a group of tasks, a task without `acc`, or a limit or batch size below 1.
-        DataError: rows that are missing or of another shape, or a data set that the hub does not give.
-        RankscopeError: an answer alone is longer than the model's positions.
+        DataError: missing or malformed rows, or a data set that the hub does not provide.
+        RankscopeError: a single answer is longer than the model's positions.
     """
     try:
         import lm_eval.models.huggingface  # noqa: F401
@@ -130,11 +130,11 @@ def accuracies(
         raise MissingExtraError("harness", "lm-evaluation-harness") from error
     for name, value in (("limit", limit), ("batch_size", batch_size)):
         if value is not None and value < 1:
-            raise SettingsError(f"{name} is a whole number of at least 1, got {value}")
+            raise SettingsError(f"{name} must be an integer of at least 1, got {value}")
     references = [parse_task_reference(task) if isinstance(task, str) else task for task in tasks]
     training = network.training
     try:
-        # The harness gives a tokenizer without padding token one: it gets its own copy.
+        # The harness adds a padding token to a tokenizer without one, so it gets a copy.
         return [_accuracy(reference, network, copy.deepcopy(tokenizer), limit, batch_size) for reference in references]
     finally:
         network.train(training)
@@ -170,7 +170,7 @@ def _accuracy(
 
 
 def _open_task(reference: TaskReference, folder: Path) -> Task:
-    """The harness's own task; zero-shot, and on local files where they are given."""
+    """The harness's own task, zero-shot, reading local files if given."""
     from jinja2 import TemplateError
     from lm_eval.tasks import TaskManager
 
@@ -180,7 +180,7 @@ def _open_task(reference: TaskReference, folder: Path) -> Task:
         rows.mkdir()
         _write_rows(reference, rows / "test.jsonl")
         definition |= {
-            # A folder; for `json` with `data_files` the datasets library tells a server that it was used.
+            # A folder: for `json` with `data_files`, the datasets library would report its use to a server.
             "dataset_path": str(rows),
             "dataset_name": None,
             "dataset_kwargs": {"cache_dir": str(folder / "cache")},
@@ -194,12 +194,12 @@ def _open_task(reference: TaskReference, folder: Path) -> Task:
     try:
         (task,) = TaskManager(include_defaults=False).load(str(file))["tasks"].values()
     except (OSError, ValueError, RuntimeError, KeyError, TemplateError) as error:
-        raise DataError(f"the harness cannot read the rows of task {reference.name}: {first_line(error)}") from error
+        raise DataError(f"the harness could not read the rows of task {reference.name}: {first_line(error)}") from error
     metrics = [metric["metric"] for metric in task.config.metric_list or ()]
     if task.OUTPUT_TYPE != "multiple_choice" or "acc" not in metrics:
         raise SettingsError(
-            f"task {reference.name} reports {', '.join(map(str, metrics)) or 'metrics of its own'}: "
-            "expected a multiple-choice task that reports acc"
+            f"task {reference.name} must be a multiple-choice task that reports acc; it reports "
+            f"{', '.join(map(str, metrics)) or 'only custom metrics'}"
         )
     return task
 
@@ -209,7 +209,7 @@ def _definition(name: str) -> Path:
     import lm_eval.tasks
     from lm_eval.tasks import TaskManager
 
-    # Many tasks lie in a folder of their name; the index of all fourteen thousand takes seconds.
+    # Many tasks are in a folder of their name; indexing all fourteen thousand takes seconds.
     own = Path(lm_eval.tasks.__file__).parent / name
     manager = TaskManager(include_path=own, include_defaults=False)
     if name not in manager.task_index:
@@ -218,7 +218,7 @@ def _definition(name: str) -> Path:
         raise UnknownNameError("task", name, manager.all_tasks)
     entry = manager.task_index[name]
     if name not in manager.all_subtasks or entry.cfg is None or "class" in entry.cfg:
-        raise SettingsError(f"{name} is a group of tasks, or a program: expected a single task that a file defines")
+        raise SettingsError(f"{name} is a task group or is defined by code: use a single task with its own file")
     return Path(entry.yaml_path)
 
 
@@ -238,10 +238,10 @@ def _write_rows(reference: TaskReference, place: Path) -> None:
 
 
 def _count_truncated(task: Task, model: HFLM, limit: int | None) -> int:
-    """How many question-and-answer pairs the harness will cut at their beginning.
+    """The number of question-and-answer pairs that the harness will truncate at the beginning.
 
     Raises:
-        RankscopeError: an answer alone is longer than the model's positions, where the harness would stop.
+        RankscopeError: a single answer is longer than the model's positions; the harness would stop.
     """
     task.build_all_requests(limit=limit, rank=0, world_size=1)
     truncated = 0
@@ -259,7 +259,7 @@ def _count_truncated(task: Task, model: HFLM, limit: int | None) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Standard output stays clean; progress goes to standard error where that is a terminal."""
+    """Keeps standard output clean; progress goes to standard error if that is a terminal."""
     log = logging.getLogger("lm_eval")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A callback for Lightning. Importing this module needs the extra `lightning`, or `pytorch_lightning`."""
+"""A callback for Lightning. Importing this module requires the extra `lightning`, or `pytorch_lightning`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _lightning() -> Any:
-    """The package, under the name by which it is in use."""
+    """The Lightning package, under the name that is in use."""
     for name in sorted(("lightning.pytorch", "pytorch_lightning"), key=lambda name: name not in sys.modules):
         try:
             return import_module(name)
@@ -28,24 +28,24 @@ def _lightning() -> Any:
 
 
 class SpectrumCallback(_lightning().Callback):  # type: ignore[misc]
-    """Spectra of a probe as curves of the training: at its first step, every so many, at validations and at its end.
+    """Logs spectra of a probe as training curves: at the first step, every `every` steps, at validation and at the end.
 
     Values go to all loggers of the trainer, under names such as `rankscope/last/effective_rank`; `rankscope/alarms` is
-    the number of alarms of the measurement. Steps are the trainer's `global_step`. The training itself is the same as
-    without the callback.
+    the number of alarms of the measurement. Steps are the trainer's `global_step`. The callback does not change the
+    training itself.
 
     Attributes:
         monitor: with all measurements (`monitor.history()`) and alarms (`monitor.fired`).
 
     Args:
         probe: strings, a data reference such as `stdlib-docs`, or a `Monitor`.
-        tokenizer: left out, the module's attribute `tokenizer`.
-        every: so many steps lie between measurements.
-        model: from the LightningModule to the model of transformers; left out, its attribute `model`.
+        tokenizer: by default the module's attribute `tokenizer`.
+        every: number of steps between measurements.
+        model: from the LightningModule to the transformers model; by default its attribute `model`.
         settings: those of `Monitor`: layers, metrics, pool, max_length, limit, alarms.
 
     Raises:
-        SettingsError: `every` below 1, or settings beside a monitor.
+        SettingsError: `every` below 1, or settings together with a monitor.
     """
 
     def __init__(
@@ -61,25 +61,25 @@ class SpectrumCallback(_lightning().Callback):  # type: ignore[misc]
 
     @property
     def monitor(self) -> Monitor:
-        """What measures."""
+        """The monitor that takes the measurements."""
         return self._observer.monitor
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """The first step, or the one at which a training is taken up."""
+        """Measures the first step, or the step at which training resumes."""
         self._measure(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_batch: Any) -> None:
-        """Every so many steps; batches whose gradients are added up are no steps."""
+        """Measures every `every` steps; batches with accumulated gradients are not steps."""
         if self._observer.is_due(trainer.global_step):
             self._measure(trainer, pl_module)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Beside the validations of a training."""
+        """Measures at each validation during training."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._measure(trainer, pl_module)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """The last step."""
+        """Measures the last step."""
         self._measure(trainer, pl_module)
 
     def _measure(self, trainer: Any, pl_module: Any) -> None:
@@ -96,7 +96,7 @@ def _attribute_model(module: Any) -> nn.Module:
     model = getattr(module, "model", None)
     if not isinstance(model, nn.Module):
         raise SettingsError(
-            f"{type(module).__name__} has no model of transformers as its attribute `model`: "
-            "say where it is, for example model=lambda module: module.backbone"
+            f"{type(module).__name__} has no transformers model in its attribute `model`: "
+            "pass a function that returns it, such as model=lambda module: module.backbone"
         )
     return model

@@ -1,7 +1,6 @@
-"""Ray: calls of functions on the workers of a cluster, a bounded number at a time. What they compute is not known here.
+"""Ray: function calls on the workers of a cluster, a bounded number at a time, whatever the functions compute.
 
-Ray places the calls, starts them again where a worker or a node is lost, and ends them with the process that made
-them.
+Ray schedules the calls, restarts them if a worker or node is lost, and ends them with the process that made them.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 Tell = Callable[[Any], None]
-"""Takes a message to the process that made the call."""
+"""Sends a message to the process that made the call."""
 
-RETRIES = 10  # of a call whose worker or node is lost, or runs out of memory
+RETRIES = 10  # of a call whose worker or node was lost or ran out of memory
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_FOR_MESSAGES = 5.0
-_AHEAD = 2  # calls that are under way or wait at Ray, for each worker
+_AHEAD = 2  # calls per worker that are running or queued
 ALONE = "rankscope-alone"
-"""A resource that marks a cluster of one machine which was started here."""
-_LOST = "the Ray cluster is gone; what was finished is kept: give the same command again when there is one"
+"""A resource that marks a single-machine cluster started by rankscope."""
+_LOST = "lost the Ray cluster; finished work is saved: run the same command again when a cluster is available"
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a worker has to itself while it computes.
+    """Resources reserved for a worker while it computes.
 
     Attributes:
-        cpus: cores.
-        gpus: whole ones.
+        cpus: number of cores.
+        gpus: number of whole GPUs.
         memory: in bytes.
     """
 
@@ -49,7 +48,7 @@ class Needs:
     memory: int = 0
 
     def fitting(self, resources: dict[str, float]) -> int:
-        """How many such workers a node with these resources holds."""
+        """The number of such workers that a node with these resources can run."""
         asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
         return min(int(resources.get(name, 0) // amount) for name, amount in asked.items() if amount)
 
@@ -62,11 +61,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Call:
-    """A function to be called on a worker.
+    """A function to call on a worker.
 
     Attributes:
-        name: for people.
-        function: of the argument, and of what takes messages to the process that made the call.
+        name: for display.
+        function: takes the argument, and a function that sends messages to the calling process.
         argument: sent to the worker.
         needs: of the worker.
     """
@@ -79,12 +78,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a call.
+    """The outcome of a call.
 
     Attributes:
         call: which one.
         result: what the function returned.
-        failure: why there is none: the worker was lost too often, or the function raised an error.
+        failure: why there is no result: the worker was lost too often, or the function raised an error.
     """
 
     call: Call
@@ -102,10 +101,10 @@ class RayCluster:
         return any(ALONE in node for node in self.nodes())
 
     def nodes(self) -> list[dict[str, float]]:
-        """What each node that is alive has in total, by Ray's names: `CPU`, `GPU`, `memory`.
+        """The total resources of each live node, by Ray's names: `CPU`, `GPU`, `memory`.
 
         Raises:
-            RankscopeError: none is alive.
+            RankscopeError: no node is alive.
         """
         alive = [node["Resources"] for node in load_ray().nodes() if node["Alive"]]
         if not alive:
@@ -113,21 +112,21 @@ class RayCluster:
         return alive
 
     def workers(self, needs: Needs) -> int:
-        """How many workers with such needs the cluster holds at present."""
+        """The number of workers with such needs that the cluster can currently run."""
         return sum(needs.fitting(node) for node in self.nodes())
 
     def run(self, calls: Iterable[Call], told: Tell) -> Generator[Done]:
-        """Has calls carried out, and yields each when it is done.
+        """Runs calls, and yields each one when it is done.
 
-        A call is taken from `calls` when there is room for it, so that few arguments are in memory at a time. Where
-        the loop over what is yielded ends early, calls that are under way are stopped.
+        A call is taken from `calls` when there is room for it, so that few arguments are in memory at a time. If the
+        caller stops iterating, running calls are cancelled.
 
         Args:
-            calls: in the order in which they should begin.
-            told: called in this process with what functions tell.
+            calls: in the order in which they should start.
+            told: called in this process with messages from the functions.
 
         Raises:
-            RankscopeError: the cluster is gone, or the node that this process is on.
+            RankscopeError: the cluster is lost, or the node that this process is on.
         """
         ray = load_ray()
         mail = _Mail.opened(ray, told)
@@ -138,7 +137,7 @@ class RayCluster:
                 while len(running) < self._limit(running) and (call := next(waiting, None)) is not None:
                     options = {"num_cpus": call.needs.cpus, "num_gpus": call.needs.gpus, "memory": call.needs.memory}
                     task = remote.options(**options, name=call.name, max_retries=RETRIES, retry_exceptions=False)
-                    # In a list the argument is no dependency: calls that need the same are given to the same worker.
+                    # In a list the argument is not a dependency: calls with the same needs reuse the same worker.
                     argument = [ray.put(call.argument)]
                     running[task.remote(call.function, argument, str(Path.cwd()), mail.queue)] = call
                 if not running:
@@ -154,16 +153,16 @@ class RayCluster:
             mail.queue.shutdown(force=True)
 
     def _limit(self, running: dict[Any, Call]) -> int:
-        """So many calls at a time that no worker waits for one, and that Ray sees where the cluster should grow."""
+        """Limit of calls at a time: enough to keep workers busy, and to show Ray when the cluster should grow."""
         workers = max((self.workers(needs) for needs in {call.needs for call in running.values()}), default=1)
         return _AHEAD * max(workers, 1)
 
 
 def load_ray() -> ModuleType:
-    """The library.
+    """The Ray library.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: Ray is not installed.
     """
     try:
         import ray
@@ -175,14 +174,14 @@ def load_ray() -> ModuleType:
 
 @dataclass
 class _Mail:
-    """Messages of workers, which go through a queue of Ray's.
+    """Messages from workers, which go through a Ray queue.
 
-    A worker does not wait until a message has arrived: while it waited, Ray would give its cores to somebody else. So
-    messages may come after the result of the call that sent them.
+    A worker does not wait for a message to arrive: meanwhile, Ray would give its cores to another task. So messages may
+    arrive after the result of the call that sent them.
 
     Attributes:
         ray: the library.
-        queue: an actor beside this process, so that it is lost with it and not before.
+        queue: an actor on this process's node, so that both are lost together.
         told: called with each message.
     """
 
@@ -194,7 +193,7 @@ class _Mail:
 
     @classmethod
     def opened(cls, ray: ModuleType, told: Tell) -> _Mail:
-        """With a queue of its own."""
+        """Opens a mailbox with its own queue."""
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -202,7 +201,7 @@ class _Mail:
         return cls(ray, Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here}), told)
 
     def read(self) -> None:
-        """Tells all messages that have come.
+        """Passes on all messages that have arrived.
 
         Raises:
             RankscopeError: the queue is lost.
@@ -216,7 +215,7 @@ class _Mail:
             self.told(pickle.loads(message))  # noqa: S301 (our own)
 
     def done(self, call: Call, task: Any) -> Done:
-        """What came of a call."""
+        """The outcome of a call."""
         try:
             sender, count, result = self.ray.get(task)
         except self.ray.exceptions.RayTaskError as error:
@@ -227,7 +226,7 @@ class _Mail:
         return Done(call, result)
 
     def wait(self) -> None:
-        """Reads until all messages of calls that are done have come, or for a few seconds: some may be lost."""
+        """Reads until all messages of finished calls have arrived, or for a few seconds: some may be lost."""
         until = time.monotonic() + _SECONDS_FOR_MESSAGES
         self.read()
         while any(self._come[sender] < count for sender, count in self._sent.items()) and time.monotonic() < until:
@@ -238,9 +237,9 @@ class _Mail:
 def _on_a_worker(
     function: Callable[[Any, Tell], Any], argument: list[Any], directory: str, queue: Any
 ) -> tuple[str, int, Any]:
-    """What a worker does for a call; returns its own name, how many messages it has sent, and the result.
+    """Runs a call on a worker; returns the worker's name, the number of messages sent, and the result.
 
-    Paths mean on a worker what they mean in the process that made the call.
+    Relative paths mean the same on a worker as in the process that made the call.
     """
     if Path(directory).is_dir():
         os.chdir(directory)

@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster, or starting one on this machine, without any of Ray's own words."""
+"""Connects to a Ray cluster, or starts one on this machine, without Ray's own output."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": str(RETRIES),
-    "RAY_idle_worker_killing_time_threshold_ms": "60000",  # what a worker has imported takes seconds to import again
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",  # a new worker would need seconds to repeat its imports
 }
 _PRINTS = "print_to_stdstream"
-_OBJECT_STORE = 512 << 20  # of a cluster on this machine: only arguments lie there, and they can go to its disk
+_OBJECT_STORE = 512 << 20  # of a cluster on this machine: it holds only arguments, and can spill to disk
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_FOR_STATUS = 30.0
 _ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -31,14 +31,14 @@ _ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 @contextmanager
 def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
-    """Connects this process to a cluster, and ends the connection afterwards.
+    """Connects this process to a cluster, and disconnects afterwards.
 
-    A process that is connected already stays so, before and after.
+    A process that is already connected stays connected.
 
     Args:
-        address: `HOST:PORT`, or `auto` for the cluster that this machine belongs to. Left out: what `RAY_ADDRESS`
-            says, else a cluster of this machine alone, which ends afterwards.
-        cpus: that a worker needs; a cluster of this machine has at least these.
+        address: `HOST:PORT`, or `auto` for the cluster that this machine belongs to. By default the address in
+            `RAY_ADDRESS`, else a new cluster on this machine alone, which is shut down afterwards.
+        cpus: needed by a worker; a cluster on this machine has at least this many.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -62,7 +62,7 @@ def connected_cluster(address: str | None, cpus: int) -> Iterator[RayCluster]:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Keeps Ray's reports of lost workers off standard output, for which it has no setting of its own."""
+    """Keeps Ray's reports of lost workers off standard output; Ray has no setting for it."""
     from ray._private import worker
 
     printing = getattr(worker, _PRINTS, None)
@@ -82,28 +82,28 @@ def _connect(ray: ModuleType, where: str, quiet: dict[str, Any], cpus: int) -> N
         _check_address(where)
     try:
         ray.init(where, **quiet)
-    except Exception as error:  # Ray's own kinds, and those of gRPC
+    except Exception as error:  # errors of Ray and gRPC
         raise SettingsError(f"cannot use the Ray cluster at {where}: {first_line(error)}") from error
 
 
 def _check_address(address: str) -> None:
-    """Refuses an address at which nobody answers, which Ray would try for minutes."""
+    """Refuses an address without a server, which Ray would retry for minutes."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         raise SettingsError(
-            f"a Ray cluster's address is HOST:PORT, such as 10.0.0.1:6379, or auto on one of its nodes, got {address!r}"
+            f"the address of a Ray cluster must be HOST:PORT, such as 10.0.0.1:6379, or auto on a node, got {address!r}"
         )
-    hint = "'ray start --head' prints the address, and this machine has to reach it"
+    hint = "'ray start --head' prints the address, which must be reachable from this machine"
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
     except (OSError, OverflowError) as error:
         raise SettingsError(f"no Ray cluster answers at {address} ({error}): {hint}") from error
     if not _is_ray(address):
-        raise SettingsError(f"what answers at {address} is no Ray cluster: {hint}")
+        raise SettingsError(f"the server at {address} is not a Ray cluster: {hint}")
 
 
 def _is_ray(address: str) -> bool:
-    """Asks for the cluster's status, in another process: Ray itself would try for minutes, and fill the terminal."""
+    """Queries the cluster's status in another process: Ray itself would retry for minutes, and flood the terminal."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
         return subprocess.run(command, capture_output=True, timeout=_SECONDS_FOR_STATUS, check=False).returncode == 0  # noqa: S603 (ours)

@@ -1,7 +1,7 @@
-"""Metrics as torchmetrics classes: added to batch by batch, reset by epoch, summed over processes.
+"""Metrics as torchmetrics classes: updated batch by batch, reset per epoch, summed over processes.
 
 They hold sums and call the functions of `rankscope.metrics`, whose docstrings define the numbers. Importing this module
-needs the extra `torchmetrics`.
+requires the extra `torchmetrics`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MatrixEntropy(Metric):
             mask: True or 1 where a token is real, (batch, tokens).
 
         Raises:
-            RepresentationError: as `rankscope.matrix_entropy`; then none of the batch is added.
+            RepresentationError: as `rankscope.matrix_entropy`; none of the batch is then added.
         """
         _add(self, matrix_entropy(hidden, mask))
 
@@ -61,7 +61,7 @@ class MatrixEntropy(Metric):
         """The mean over all texts since the last reset.
 
         Raises:
-            RepresentationError: there are none.
+            RepresentationError: no texts were added.
         """
         return _mean(self)
 
@@ -91,7 +91,7 @@ class EffectiveRank(Metric):
         """The effective rank of all texts since the last reset.
 
         Raises:
-            RepresentationError: there are none.
+            RepresentationError: no texts were added.
         """
         return aggregate_effective_rank(_mean(self).unsqueeze(0))
 
@@ -121,13 +121,13 @@ class MatrixNuclearNorm(Metric):
         """The mean over all texts since the last reset.
 
         Raises:
-            RepresentationError: there are none.
+            RepresentationError: no texts were added.
         """
         return _mean(self)
 
 
 class RankMe(Metric):
-    """RankMe of a data set, one vector for each text. Its state is a d x d matrix, however many texts there are.
+    """RankMe of a data set, from one vector per text. Its state is a d x d matrix for any number of texts.
 
     Args:
         hidden_size: d.
@@ -151,7 +151,7 @@ class RankMe(Metric):
         """Adds the vectors of some texts, (texts, d).
 
         Raises:
-            RepresentationError: another shape.
+            RepresentationError: wrong shape.
         """
         _add_moments(self, vectors)
 
@@ -165,7 +165,7 @@ class RankMe(Metric):
 
 
 class AlphaReQ(Metric):
-    """Alpha-ReQ of a data set, one vector for each text. Its state is a d x d matrix, however many texts there are.
+    """Alpha-ReQ of a data set, from one vector per text. Its state is a d x d matrix for any number of texts.
 
     Args:
         hidden_size: d.
@@ -189,7 +189,7 @@ class AlphaReQ(Metric):
         """Adds the vectors of some texts, (texts, d).
 
         Raises:
-            RepresentationError: another shape.
+            RepresentationError: wrong shape.
         """
         _add_moments(self, vectors)
 
@@ -214,7 +214,7 @@ def _add(metric: MatrixEntropy | EffectiveRank | MatrixNuclearNorm, values: Tens
 
 def _mean(metric: MatrixEntropy | EffectiveRank | MatrixNuclearNorm) -> Tensor:
     if metric.texts == 0:
-        raise RepresentationError("no texts", "a mean over texts needs at least one, got none: call update() first")
+        raise RepresentationError("no texts", "a mean needs at least one text, got none: call update() first")
     return metric.total / metric.texts
 
 
@@ -232,7 +232,7 @@ def _add_moments(metric: RankMe | AlphaReQ, vectors: Tensor) -> None:
     if vectors.dim() != 2 or vectors.shape[1] != hidden_size:
         raise RepresentationError(
             "wrong shape",
-            f"pooled vectors must have shape (texts, {hidden_size}), as hidden_size={hidden_size} says, "
+            f"pooled vectors must have shape (texts, {hidden_size}) for hidden_size={hidden_size}, "
             f"got {tuple(vectors.shape)}",
         )
     sums = _moments(metric) + TokenMoments.of(vectors.to(metric.outer.device))

@@ -1,4 +1,4 @@
-"""A callback for transformers' `Trainer`, and so for what is built on it: TRL, Axolotl, Unsloth."""
+"""A callback for transformers' `Trainer`, and libraries built on it: TRL, Axolotl, Unsloth."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
-    """Spectra of a probe as curves of the training: at its first step, every so many, at evaluations and at its end.
+    """Logs spectra of a probe as training curves: at the first step, every `every` steps, at evaluation and at the end.
 
-    Values are logged by `Trainer.log`, so that they are in the trainer's history and in whatever it reports to, under
-    names such as `rankscope/last/effective_rank`; `rankscope/alarms` is the number of alarms of the measurement. The
-    training itself is the same as without the callback.
+    Values are logged by `Trainer.log`, so they appear in the trainer's history and in all its reporting integrations,
+    under names such as `rankscope/last/effective_rank`; `rankscope/alarms` is the number of alarms of the measurement.
+    The callback does not change the training itself.
 
     Attributes:
         monitor: with all measurements (`monitor.history()`) and alarms (`monitor.fired`).
 
     Args:
         probe: strings, a data reference such as `stdlib-docs`, or a `Monitor`.
-        tokenizer: left out, the trainer's `processing_class`.
-        every: so many steps lie between measurements.
+        tokenizer: by default the trainer's `processing_class`.
+        every: number of steps between measurements.
         settings: those of `Monitor`: layers, metrics, pool, max_length, limit, alarms.
 
     Raises:
-        SettingsError: `every` below 1, or settings beside a monitor.
+        SettingsError: `every` below 1, or settings together with a monitor.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
 
     @property
     def monitor(self) -> Monitor:
-        """What measures."""
+        """The monitor that takes the measurements."""
         return self._observer.monitor
 
     def bind(self, trainer: Trainer) -> SpectrumCallback:
-        """Names the trainer whose `log` is used. Not needed where the trainer itself calls its callbacks."""
+        """Sets the trainer whose `log` is used. Not needed if the trainer itself calls its callbacks."""
         self._trainer = ref(trainer)
         return self
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The first step, or the one at which a training is taken up."""
+        """Measures the first step, or the step at which training resumes."""
         self._measure(args, state, control, kwargs)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Every so many steps, and the last one while the loggers are open."""
+        """Measures every `every` steps, and the last one while the loggers are open."""
         ends = control.should_training_stop or 0 < state.max_steps <= state.global_step
         if ends or self._observer.is_due(state.global_step):
             self._measure(args, state, control, kwargs)
@@ -75,12 +75,12 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The last step, where a callback after this one stopped the training."""
+        """Measures the last step if a later callback stopped the training."""
         if control.should_training_stop:
             self._measure(args, state, control, kwargs)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Beside the trainer's own evaluation."""
+        """Measures at each evaluation of the trainer."""
         self._measure(args, state, control, kwargs)
 
     def _measure(
@@ -90,21 +90,21 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
         model: nn.Module = given["model"] if trainer is None else trainer.model  # FSDP 1 wraps only the trainer's
         seen = self._observer.observe(model, state.global_step, given.get("processing_class"))
         if seen.values and trainer is not None:
-            # `Trainer.log` and not a subclass's, which may add means since its last call and forget them (TRL). It says
-            # that what was to be logged at this step has been.
+            # Calls `Trainer.log` itself: a subclass's `log` may add running means and reset them (TRL). It also marks
+            # this step as logged.
             should_log = control.should_log
             Trainer.log(trainer, dict(seen.values))
             control.should_log = should_log
         elif seen.values and not self._warned:
             self._warned = True
             LOGGER.warning(
-                "rankscope: no trainer calls this callback, so nothing is logged: use callback.bind(trainer)"
+                "rankscope: no trainer is attached to this callback, so nothing is logged: use callback.bind(trainer)"
             )
         if self.monitor.alarms.action == "stop" and _any_process(seen.stop, args.device):
             control.should_training_stop = True
 
     def _found_trainer(self, state: TrainerState) -> Trainer | None:
-        """The trainer that is calling, of this state; a callback is not given it. Else the one that it is bound to."""
+        """The trainer that is calling and has this state (callbacks do not receive it); else the one bound to."""
         known = None if self._trainer is None else self._trainer()
         if known is not None and known.state is state:
             return known
@@ -119,7 +119,7 @@ class SpectrumCallback(TrainerCallback):  # type: ignore[misc]
 
 
 def _any_process(flag: bool, device: torch.device) -> bool:
-    """Whether one of the processes says so; all have to ask."""
+    """Whether the flag is set on any process; all processes must call this."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return flag
     flags = torch.tensor(int(flag), device=device)

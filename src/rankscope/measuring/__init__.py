@@ -1,4 +1,4 @@
-"""Measuring: texts and networks in, numbered batches of rows out. No folders, no progress."""
+"""Measuring: from texts and networks to numbered batches of rows. No folders, no progress bars."""
 
 from rankscope.measuring.columns import Row, Schema, pair_columns, text_columns
 from rankscope.measuring.integration import PASSES, measure_integration

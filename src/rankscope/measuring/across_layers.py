@@ -1,4 +1,4 @@
-"""Metrics that compare a layer with the one before it."""
+"""Metrics that compare a layer with the previous one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rankscope.metrics.table import metrics_that_read
 
 @dataclass
 class AcrossLayers:
-    """Metrics of a layer and the one before it, of which a copy is kept until the later one has come.
+    """Metrics of a layer and the previous one, a copy of which is kept until the later layer arrives.
 
     Attributes:
-        metrics: names of those that are wanted.
-        before: for each layer whose neighbour is measured too, that neighbour; empty, and nothing is kept.
+        metrics: names of the metrics to compute.
+        before: for each layer, the previous layer if that is measured too; if empty, nothing is kept.
     """
 
     metrics: Collection[str]
@@ -34,13 +34,13 @@ class AcrossLayers:
     _transfer: Transfer | None = None
 
     def see(self, seen: Seen) -> None:
-        """Compares each text with the layer before; one without a number at either layer has none."""
+        """Compares each text with the previous layer; a text that failed at either layer has no value."""
         layer = seen.layer
         of_states = [metric for metric in metrics_that_read("adjacent layers") if metric.name in self.metrics]
         earlier = self._kept.get(self.before.get(layer, ""), {})
         for place, states in seen.states.items():
             for metric in of_states if place in earlier else ():
-                with suppress(RepresentationError):  # the number is absent; `EachText` says why a text has no spectrum
+                with suppress(RepresentationError):  # no value; `EachText` reports why a text has no spectrum
                     self._found.setdefault((place, layer), {})[metric.name] = metric.function(earlier[place], states)
         self._seen[layer] = seen
         awaited = {before for after, before in self.before.items() if after not in self._seen}
@@ -49,11 +49,11 @@ class AcrossLayers:
         self._kept = {name: kept for name, kept in self._kept.items() if name in awaited}
 
     def close(self) -> None:
-        """Sends the numbers of states; spectra are compared when they have come and were looked at."""
+        """Sends the values computed from states; spectra are compared once they have been read and checked."""
         self._transfer = Transfer([number for of_text in self._found.values() for number in of_text.values()])
 
     def rows(self) -> dict[Place, Row]:
-        """The values of each text at each layer that has one before it, where it has unit rows at both."""
+        """The values of each text at each layer with a previous layer, if it has unit rows at both."""
         arrived = iter(self._transfer.read() if self._transfer is not None else [])
         rows: dict[Place, Row] = {}
         for at, of_text in self._found.items():
@@ -73,6 +73,6 @@ class AcrossLayers:
         return {place: (earlier[place], later[place]) for place in earlier.keys() & later.keys()}
 
     def _has_fault(self, place: int, layer: str) -> bool:
-        """Whether a text turned out to have no unit rows at a layer or the one before it."""
+        """Whether a text has no unit rows at a layer or the previous one."""
         seen = [self._seen[name] for name in (layer, self.before[layer])]
         return any(one.places.index(place) in one.representations.errors for one in seen)

@@ -11,7 +11,7 @@ Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 
 def text_columns() -> Schema:
-    """Of texts. `cut`: the text goes on after its tokens. `eigenvalues`: of a few texts only. `pooled`: one vector."""
+    """For texts. `cut`: the text was truncated. `eigenvalues`: for the first few texts only. `pooled`: one vector."""
     return {
         "model": pl.String,
         "dataset": pl.String,
@@ -32,11 +32,11 @@ def text_columns() -> Schema:
 
 
 REPRESENTATIONS = tuple(str(place) for place in range(1, 6))
-"""Of an image and a text: 1 after the encoder, 2 after the connector, 3 the image, 4 the text, 5 both."""
+"""For an image and a text: 1 after the encoder, 2 after the connector, 3 the image, 4 the text, 5 both."""
 
 
 def pair_columns() -> Schema:
-    """Of pairs of an image and a text."""
+    """For pairs of an image and a text."""
     return {
         "model": pl.String,
         "dataset": pl.String,

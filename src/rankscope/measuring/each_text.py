@@ -1,4 +1,4 @@
-"""Metrics of each text at each layer: many texts, layers and forward passes at once, read in one copy."""
+"""Metrics of each text at each layer: texts, layers and forward passes are read together in one copy."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _UNREAD = 1
-"""Copies to the host under way: their Gram matrices are kept until the numbers were looked at."""
+"""Maximum number of copies to the host in progress: their Gram matrices are kept until the values are checked."""
 
 _PASSES = 16
-"""Forward passes whose Gram matrices wait for each other at most, so that nobody waits long for numbers."""
+"""Maximum number of forward passes whose Gram matrices are collected, which limits the delay of results."""
 
 
 @dataclass(frozen=True)
 class Skip:
-    """A text that has no unit rows at a layer.
+    """A text without unit rows at a layer.
 
     Attributes:
         place: of the text in the data set.
         layer: name.
-        is_zero: its states are all zero.
-        error: says why.
+        is_zero: whether its states are all zero.
+        error: the reason.
     """
 
     place: int
@@ -53,7 +53,7 @@ class Skip:
 
 @dataclass(frozen=True)
 class _Part:
-    """Some texts at one layer, with what was read of their unit rows."""
+    """Some texts at one layer, with the values read from their unit rows."""
 
     seen: Seen
     part: Part
@@ -64,14 +64,14 @@ class _Part:
 class _Chunk:
     """Layers of one forward pass whose metrics are computed together.
 
-    Which they are depends on that forward pass alone, so a text's numbers do not depend on what else is measured.
+    They depend only on that forward pass, so a text's numbers do not depend on what else is measured.
     """
 
     parts: list[_Part] = field(default_factory=list)
 
     @property
     def places(self) -> set[int]:
-        """Of its texts in the data set."""
+        """Positions of its texts in the data set."""
         return {one.seen.places[place] for one in self.parts for place in one.part.places}
 
 
@@ -79,12 +79,12 @@ class _Chunk:
 class EachText:
     """Metrics of one text at one layer.
 
-    On an accelerator the Gram matrices of several layers and forward passes are decomposed together, as many as fill
-    it, and their numbers come to the host in one copy.
+    On an accelerator, the Gram matrices of several layers and forward passes are decomposed together, as many as fill
+    it, and the results are copied to the host in one transfer.
 
     Attributes:
-        metrics: names of those that are wanted.
-        with_spectra: the eigenvalues of the first so many texts are kept.
+        metrics: names of the metrics to compute.
+        with_spectra: keep the eigenvalues of this many texts from the start of the data set.
     """
 
     metrics: Collection[str]
@@ -100,7 +100,7 @@ class EachText:
     _skipped: dict[int, list[Skip]] = field(default_factory=dict)
 
     def see(self, seen: Seen) -> None:
-        """Reduces each text to its Gram matrix and to what is read of its rows; one without rows is skipped."""
+        """Reduces each text to its Gram matrix and the values read from its rows; texts without rows are skipped."""
         found = seen.representations
         self._skip(seen)
         if self._chunk.parts and self._chunk.parts[-1].seen.hidden_size != seen.hidden_size:
@@ -115,7 +115,7 @@ class EachText:
             self._send()
 
     def close(self, device: torch.device) -> None:
-        """The forward pass is done: sends what waits, on an accelerator once there is enough to fill it."""
+        """Ends the forward pass and sends pending work; on an accelerator, once there is enough to fill it."""
         self._end_chunk()
         self._passes += 1
         is_enough = self._queue.matrices >= devices.MATRICES_AT_ONCE or self._passes >= _PASSES
@@ -126,16 +126,16 @@ class EachText:
         self._bytes_before = self._queue.bytes
 
     def is_read(self, places: Collection[int]) -> bool:
-        """Whether `rows` of these texts would neither decompose nor wait for anything."""
+        """Whether `rows` can return these texts without decomposing or waiting."""
         unread = [*self._waiting, *(chunk for chunks, _ in self._sent for chunk in chunks)]
         return all(chunk.places.isdisjoint(places) for chunk in unread)
 
     def rows(self, places: Collection[int], refuse: Callable[[Skip], None]) -> dict[Place, Row]:
-        """A row's numbers for each of these texts, at each layer; they are handed out once.
+        """The values of each of these texts at each layer; returned only once.
 
         Args:
             places: of the texts.
-            refuse: called with each text and layer that is skipped; raises where the fault is no reason to skip it.
+            refuse: called with each skipped text and layer; raises if the fault must not be skipped.
         """
         if not self.is_read(places):
             if not all(chunk.places.isdisjoint(places) for chunk in self._waiting):
@@ -153,7 +153,7 @@ class EachText:
             self._chunk = _Chunk()
 
     def _send(self, unread: int = _UNREAD) -> None:
-        """Decomposes what waits, and sends the numbers in one copy."""
+        """Decomposes pending matrices, and sends the results in one copy."""
         self._end_chunk()
         self._bytes_before = self._passes = 0
         chunks, self._waiting = self._waiting, []
@@ -166,7 +166,7 @@ class EachText:
             self._read_one()
 
     def _tensors(self, chunk: _Chunk) -> list[Tensor]:
-        """What is read of a chunk, in the order in which `_take` takes it."""
+        """The results of a chunk, in the order in which `_take` consumes them."""
         parts = chunk.parts
         tensors = [one.part.faults.columns for one in parts if one.part.faults is not None]
         checks = [check for one in parts if (check := _check_of(one.part)) is not None]
@@ -213,14 +213,14 @@ class EachText:
         self._found.setdefault(place, {})[place, layer] = row
 
     def _correct(self, parts: list[_Part], number: int, numbers: dict[str, list[float]]) -> None:
-        """Decomposes again, on the CPU, a matrix whose eigenvalues are not its own."""
+        """Decomposes a matrix again on the CPU if the device's eigenvalues are wrong."""
         at = [(one, place) for one in parts for place in range(len(one.part.places))][number]
         (one, place), (decomposition, seen) = at, (at[0].part.decomposition, at[0].seen)
         if decomposition is None or one.part.places[place] in seen.representations.errors:
             return
         warnings.warn(
             f"layer {seen.layer}: the device's eigenvalues of a {seen.hidden_size}-dimensional text of "
-            f"{decomposition.tokens[place]} tokens did not have the trace of their matrix; the CPU computed them again",
+            f"{decomposition.tokens[place]} tokens do not sum to the trace of the matrix; recomputed on the CPU",
             stacklevel=2,
         )
         for metric in self._of_spectra:
@@ -230,7 +230,7 @@ class EachText:
         return joint_spectrum([one.part.decomposition for one in parts if one.part.decomposition is not None])
 
     def _shown(self, parts: Sequence[_Part]) -> list[int]:
-        """The texts whose eigenvalues are kept, by their numbers among those of these parts."""
+        """The texts whose eigenvalues are kept, by their position in these parts."""
         places = [one.seen.places[place] for one in parts for place in one.part.places]
         return [number for number, place in enumerate(places) if place < self.with_spectra]
 

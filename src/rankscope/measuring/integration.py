@@ -1,6 +1,6 @@
-"""The Modality Integration Rate of a model on a data set, in memory that does not grow with the data.
+"""The Modality Integration Rate of a model on a data set, in memory independent of the data set's size.
 
-Tokens are met twice: first for their lengths, which say which are outliers, then for the moments of the others.
+Tokens are visited twice: first for their norms, which determine the outliers, then for the moments of the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _VISION, _TEXT = "vision", "text"
 PASSES = 2
-"""Forward passes of each pair."""
+"""Number of forward passes of each pair."""
 
 
 def measure_integration(
@@ -34,7 +34,7 @@ def measure_integration(
 ) -> float:
     """The rate over some pairs under a control.
 
-    Vision tokens are those at the image's positions, text tokens all that come after the image.
+    Vision tokens are those at the image's positions, text tokens all those after the image.
 
     Args:
         task: model and pairs.
@@ -80,7 +80,7 @@ def _meet_tokens(
         _, both = task.inputs_of(index, control, task.text_of(task.pairs.pairs[index]))
 
         def on_layer(layer: int, hidden: Tensor) -> None:
-            states = hidden.cpu() if hidden.device.type == "mps" else hidden  # which has no float64
+            states = hidden.cpu() if hidden.device.type == "mps" else hidden  # mps has no float64
             kinds = {_VISION: both.image, _TEXT: both.after_image}  # noqa: B023 (called before the next pair)
             meet(layer, {kind: states[of_kind.to(states.device)] for kind, of_kind in kinds.items()})
 

@@ -1,4 +1,4 @@
-"""Which layers of a model are measured, and which of them are compared with the layer before."""
+"""Which layers of a model are measured, and which of them are compared with the previous layer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layers:
-    """The layers of one network that are measured.
+    """The layers of one network to measure.
 
     Attributes:
         names: in order of depth.
-        before: for each layer whose neighbour is measured too, that neighbour.
+        before: for each layer, the previous layer if that is measured too.
     """
 
     names: tuple[str, ...] = ("last",)
@@ -30,18 +30,18 @@ class Layers:
 
 
 def choose_layers(config: PretrainedConfig, settings: Settings) -> Layers:
-    """The layers that settings ask for.
+    """The layers selected by the settings.
 
     Raises:
         UnknownNameError: a layer that the model does not have.
-        SettingsError: a metric of adjacent layers, where no two are adjacent.
+        SettingsError: a metric of adjacent layers, but no two selected layers are adjacent.
     """
     names = layers_of(config, settings.layers)
     compared = [metric.name for metric in metrics_that_read(*ADJACENT_LAYERS) if metric.name in settings.metric_names]
     before = layers_before(config, names) if compared else {}
     if compared and not before:
         raise SettingsError(
-            f"{compared[0]} compares each layer with the one before it, and of {', '.join(names)} no two are adjacent: "
-            "give --layers all, or two adjacent ones such as 2,3"
+            f"{compared[0]} compares each layer with the previous one, but no two layers of {', '.join(names)} are "
+            "adjacent: add --layers all, or two adjacent layers such as 2,3"
         )
     return Layers(names, before)

@@ -1,4 +1,4 @@
-"""Measuring a model that is in memory: nothing is read from a folder, and nothing is written."""
+"""Measuring a model that is in memory, without reading or writing a run folder."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def measure_texts(
     """Measures a model in memory on some texts.
 
     Args:
-        model: a causal language model of transformers, on any device, in the mode that it is in.
+        model: a causal language model of transformers, on any device, in its current mode.
         tokenizer: its tokenizer.
         texts: strings.
-        settings: all settings at once; those of `evaluate` that are about texts in a list and a network in memory:
-            layers, metrics, max_length, window, batch_tokens (1,024), special_tokens, skip_overlong, drop_tokens, pool,
-            prefix, perturbation.
+        settings: all settings as one object. Only these settings of `evaluate` apply: layers, metrics, max_length,
+            window, batch_tokens (default: 1,024), special_tokens, skip_overlong, drop_tokens, pool, prefix,
+            perturbation.
         changes: settings by name, such as `layers="all"`.
 
     Returns:
-        A row for each text and layer, as `Run.measurements` has them, in the order of texts and layers.
+        One row per text and layer, as in `Run.measurements`, in the order of texts and layers.
 
     Raises:
-        CallError: a setting that is not read here, or layers that the model does not have.
+        CallError: a setting that does not apply here, or layers that the model does not have.
         RankscopeError: measuring failed.
     """
     chosen = changed(settings or Settings(), changes)
@@ -77,4 +77,4 @@ def _refuse_what_is_not_read(settings: Settings) -> None:
     usual = Settings()
     for name in Settings.names():
         if name not in _READ and getattr(settings, name) != getattr(usual, name):
-            raise SettingsError(f"{name} says nothing of a model and texts in memory: leave it out, or use evaluate")
+            raise SettingsError(f"{name} does not apply to a model and texts in memory: omit it, or use evaluate")

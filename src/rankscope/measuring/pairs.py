@@ -1,4 +1,4 @@
-"""Measuring pairs of an image and a text: from pairs to numbered batches of rows, one for each pair and control."""
+"""Measuring pairs of an image and a text: from pairs to numbered batches of rows, one row per pair and control."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rankscope.texts import Pair, PairSet
 
 AT_ONCE = 8
-"""Pairs in a batch of rows; each runs alone."""
+"""Pairs in a batch of rows; each pair has its own forward pass."""
 
 _SHUFFLE_SEED = 0
 _SKIPS = (UnusableImageError, UnusablePairError, RepresentationError)
@@ -43,13 +43,13 @@ _SKIPS = (UnusableImageError, UnusablePairError, RepresentationError)
 
 @dataclass(frozen=True)
 class PairTask:
-    """What is measured of one model on one set of pairs.
+    """What to measure with one model on one set of pairs.
 
     Attributes:
-        model: all of the model but its weights.
+        model: the model without its weights.
         pairs: the data set.
         controls: what images are replaced with; the first is `base`.
-        max_length: of a text, in tokens.
+        max_length: maximum number of tokens of a text.
     """
 
     model: VisionLanguageModel
@@ -59,18 +59,18 @@ class PairTask:
 
     @property
     def batches(self) -> list[range]:
-        """The pairs of each batch, by their places."""
+        """The pairs of each batch, by index."""
         count = len(self.pairs.pairs)
         return [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
 
     @cached_property
     def partners(self) -> list[int]:
-        """For each pair the one whose image it gets when images are shuffled."""
+        """For each pair, the pair whose image it gets when images are shuffled."""
         return partners(len(self.pairs.pairs))
 
     @cached_property
     def tokens_digest(self) -> str:
-        """sha256 over the token ids of all texts and over how many of them are the response's."""
+        """sha256 over the token ids of all texts and the lengths of the responses."""
         encoded = (self.text_of(pair) for pair in self.pairs.pairs)
         return digest_of([[text.leading, text.ids, text.response] for text in encoded])
 
@@ -82,17 +82,17 @@ class PairTask:
         """The image of a pair under a control.
 
         Raises:
-            UnusableImageError: it cannot be had.
+            UnusableImageError: the image cannot be used.
         """
         if control == "shuffled":
             return open_image(self.pairs.pairs[self.partners[index]].image)
         return changed_image(open_image(self.pairs.pairs[index].image), control, seed=index)
 
     def inputs_of(self, index: int, control: str, text: EncodedText) -> tuple[ModelInput, ModelInput]:
-        """What the model reads: the image alone, and image and text.
+        """The model's inputs: the image alone, and image and text.
 
         Raises:
-            UnusableImageError: the image cannot be had.
+            UnusableImageError: the image cannot be used.
             UnusablePairError: the model cannot read the two together.
         """
         if not text.ids:
@@ -107,7 +107,7 @@ class PairTask:
 
 
 def partners(count: int) -> list[int]:
-    """For each pair the one whose image it gets when images are shuffled: never itself, where there are two."""
+    """For each pair, the pair whose image it gets when images are shuffled: a different one, if there are several."""
     order = list(range(count))
     random.Random(_SHUFFLE_SEED).shuffle(order)  # noqa: S311 (a control, not a secret)
     following = dict(zip(order, [*order[1:], *order[:1]], strict=True))
@@ -117,15 +117,15 @@ def partners(count: int) -> list[int]:
 def measure_pairs(
     task: PairTask, network: VisionLanguageNetwork, done: Collection[int] = ()
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Measures pairs, a batch at each step, and yields each batch with its number.
+    """Measures pairs, and yields each batch with its number.
 
     Args:
         task: what to measure.
         network: the model's.
-        done: numbers of batches to leave out.
+        done: numbers of batches to omit.
 
     Raises:
-        LayerError: hidden states that are not finite.
+        LayerError: non-finite hidden states.
         RankscopeError: the device ran out of memory.
     """
     for number, indices in enumerate(task.batches):
@@ -137,7 +137,7 @@ def _measure_pair(task: PairTask, index: int, network: VisionLanguageNetwork) ->
     pair = task.pairs.pairs[index]
     row: Row = {"model": task.model.text, "dataset": task.pairs.name, "text_index": index, "text_id": pair.id}
     text = task.text_of(pair)
-    # The text alone is the same under every control.
+    # The text alone is the same for all controls.
     alone = cache(lambda: network.watch(text_input(text)))
 
     def measured(control: str) -> Row:

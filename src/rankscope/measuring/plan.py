@@ -1,4 +1,4 @@
-"""From texts to batches of token ids, the same for the same texts, tokenizer and settings."""
+"""From texts to batches of token ids, reproducible for the same texts, tokenizer and settings."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from rankscope.texts import Text, TextSet
 
 FEWEST_TOKENS = 2
-"""Of a text, so that it has a spectrum and a loss."""
+"""Minimum for a text, so that it has a spectrum and a loss."""
 _TOLD_EVERY = 1000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How texts become token ids, and how long they and batches may be.
+    """How texts become token ids, and the maximum lengths of texts and batches.
 
     Attributes:
-        longest: longer texts are cut to their first so many ids. A special token that the tokenizer puts at a text's
-            end goes with the rest: the text does not end there.
-        window: cut every text into windows of so many tokens; what is left over at its end is dropped. Each window
-            begins and ends as a text does, with the tokenizer's special tokens, which count among its tokens.
-        batch: at most this many tokens in a batch, padding included; a longer text has a batch of its own.
-            None: every text alone.
-        perturbation: of the tokens of each text, after it was cut; one of words was applied to the texts before.
-        special_tokens: whether the tokenizer's special tokens are put around texts and windows.
-        skip_overlong: texts longer than `longest` are left out instead of cut.
-        on_bad_row: messages that the chat template does not take are an error, or are left out.
+        longest: truncate texts to this many tokens. A special token at the end of the text is truncated too, because
+            the text does not end there.
+        window: split every text into windows of this many tokens and drop the remainder. Each window has the
+            tokenizer's special tokens at its beginning and end, like a text; they count among its tokens.
+        batch: maximum number of tokens in a batch, including padding; a longer text gets its own batch. None: one
+            text per batch.
+        perturbation: applied to the tokens of each text after truncation; word perturbations are applied earlier.
+        special_tokens: whether to add the tokenizer's special tokens to texts and windows.
+        skip_overlong: skip texts longer than `longest` instead of truncating them.
+        on_bad_row: whether messages that the chat template does not accept are an error or are skipped.
     """
 
     longest: int
@@ -49,7 +49,7 @@ class Layout:
 
     @classmethod
     def of(cls, settings: Settings, positions: int | None, batch: int | None) -> Layout:
-        """What settings ask for of a network that reads so many tokens at most."""
+        """The layout given by the settings, for a network with a maximum number of positions."""
         return cls(
             min(settings.max_length, positions or settings.max_length),
             settings.window,
@@ -67,22 +67,22 @@ def plan_batches(
     layout: Layout,
     told: Callable[[int], None] = lambda _: None,
 ) -> Plan:
-    """Tokenizes, cuts, sorts by length, and fills batches.
+    """Tokenizes, truncates, sorts by length, and fills batches.
 
-    Texts are read one after the other, and token ids move to a temporary file where they become many, so that
-    millions of texts can be planned.
+    Texts are read one by one, and large numbers of token ids move to a temporary file, so that millions of texts can
+    be planned.
 
     Args:
         texts: to be planned.
         tokenizer: the model's.
         layout: how texts become token ids and batches.
-        told: called every thousand texts with how many were tokenized since the last time.
+        told: called every thousand texts with the number tokenized since the last call.
 
     Raises:
-        DataError: messages that the chat template does not take.
-        ModelError: windows of a tokenizer whose special tokens cannot be told.
-        SettingsError: windows without room for a text.
-        StorageError: no room for the token ids.
+        DataError: messages that the chat template does not accept.
+        ModelError: windows with a tokenizer whose special tokens cannot be determined.
+        SettingsError: windows too short for their special tokens.
+        StorageError: not enough space for the token ids.
     """
     enough = None if layout.window is not None else layout.longest + 1
     encoder = Encoder(tokenizer, layout.special_tokens, enough)
@@ -114,22 +114,22 @@ def plan_batches(
 def special_tokens_of_windows(
     tokenizer: PreTrainedTokenizerBase, window: int, *, special_tokens: bool
 ) -> SpecialTokens:
-    """What is put around each window.
+    """The special tokens to add to each window.
 
     Raises:
-        ModelError: this tokenizer's special tokens cannot be told.
-        SettingsError: they leave no room for a text.
+        ModelError: the tokenizer's special tokens cannot be determined.
+        SettingsError: they leave no room for text.
     """
     if not special_tokens:
         return SpecialTokens()
     if (around := special_tokens_of(tokenizer)) is None:
         raise ModelError(
-            "a window begins and ends as a text does, and this tokenizer's special tokens cannot be told from a text's "
-            "own: give --no-special-tokens"
+            "windows need special tokens at both ends like a text, but this tokenizer's special tokens cannot be "
+            "separated from the text's own: add --no-special-tokens"
         )
     if len(around) >= window:
         raise SettingsError(
-            f"a window of {window} tokens has no room for text beside {len(around)} special tokens: give a longer "
+            f"a window of {window} tokens has no room for text next to {len(around)} special tokens: use a longer "
             "window, or --no-special-tokens"
         )
     return around
@@ -146,7 +146,7 @@ def _why_unusable(encoded: Encoded, layout: Layout) -> str | None:
 
 
 def _pieces(text: Text, encoded: Encoded, layout: Layout, around: SpecialTokens) -> Iterator[tuple[str, Sequence[int]]]:
-    """What is measured of a text, with its name: its first tokens, or its windows."""
+    """The parts of a text that are measured, with their names: its first tokens, or its windows."""
     if layout.window is None:
         yield text.id, encoded.tokens[: layout.longest]
         return

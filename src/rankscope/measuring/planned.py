@@ -1,4 +1,4 @@
-"""A plan: the batches of token ids that one model reads, in memory that does not grow with the texts' lengths."""
+"""A plan: the batches of token ids that one model reads, in memory independent of the texts' lengths."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class PlannedText:
     """One text as token ids.
 
     Attributes:
-        index: its place in the data set's order.
-        id: the text's own; with the window's number where texts are cut into windows.
+        index: its position in the data set.
+        id: the text's own; with the window's number if texts are split into windows.
         tokens: the ids.
-        is_cut: whether the text goes on after them.
+        is_cut: whether the text was truncated after them.
     """
 
     index: int
@@ -39,7 +39,7 @@ class PlannedText:
 
 @dataclass(frozen=True, slots=True)
 class UnusableText:
-    """One text that cannot be measured, and why; `n_tokens` is None where they were not all counted."""
+    """A text that cannot be measured, and why; `n_tokens` is None if not all tokens were counted."""
 
     index: int
     id: str
@@ -49,15 +49,15 @@ class UnusableText:
 
 @dataclass(frozen=True, eq=False)
 class PlannedBatches(Sequence[tuple[PlannedText, ...]]):
-    """Batches of texts; those of the batch that is asked for are read, no others.
+    """Batches of texts; only those of the requested batch are read.
 
     Attributes:
         texts: id and token ids (int32) of each text, in any order.
-        places: where each text lies in `texts`, in the order of the batches.
-        indices: each text's place in the data set's order, in the order of the batches.
-        lengths: how many tokens each text has, in the order of the batches.
-        are_cut: whether each text goes on after its tokens, in the order of the batches.
-        bounds: batch `n` holds the texts from `bounds[n]` up to `bounds[n + 1]` in that order.
+        places: position of each text in `texts`, in batch order.
+        indices: position of each text in the data set, in batch order.
+        lengths: number of tokens of each text, in batch order.
+        are_cut: whether each text was truncated, in batch order.
+        bounds: batch `n` holds the texts from `bounds[n]` up to, but not including, `bounds[n + 1]`.
     """
 
     texts: Spool[tuple[str, bytes]]
@@ -90,12 +90,12 @@ class PlannedBatches(Sequence[tuple[PlannedText, ...]]):
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Tokens of each batch, padding left out."""
+        """Tokens of each batch, excluding padding."""
         before: NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
         return np.diff(before[self.bounds])
 
     def only(self, numbers: Collection[int]) -> PlannedBatches:
-        """The same number of batches, of which all but these are empty."""
+        """The same number of batches; all but the given ones are empty."""
         kept = frozenset(numbers)
         return PlannedBatches.of(self[number] if number in kept else () for number in range(len(self)))
 
@@ -125,11 +125,11 @@ class PlannedBatches(Sequence[tuple[PlannedText, ...]]):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one model does with one set of texts.
+    """What one model reads of one set of texts.
 
     Attributes:
-        batches: longest texts first, so that memory runs out at once or not at all.
-        unusable: texts of too few or too many tokens, and those that were skipped to begin with.
+        batches: longest texts first, so that memory runs out at the start or not at all.
+        unusable: texts with too few or too many tokens, and those skipped earlier.
     """
 
     batches: PlannedBatches
@@ -140,27 +140,27 @@ class Plan:
 
     @classmethod
     def of(cls, batches: Iterable[Sequence[PlannedText]], unusable: Iterable[UnusableText] = ()) -> Plan:
-        """A plan of batches that are in memory."""
+        """A plan with batches in memory."""
         return cls(PlannedBatches.of(batches), tuple(unusable))
 
     def only(self, numbers: Collection[int]) -> Plan:
-        """What is needed to measure the batches of these numbers, to be sent where they are measured.
+        """The part of the plan that is needed to measure the given batches, for sending to a worker.
 
-        The other batches are empty, so each batch keeps its number. The unusable texts stay where the number behind
-        the last batch is among those given.
+        The other batches are empty, so each batch keeps its number. The unusable texts are included if the number
+        after the last batch is among those given.
         """
         return Plan(self.batches.only(numbers), self.unusable if len(self.batches) in numbers else ())
 
     @property
     def cut(self) -> int:
-        """How many texts are measured by their first tokens alone, because they are longer than allowed."""
+        """The number of texts that were truncated."""
         return int(self.batches.are_cut.sum())
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over what a network would see: token ids, in which batches, and what is left out.
+        """sha256 over the network's input: token ids, their batches, and unusable texts.
 
-        It is that of the JSON text `[batches, unusable]`, written batch by batch.
+        Equals the sha256 of the JSON text `[batches, unusable]`, which is written batch by batch.
         """
         digest = hashlib.sha256(b"[[")
         for number, batch in enumerate(self.batches):
@@ -172,16 +172,16 @@ class Plan:
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """Tokens of each batch, padding left out; behind them 0 for the unusable texts, if there are any."""
+        """Tokens of each batch, excluding padding, followed by 0 for the unusable texts, if any."""
         return (*self.batches.sizes.tolist(), *([0] if self.unusable else []))
 
     @property
     def tokens(self) -> int:
-        """Tokens in all batches, padding left out."""
+        """Tokens in all batches, excluding padding."""
         return int(self.batches.lengths.sum(dtype=np.int64))
 
     def texts_of(self, number: int) -> list[int]:
-        """The indices of the texts in a batch; the one behind the others holds the unusable ones."""
+        """The indices of the texts in a batch; the number after the last batch stands for the unusable texts."""
         if number == len(self.batches):
             return [text.index for text in self.unusable]
         start, end = self.batches.bounds[number : number + 2]
@@ -190,7 +190,7 @@ class Plan:
 
     @property
     def token_ids(self) -> Iterator[list[tuple[int, ...]]]:
-        """The ids of each text of each batch that has texts, a batch at a time."""
+        """The ids of each text, batch by batch, for batches that have texts."""
         return ([text.tokens for text in batch] for batch in self.batches if batch)
 
     def decisive(self, config: PretrainedConfig) -> list[list[Sequence[int]]]:
@@ -205,7 +205,7 @@ class Plan:
 
 
 class PlanWriter:
-    """Takes texts in the data set's order, and fills batches with them in the end."""
+    """Takes texts in the data set's order, and finally fills batches with them."""
 
     def __init__(self) -> None:
         self._texts: Spool[tuple[str, bytes]] = Spool()
@@ -217,22 +217,22 @@ class PlanWriter:
         return len(self._texts) + len(self._unusable)
 
     def add(self, name: str, tokens: Sequence[int], *, is_cut: bool = False) -> None:
-        """A text, or a window of one."""
+        """Adds a text, or a window of one."""
         self._indices.append(self._next)
         self._texts.add((name, array("i", tokens).tobytes()))
         self._lengths.append(len(tokens))
         self._are_cut.append(is_cut)
 
     def refuse(self, name: str, n_tokens: int | None, reason: str) -> None:
-        """A text that cannot be measured."""
+        """Records a text that cannot be measured."""
         self._unusable.append(UnusableText(self._next, name, n_tokens, reason))
 
     def plan(self, batch_tokens: int | None) -> Plan:
-        """Sorts by falling length, texts of one length in the data set's order, and fills batches.
+        """Sorts by decreasing length, keeps texts of equal length in the data set's order, and fills batches.
 
         Args:
-            batch_tokens: at most this many in a batch, padding included; a longer text has a batch of its own. None:
-                every text alone.
+            batch_tokens: maximum number of tokens in a batch, including padding; a longer text gets its own batch.
+                None: one text per batch.
         """
         lengths = np.array(self._lengths, dtype=np.int32)
         order = np.argsort(-lengths, kind="stable")
@@ -249,7 +249,7 @@ class PlanWriter:
 
 
 def _bounds_of_batches(lengths: NDArray[np.int32], batch_tokens: int | None) -> NDArray[np.int64]:
-    """Of texts sorted by falling length, so the first of each batch is its longest."""
+    """For texts sorted by decreasing length; the first of each batch is its longest."""
     bounds, start = array("q", [0]), 0
     while start < len(lengths):
         fitting = 1 if batch_tokens is None else max(batch_tokens // int(lengths[start]), 1)

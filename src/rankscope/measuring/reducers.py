@@ -1,7 +1,7 @@
-"""From hidden states to numbers while they exist: for each text, from layer to layer, over a data set.
+"""From hidden states to numbers during the forward pass: per text, between layers, and over a data set.
 
-A reducer sees each layer once, as its hidden states appear in the forward pass, and keeps what its numbers need:
-numbers of each text, the states of the layer before, or sums over tokens. States themselves never pile up.
+A reducer sees each layer once, as its hidden states are computed, and keeps only what its numbers need: numbers of
+each text, the states of the previous layer, or sums over tokens. States never accumulate.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     pass
 
 Place = tuple[int, str]
-"""A text's place in the data set and a layer's name."""
+"""A text's position in the data set and a layer's name."""
 
 
 class Reducer(Protocol):
-    """What sees the layers of a batch, in order of depth, and turns them into values of rows."""
+    """Sees the layers of a batch in order of depth, and turns them into values of rows."""
 
     def see(self, seen: Seen) -> None:
-        """One layer of some texts."""
+        """Takes one layer of some texts."""
 
     def close(self) -> None:
-        """All layers were seen: numbers set out for the host."""
+        """Called after the last layer: starts the transfer of numbers to the host."""
 
     def rows(self) -> dict[Place, Row]:
-        """What it found, by text and layer; waits for the numbers."""
+        """The values by text and layer; waits for the transfer."""
 
 
 @dataclass
 class OneVector:
-    """One vector for each text at each layer, from which metrics of a whole data set are made.
+    """One vector per text and layer, for metrics of a whole data set.
 
     Attributes:
-        pool: `mean` of a text's states, or the `first` or `last` of them; None for no vectors.
+        pool: `mean` of a text's states, or the `first` or `last` state; None for no vectors.
     """
 
     pool: Pool | None
@@ -52,7 +52,7 @@ class OneVector:
     _transfer: Transfer | None = None
 
     def see(self, seen: Seen) -> None:
-        """Pools each text's states; one without states has no vector."""
+        """Pools each text's states; a text without states has no vector."""
         if self.pool is None:
             return
         for place, states in seen.states.items():
@@ -70,7 +70,7 @@ class OneVector:
 
 
 def pooled(states: Tensor, pool: Pool) -> Tensor:
-    """One vector of a text's states (tokens, d): their mean, or the first or last of them, (d,)."""
+    """Pools a text's states (tokens, d) into one vector (d,): their mean, or the first or last state."""
     if pool == "mean":
         return states.double().mean(dim=0) if states.device.type != "mps" else states.mean(dim=0)
     return states[0 if pool == "first" else -1]
@@ -78,7 +78,7 @@ def pooled(states: Tensor, pool: Pool) -> Tensor:
 
 @dataclass(frozen=True)
 class TokenSums:
-    """Over a data set: moments of tokens by layer and kind of token. Sums of parts of a data set add up to the whole's.
+    """Moments of tokens over a data set, by layer and kind of token. The sums of parts add up to those of the whole.
 
     Attributes:
         moments: by layer and kind.
@@ -88,7 +88,7 @@ class TokenSums:
 
     @classmethod
     def of(cls, layer: int, kinds: Mapping[str, Tensor]) -> TokenSums:
-        """The tokens of one layer, (tokens, d) for each kind."""
+        """The sums of the tokens of one layer, (tokens, d) for each kind."""
         return cls({(layer, kind): TokenMoments.of(tokens) for kind, tokens in kinds.items()})
 
     def __add__(self, other: TokenSums) -> TokenSums:

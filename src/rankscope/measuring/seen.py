@@ -1,4 +1,4 @@
-"""What reducers are shown: the hidden states of a batch's texts at one layer."""
+"""The input of reducers: the hidden states of a batch's texts at one layer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rankscope.metrics import Representations, Spectrum, drop_tokens
 
 @dataclass(frozen=True)
 class HowSeen:
-    """What does not change from layer to layer.
+    """Settings that are the same for all layers.
 
     Attributes:
-        drop: which tokens to leave out; see `metrics.drop_tokens`.
+        drop: which tokens to exclude; see `metrics.drop_tokens`.
         computed_in: the dtype of the forward pass.
-        spectra_dtype: the arithmetic of spectra; None to decide for each text.
+        spectra_dtype: the precision of spectra; None to decide for each text.
     """
 
     drop: str | None = None
@@ -34,13 +34,13 @@ class Seen:
     Args:
         layer: name.
         texts: the hidden states (tokens, d) of each text, by its place in the data set.
-        how: they are looked at.
+        how: settings for reading them.
 
     Attributes:
         layer: name.
-        states: (tokens, d) of each text that has any; empty once `release` was called, because networks may write the
-            next layer over them, and because they must not pile up.
-        errors: by place in the data set, of texts of which dropping tokens left too little.
+        states: (tokens, d) of each text that has any. `release` empties it: networks may overwrite the states with the
+            next layer, and states must not accumulate.
+        errors: by position in the data set, for texts with too few tokens after dropping.
         tokens: N of each text that has states.
         hidden_size: d.
         device: where the states are.
@@ -61,26 +61,26 @@ class Seen:
 
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """Places in the data set of the texts that have states."""
+        """Positions in the data set of the texts that have states."""
         return tuple(self.tokens)
 
     @cached_property
     def representations(self) -> Representations:
-        """Of these texts, in the order of `places`; made once, by whoever reads them first."""
+        """The representations of these texts, in the order of `places`; computed once, on first access."""
         how = self._how
         return Representations(list(self.states.values()), dtype=how.spectra_dtype, computed_in=how.computed_in)
 
     @property
     def spectra_dtype(self) -> torch.dtype | None:
-        """The arithmetic of spectra."""
+        """The precision of spectra."""
         return self._how.spectra_dtype
 
     def spectra(self) -> dict[int, Spectrum]:
-        """Of each text that has one, by its place in the data set, once they are decomposed."""
+        """The spectrum of each text that has one, by position in the data set; available after decomposition."""
         each = {place: self.representations.spectrum_of(number) for number, place in enumerate(self.places)}
         return {place: spectrum for place, spectrum in each.items() if spectrum is not None}
 
     def release(self) -> None:
-        """Lets go of states and of what is as large."""
+        """Frees the states and data of similar size."""
         self.states = {}
         self.representations.release()

@@ -1,4 +1,4 @@
-"""Measuring texts: from batches of token ids to numbered batches of rows, one for each text and layer."""
+"""Measuring texts: from batches of token ids to numbered batches of rows, one row per text and layer."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 _SEEDS_OF_A_TWIN = 1 << 32
 TEXTS_WITH_SPECTRA = 8
-"""The eigenvalues of the first so many texts are kept, for pictures; all others are reduced to their metrics."""
+"""Number of texts whose eigenvalues are kept, for charts; all others are reduced to their metrics."""
 
 
 @dataclass(frozen=True)
 class TextTask:
-    """What is measured of one network on one set of texts, and what its rows are called.
+    """What to measure with one network on one set of texts, and how its rows are labelled.
 
     Attributes:
         model: the model's name in rows.
         dataset: the data set's name in rows.
         role: `trained` or `untrained`.
         seed: the twin's, None for the trained model.
-        layers: that are measured, and which of them are compared.
+        layers: layers to measure, and which of them are compared.
         metrics: names.
-        reseed: draw dropout from a seed of its own for each text, so that results do not depend on
-            what ran before: `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
-        drop_tokens: which tokens to leave out of representations; see `metrics.drop_tokens`.
-        pool: rows hold one vector for each text, of which metrics of the data set are made.
-        spectra_dtype: the arithmetic of spectra; None to decide for each text.
+        reseed: give each text its own dropout seed, so that results do not depend on what ran before:
+            `torch.manual_seed(seed * 2**32 + text_index)` before its forward pass.
+        drop_tokens: which tokens to exclude from representations; see `metrics.drop_tokens`.
+        pool: rows hold one vector per text, for metrics of the data set.
+        spectra_dtype: the precision of spectra; None to decide for each text.
     """
 
     model: str
@@ -64,7 +64,7 @@ class TextTask:
 
     @property
     def arithmetic(self) -> torch.dtype | None:
-        """Of spectra; None to decide for each text."""
+        """The precision of spectra; None to decide for each text."""
         known = {"float32": torch.float32, "float64": torch.float64}
         return None if self.spectra_dtype is None else known[self.spectra_dtype]
 
@@ -72,26 +72,26 @@ class TextTask:
 def measure_batches(
     task: TextTask, plan: Plan, network: LoadedNetwork, done: Collection[int] = ()
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Measures the batches of a plan, one at each step, and yields each with its number.
+    """Measures the batches of a plan, and yields each batch with its number.
 
-    The last batch, of number `len(plan.batches)`, holds a row for each text and layer that cannot be measured; it is
-    missing where there are none.
+    The last batch, with number `len(plan.batches)`, has a row for each text and layer that cannot be measured; it is
+    omitted if there are none.
 
     Args:
         task: what to measure.
         plan: the token ids.
         network: `fitted_to` this plan.
-        done: numbers of batches to leave out.
+        done: numbers of batches to omit.
 
     Raises:
-        LayerError: a layer of zeros or of values that are not finite.
-        ForwardPassError: the network failed, or its layers are not those of its trial run.
+        LayerError: a layer of zeros or of non-finite values.
+        ForwardPassError: the network failed, or its layers differ from those of its trial run.
         RankscopeError: the device ran out of memory.
     """
     each = EachText(task.metrics, TEXTS_WITH_SPECTRA)
-    ahead: deque[tuple[int, list[_Measured]]] = deque()  # a device computes these while earlier numbers are read
+    ahead: deque[tuple[int, list[_Measured]]] = deque()  # the device computes these while earlier results are read
     for number in range(len(plan.batches)):
-        if number in done or not (batch := plan.batches[number]):  # one of another part of the plan is empty
+        if number in done or not (batch := plan.batches[number]):  # empty: belongs to another part of the plan
             continue
         try:
             ahead.append((number, _measure_batch(task, batch, network, each)))
@@ -118,7 +118,7 @@ def _measure_batch(
     task: TextTask, batch: tuple[PlannedText, ...], network: LoadedNetwork, each: EachText
 ) -> list[_Measured]:
     whole = Batch.of([list(text.tokens) for text in batch])
-    # Dropout of a twin in train mode draws from torch's generator, which stays the caller's.
+    # Dropout of a twin in train mode uses torch's global generator, whose state is restored for the caller.
     with torch.random.fork_rng() if task.reseed else nullcontext():
         if task.reseed and task.seed is not None:
             torch.manual_seed(task.seed * _SEEDS_OF_A_TWIN + batch[0].index)
@@ -129,7 +129,7 @@ def _measure_batch(
 
 
 def _measure_part(measured: _Measured, batch: Batch, network: LoadedNetwork) -> _Measured:
-    """Runs texts in one forward pass, and reduces each layer as it appears."""
+    """Runs texts in one forward pass, and reduces each layer as it is computed."""
     task = measured.task
     how = HowSeen(task.drop_tokens, network.dtype, task.arithmetic)
 
@@ -153,12 +153,12 @@ def _measure_part(measured: _Measured, batch: Batch, network: LoadedNetwork) -> 
 
 
 class _Measured:
-    """Texts that ran in one forward pass, with numbers that may still be on their way.
+    """Texts that ran in one forward pass, with results that may still be in transfer.
 
     Args:
         task: what is measured.
         texts: the texts.
-        each: what is read of one text at one layer, for the whole task.
+        each: computes the metrics of one text at one layer, for the whole task.
     """
 
     def __init__(self, task: TextTask, texts: list[PlannedText], each: EachText) -> None:
@@ -168,26 +168,25 @@ class _Measured:
 
     @property
     def is_read(self) -> bool:
-        """Whether the numbers have come."""
+        """Whether the results have arrived."""
         return self.each.is_read(self.by_place)
 
     def close(self, losses: Tensor | None, device: torch.device) -> None:
-        """The forward pass is done."""
+        """Ends the forward pass."""
         self.each.close(device)
         for reducer in self.reducers:
             reducer.close()
         self._losses = None if losses is None else Transfer([losses])
 
     def rows(self) -> list[Row]:
-        """A row for each text and layer; waits for the numbers.
+        """A row per text and layer; waits for the results.
 
         Raises:
-            LayerError: values that are not finite, or all zero.
+            LayerError: non-finite or all-zero values.
         """
+        # First, because the other reducers need to know which texts failed, and a loss is wrong if its states are.
+        each = self.each.rows(self.by_place, self._refuse)
         of_text = self._read_losses()
-        each = self.each.rows(
-            self.by_place, self._refuse
-        )  # first: the others read what is found to be wrong with texts
         more = [reducer.rows() for reducer in self.reducers]
         return [
             _row(self.task, self.by_place[place], layer, len(self.by_place[place].tokens))
@@ -199,14 +198,14 @@ class _Measured:
         ]
 
     def _refuse(self, skip: Skip) -> None:
-        """Raises for hidden states that no text can be blamed for; others are skipped."""
+        """Raises for faults of the network rather than the text; other texts are skipped."""
         where = f"{self.task.model}, layer {skip.layer}, text {self.by_place[skip.place].id!r}"
         if skip.error.fault == "not finite":
             raise LayerError(f"{where}: {skip.error}") from skip.error
         if skip.is_zero:
             raise LayerError(
-                f"{where}: all hidden states are zero. Weights spread "
-                "over several devices have caused this: try one device, and check the checkpoint"
+                f"{where}: all hidden states are zero. Weights spread over several devices have caused this: "
+                "try a single device, and check the checkpoint"
             ) from skip.error
 
     def _read_losses(self) -> dict[int, float]:

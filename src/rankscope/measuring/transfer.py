@@ -1,4 +1,4 @@
-"""Numbers on their way from a device to the host: one copy for many tensors, read while the device goes on."""
+"""Transfers from a device to the host: one copy for many tensors, read while the device continues computing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Transfer:
-    """A copy that starts at once and is waited for when it is read.
+    """A copy that starts at once; reading it waits for its end.
 
     Args:
-        tensors: of real numbers, on one device; copied in float64, or in float32 from devices without it.
+        tensors: of real numbers, on one device; copied in float64, or in float32 from devices without float64.
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
@@ -38,7 +38,7 @@ class Transfer:
             self._flat = flat.to("cpu")
 
     def read(self) -> list[npt.NDArray[np.float64]]:
-        """The numbers of each tensor, in its shape."""
+        """The values of each tensor, in its shape."""
         if self._flat is None:
             return []
         if self._arrived is not None:

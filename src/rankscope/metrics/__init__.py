@@ -1,4 +1,4 @@
-"""Metrics: tensors in, numbers out. No files, no models, no state."""
+"""Metrics: from tensors to numbers. No files, no models, no state."""
 
 from rankscope.metrics.alignment import image_reduction_ratio, image_text_alignment
 from rankscope.metrics.arrays import ArrayLike

@@ -1,8 +1,8 @@
-"""How much a connector compresses a picture, and how alike picture, text and both together are to a language model.
+"""How much a connector compresses an image, and how similar image, text and both are to a language model.
 
-Both are ratios of effective ranks: 1 after the vision encoder, 2 after the connector, 3, 4 and 5 of the language
-model's last hidden states for the image alone, the text alone, and image and text together. Ranks may be those of
-one item or of a data set.
+Both metrics are ratios of effective ranks: eRank1 after the vision encoder, eRank2 after the connector, and eRank3 to
+eRank5 of the language model's last hidden states for the image alone, the text alone, and image and text together.
+Ranks may be those of one item or of a data set.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from rankscope.metrics.arrays import ArrayLike, real_tensor
 def image_reduction_ratio(erank1: ArrayLike | float | int, erank2: ArrayLike | float | int) -> Float[Tensor, "*items"]:
     """Image Reduction Ratio, (eRank1 - eRank2) / eRank1.
 
-    The share of the vision encoder's effective dimensions that the connector does without. Unit: none. At most
-    1 - 1 / eRank1; negative where the connector spreads the tokens over more dimensions than it was given.
+    The share of the vision encoder's effective dimensions that the connector removes. Unit: none. At most
+    1 - 1 / eRank1; negative if the connector spreads the tokens over more dimensions than it received.
 
     Raises:
         SettingsError: an effective rank below 1, or unequal numbers of items.
@@ -39,8 +39,8 @@ def image_text_alignment(
 ) -> Float[Tensor, "*items"]:
     """Image-Text Alignment, mean(eRank3, eRank4, eRank5) / max(eRank3, eRank4, eRank5).
 
-    1 where image, text and both together have one effective rank. Unit: none. Range: above 1/3, to 1. Only ranks
-    are compared: an image and a text that have nothing to do with each other can have the same.
+    1 if image, text and both together have the same effective rank. Unit: none. Range: above 1/3, to 1. Only ranks
+    are compared: an unrelated image and text can have the same.
 
     Raises:
         SettingsError: an effective rank below 1, or unequal numbers of items.
@@ -59,8 +59,8 @@ def _ranks(*ranks: ArrayLike | float | int) -> list[Tensor]:
     found = [real_tensor(rank, "effective ranks") for rank in ranks]
     if len({tuple(rank.shape) for rank in found}) > 1:
         shapes = ", ".join(str(tuple(rank.shape)) for rank in found)
-        raise SettingsError(f"effective ranks must be of the same items, got shapes {shapes}")
+        raise SettingsError(f"effective ranks must belong to the same items, got shapes {shapes}")
     for rank in found:
         if not (rank >= 1 - 1e-9).all():
-            raise SettingsError(f"effective ranks are at least 1, got {float(rank.min())}")
+            raise SettingsError(f"effective ranks must be at least 1, got {float(rank.min())}")
     return found

@@ -1,14 +1,13 @@
-"""In which arithmetic a spectrum is computed, decided from the data.
+"""Chooses the precision of a spectrum from the data.
 
-Eigenvalues in float32 err by some eps lambda_max, each. To first order the entropy errs by sum (ln lambda + H) times
-the error of lambda, so by about eps lambda_max sqrt(sum (ln lambda + H)^2) where errors are independent, as rounding
-errors are. That is small where the spectrum is flat and large where one direction holds most of it: massive
-activations, near-equal rows, low rank. Eigenvalues near eps lambda_max are rounding themselves.
+Eigenvalues in float32 each have an error of about eps lambda_max. To first order, the entropy's error is the sum of
+(ln lambda + H) times the error of lambda, so about eps lambda_max sqrt(sum (ln lambda + H)^2) for independent errors,
+such as rounding errors. This is small if the spectrum is flat, and large if one direction dominates it: massive
+activations, near-equal rows, low rank. Eigenvalues near eps lambda_max are themselves rounding errors.
 
-So float32 is used where the spectrum is nearly flat, and kept only if its own eigenvalues show that twice this
-estimate is at most 5e-7; otherwise the Gram matrix and its eigenvalues are computed in float64, from unit rows that
-float32 holds with an error of 5e-8 in effective rank. Either way the effective rank is within 1e-6 of an oracle in
-float64.
+So float32 is used if the spectrum is nearly flat, and kept only if its own eigenvalues show that twice this estimate is
+at most 5e-7; otherwise the Gram matrix and its eigenvalues are computed in float64, from unit rows that float32 holds
+with an error of 5e-8 in effective rank. Either way the effective rank is within 1e-6 of a float64 oracle.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from torch import Tensor
 from rankscope.errors import SettingsError
 
 FLAT = 9.0
-"""A spectrum counts as flat where the participation ratio is at least this part of the number of eigenvalues."""
+"""A spectrum counts as flat if the participation ratio is at least this share of the number of eigenvalues."""
 
 _SAMPLE = 16
 _ERROR_AT_MOST = 5e-7
@@ -31,10 +30,10 @@ _NUMBERS_AT_LEAST = 1 << 15
 
 
 def arithmetic_for(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
-    """Float64 where the device has it; or what was asked for.
+    """The requested precision; by default float64 if the device has it.
 
     Raises:
-        SettingsError: an arithmetic other than float32 and float64.
+        SettingsError: a precision other than float32 and float64.
     """
     if dtype is None:
         return torch.float32 if hidden.device.type == "mps" else torch.float64
@@ -44,10 +43,10 @@ def arithmetic_for(hidden: Tensor, dtype: torch.dtype | None) -> torch.dtype:
 
 
 def float32_may_do(states: Float[Tensor, "*batch tokens hidden"]) -> bool:
-    """Whether float32 is worth a try, before any number is looked at.
+    """Whether float32 is worth trying, before any value is inspected.
 
-    Only on a CPU, where what comes out is looked at for free; not for float64, for gradients, or for small matrices,
-    where nothing is won; not where the caller lets float32 products be rounded.
+    Only on a CPU, where checking the result is free; not for float64, for gradients, or for small matrices, where it
+    saves nothing; and not if the caller allows reduced precision in float32 products.
     """
     return (
         states.device.type == "cpu"
@@ -59,13 +58,13 @@ def float32_may_do(states: Float[Tensor, "*batch tokens hidden"]) -> bool:
 
 
 def products_are_exact(device: str) -> bool:
-    """Whether matrix products of float32 are computed in float32: no TF32, no bfloat16, no autocast."""
+    """Whether float32 matrix products are computed in float32: no TF32, no bfloat16, no autocast."""
     if torch.is_autocast_enabled(device):
         return False
     try:
         return torch.get_float32_matmul_precision() == "highest"
     except RuntimeError:
-        return False  # the caller set the precision of each backend, in a way that this question does not know
+        return False  # the caller set the precision of each backend separately, which torch cannot report as one value
 
 
 def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:
@@ -77,11 +76,11 @@ def is_flat(rows: Float[Tensor, "tokens hidden"]) -> bool:
 
 
 def float32_did(eigenvalues: npt.NDArray[np.float64], rank: int) -> bool:
-    """Whether eigenvalues of float32 give the effective rank within 1e-6.
+    """Whether float32 eigenvalues give the effective rank within 1e-6.
 
     Args:
         eigenvalues: (k,), descending, of sum 1.
-        rank: the most that can be non-zero.
+        rank: maximum number of non-zero eigenvalues.
     """
     values = eigenvalues[:rank]
     rounding = np.finfo(np.float32).eps * values[0]

@@ -1,6 +1,6 @@
-"""What the public metrics accept: tensors, NumPy arrays, nested lists and anything that converts to an array.
+"""Input of the public metrics: tensors, NumPy arrays, nested lists and anything that converts to an array.
 
-Input is converted and checked here, once, where a user's call comes in; everything below works on tensors.
+Input is converted and checked once, here, when the user calls a metric; the code below works on tensors.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def real_tensor(value: ArrayLike | float | int, what: str) -> Tensor:
 
 
 def any_tensor(value: ArrayLike | float | int, what: str) -> Tensor:
-    """The values as a tensor of whatever dtype.
+    """The values as a tensor of any dtype.
 
     Raises:
         RepresentationError: values that are not numbers, or rows of unequal length.
@@ -58,7 +58,7 @@ def any_tensor(value: ArrayLike | float | int, what: str) -> Tensor:
         if len(shapes) > 1:
             raise RepresentationError(
                 "wrong shape",
-                f"{what} as a list of tensors must all have one shape, got {_listed(shapes)}: pad them and pass a mask",
+                f"{what} in a list of tensors must have one shape, got {_listed(shapes)}: pad them and pass a mask",
             )
         return torch.stack(list(value))
     try:
@@ -69,7 +69,7 @@ def any_tensor(value: ArrayLike | float | int, what: str) -> Tensor:
     except (ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, RepresentationError):
             raise
-        message = f"{what} cannot be read as one array of numbers: {first_line(error)}"
+        message = f"cannot convert {what} to an array of numbers: {first_line(error)}"
         raise RepresentationError("wrong shape", message) from error
 
 
@@ -107,11 +107,11 @@ def states_of_one_text(hidden: ArrayLike) -> Tensor:
 
 
 def token_mask(mask: ArrayLike, states: Tensor, what: str = "hidden states") -> Tensor:
-    """The mask as booleans, on the device of the states that it belongs to.
+    """The mask as booleans, on the device of its states.
 
     Args:
-        mask: True or 1 where a token is real, False or 0 where it is padding; the shape of the states without
-            their last dimension.
+        mask: True or 1 for real tokens, False or 0 for padding; the shape of the states without their last
+            dimension.
         states: (tokens, d) or (batch, tokens, d).
         what: the name of the states in messages.
 
@@ -128,7 +128,7 @@ def token_mask(mask: ArrayLike, states: Tensor, what: str = "hidden states") -> 
     if not ((found == 0) | (found == 1)).all():
         other = found[(found != 0) & (found != 1)].flatten()[0].item()
         raise RepresentationError(
-            "wrong mask", f"a mask holds 1 (or True) for real tokens and 0 (or False) for padding, got {other}"
+            "wrong mask", f"a mask must be 1 (or True) for real tokens and 0 (or False) for padding, got {other}"
         )
     return found.to(states.device).bool()
 

@@ -1,4 +1,4 @@
-"""Controls: what a metric becomes without sink tokens, with fewer tokens, in another basis."""
+"""Controls: a metric without sink tokens, with fewer tokens, or in another basis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIRECTIONS = 256
 
 
 def parse_drop_rule(rule: str | int) -> str | int:
-    """`first`, `massive`, or a number of leading tokens.
+    """Parses `first`, `massive`, or a number of leading tokens.
 
     Raises:
         SettingsError: anything else.
@@ -38,7 +38,7 @@ def parse_drop_rule(rule: str | int) -> str | int:
         return 1
     if not isinstance(rule, bool) and str(rule).isdecimal() and int(rule) > 0:
         return int(rule)
-    raise SettingsError(f"the tokens to drop are 'first', 'massive' or a number of leading tokens, got {rule!r}")
+    raise SettingsError(f"tokens to drop must be 'first', 'massive' or a number of leading tokens, got {rule!r}")
 
 
 def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidden"]:
@@ -46,11 +46,11 @@ def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidde
 
     Args:
         hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
-        rule: `first` or a number K drop the first one or K tokens; `massive` drops those whose hidden
+        rule: `first` drops the first token, a number K the first K; `massive` drops those whose hidden
             state is more than ten times as long as the median token's.
 
     Raises:
-        RepresentationError: fewer than two tokens are left, NaN or infinity, or another shape.
+        RepresentationError: fewer than two tokens remain, NaN or infinity, or wrong shape.
         SettingsError: another rule.
 
     Example:
@@ -69,7 +69,7 @@ def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidde
         kept = hidden[lengths <= MASSIVE * lengths.median()]
     if kept.shape[0] < 2:
         raise RepresentationError(
-            "too few tokens left", f"{kept.shape[0]} of {hidden.shape[0]} tokens are left after dropping {rule}"
+            "too few tokens left", f"{kept.shape[0]} of {hidden.shape[0]} tokens remain after dropping {rule}"
         )
     return kept
 
@@ -77,17 +77,17 @@ def drop_tokens(hidden: ArrayLike, rule: str | int) -> Float[Tensor, "kept hidde
 def rarefaction_curve(
     hidden: ArrayLike, sizes: Sequence[int], *, draws: int = 20, seed: int = 0
 ) -> Float[Tensor, " sizes"]:
-    """Mean effective rank of random subsets of so many tokens: how it depends on length alone.
+    """Mean effective rank of random subsets of each size: its dependence on length alone.
 
     Args:
         hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
         sizes: numbers of tokens, each from 2 to N.
-        draws: subsets drawn of each size, without replacement.
+        draws: number of subsets per size, drawn without replacement.
         seed: of the draws.
 
     Raises:
         SettingsError: a size out of range, or no draws.
-        RepresentationError: a subset without a spectrum, or another shape.
+        RepresentationError: a subset without a spectrum, or wrong shape.
 
     Example:
         >>> import torch
@@ -98,7 +98,7 @@ def rarefaction_curve(
     hidden = states_of_one_text(hidden)
     tokens = hidden.shape[0]
     if bad := [size for size in sizes if not 2 <= size <= tokens]:
-        raise SettingsError(f"sizes of subsets are from 2 to the {tokens} tokens of the text, got {bad[0]}")
+        raise SettingsError(f"sizes of subsets must be from 2 to the text's {tokens} tokens, got {bad[0]}")
     if len(sizes) == 0 or draws < 1:
         raise SettingsError(f"a curve needs at least one size and one draw, got {len(sizes)} sizes and draws={draws}")
     generator = torch.Generator().manual_seed(seed)
@@ -113,11 +113,11 @@ def rarefaction_curve(
 def rotated_matrix_nuclear_norm(hidden: ArrayLike, *, seed: int = 0) -> Float[Tensor, ""]:
     """The Matrix Nuclear-Norm after a random rotation of the hidden dimensions.
 
-    Far from the Matrix Nuclear-Norm where a few outlier dimensions carry it; the exact nuclear norm does
-    not move. Above 256 dimensions it is estimated from 256 random orthonormal directions.
+    Differs strongly from the Matrix Nuclear-Norm if a few outlier dimensions dominate it; the exact nuclear norm is
+    unaffected. Above 256 dimensions it is estimated from 256 random orthonormal directions.
 
     Raises:
-        RepresentationError: as `matrix_nuclear_norm`.
+        RepresentationError: as for `matrix_nuclear_norm`.
 
     Example:
         >>> hidden = [[5.0, 0.1], [-5.0, 0.2], [5.0, -0.3], [-5.0, 0.0]]  # one outlier dimension
@@ -130,7 +130,7 @@ def rotated_matrix_nuclear_norm(hidden: ArrayLike, *, seed: int = 0) -> Float[Te
 
 
 def rotated_matrix_nuclear_norm_of_unit_rows(rows: UnitRows, *, seed: int = 0) -> Float[Tensor, " texts"]:
-    """The same of each text from its centred unit rows."""
+    """The rotated Matrix Nuclear-Norm of each text, from its centred unit rows."""
     hidden_size = rows.hidden_size
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(hidden_size, min(hidden_size, _DIRECTIONS), generator=generator, dtype=torch.float64)

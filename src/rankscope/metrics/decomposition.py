@@ -1,7 +1,7 @@
 """From unit rows of many texts to their spectra, decomposed together.
 
-Gram matrices are made while the unit rows exist, and wait: those of several texts and layers are decomposed side by
-side, on a CPU in threads, on an accelerator in one batch. Padding with zeros adds eigenvalues of zero alone.
+Gram matrices are computed while the unit rows exist, and queued: those of several texts and layers are decomposed in
+parallel, on a CPU in threads, on an accelerator in one batch. Padding with zeros only adds eigenvalues of zero.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Spectrum:
 
     Attributes:
         eigenvalues: non-negative, descending, summing to 1; k = min(tokens, hidden size) of them.
-            In a batch, shorter texts are filled up with zeros, which add nothing to any metric.
-        tokens: N, the rows that each spectrum came from.
+            In a batch, shorter texts are padded with zeros, which add nothing to any metric.
+        tokens: N, the number of rows behind each spectrum.
         hidden_size: d.
     """
 
@@ -45,27 +45,27 @@ class Spectrum:
 
     @cached_property
     def positive(self) -> Float[Tensor, "*batch k"]:
-        """The eigenvalues with those that are rounding of zero set to exactly 0.
+        """The eigenvalues with rounding errors of zero set to exactly 0.
 
-        A representation has at most min(N - 1, d) non-zero eigenvalues. What comes out below
-        eps k lambda_max is rounding in the decomposition; its logarithm and root would bias the
-        metrics and make their gradients infinite.
+        A representation has at most min(N - 1, d) non-zero eigenvalues. Values below eps k lambda_max
+        are rounding errors of the decomposition; their logarithms and roots would bias the metrics
+        and make their gradients infinite.
         """
         values = self.eigenvalues
         floor = torch.finfo(values.dtype).eps * values[..., :1].detach()
-        if values.dtype != torch.float32:  # float32 has no digits to spare: keep what stands above one rounding
+        if values.dtype != torch.float32:  # float32 has no digits to spare: keep everything above one rounding error
             floor = floor * self.tokens.clamp_max(self.hidden_size)[..., None]
         return torch.where(values > floor, values, 0.0)
 
 
 @dataclass
 class Decomposition:
-    """The spectra of some texts at one layer, there once `Decompositions.run` was called.
+    """The spectra of some texts at one layer, available after `Decompositions.run`.
 
     Attributes:
         tokens: N of each text.
         hidden_size: d.
-        checked: whether each text's eigenvalues passed a check, yet to be read; None where a library vouches for them.
+        checked: whether each text's eigenvalues passed a check, not read yet; None if the library is trusted.
     """
 
     tokens: tuple[int, ...]
@@ -77,24 +77,24 @@ class Decomposition:
 
     @property
     def spectrum(self) -> Spectrum:
-        """Of all texts, in their order."""
+        """The spectra of all texts, in order."""
         return joint_spectrum([self])
 
     @property
     def values(self) -> Float[Tensor, "batch k"] | list[Float[Tensor, " _k"]]:
-        """The eigenvalues of each text, of whatever sum."""
+        """The eigenvalues of each text, not normalised."""
         return [self._values[place] for place in range(len(self.tokens))] if self._batch is None else self._batch
 
     def keep(self, place: int, values: Float[Tensor, " _k"]) -> None:
-        """Takes the descending eigenvalues of a text, of whatever sum."""
+        """Stores the descending eigenvalues of a text, not normalised."""
         self._values[place] = values
 
     def keep_batch(self, values: Float[Tensor, "batch k"], checked: Tensor, grams: Tensor) -> None:
-        """Takes those of all texts; the matrices are kept until somebody has looked at the check."""
+        """Stores those of all texts; the matrices are kept until the check has been read."""
         self._batch, self.checked, self._grams = values, checked, grams
 
     def settle(self) -> None:
-        """Somebody has looked at the check: the matrices are not needed any more."""
+        """Frees the matrices, after the check has been read."""
         self.checked = self._grams = None
 
     def again(self, place: int) -> Spectrum:
@@ -107,7 +107,7 @@ class Decomposition:
 
 
 def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
-    """The spectra of the texts of several decompositions of one hidden size, one after the other."""
+    """The spectra of the texts of several decompositions of the same hidden size, in order."""
     each = [part.values for part in parts]
     batches = [values for values in each if isinstance(values, Tensor)]
     if len(batches) == len(each) and len({values.shape[1] for values in batches}) == 1:
@@ -116,13 +116,13 @@ def joint_spectrum(parts: Sequence[Decomposition]) -> Spectrum:
         values = torch.nn.utils.rnn.pad_sequence([of_text for of_part in each for of_text in of_part], batch_first=True)
     total = values.sum(dim=-1, keepdim=True)
     tokens = on_device([count for part in parts for count in part.tokens], values.device)
-    # A text without unit rows has eigenvalues of zero alone.
+    # A text without unit rows has only zero eigenvalues.
     return Spectrum(values / torch.where(total > 0, total, 1.0), tokens, parts[0].hidden_size)
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The Gram matrix of a text; its unit rows are kept where float32 may turn out not to do."""
+    """The Gram matrix of a text; its unit rows are kept if float32 may turn out to be insufficient."""
 
     of: Decomposition
     place: int
@@ -146,7 +146,7 @@ class _Batch:
 
 @dataclass
 class Decompositions:
-    """Gram matrices of texts at one layer or several, decomposed side by side.
+    """Gram matrices of texts at one or more layers, decomposed in parallel.
 
     Attributes:
         dtype: float32 or float64 for all; None to decide for each text (`metrics/arithmetic.py`).
@@ -167,17 +167,17 @@ class Decompositions:
 
     @property
     def matrices(self) -> int:
-        """How many wait."""
+        """The number of queued matrices."""
         return len(self._waiting) + sum(len(batch.sizes) for batch in self._batches)
 
     @property
     def bytes(self) -> int:
-        """What waits, in memory."""
+        """The memory of the queued matrices."""
         kept = [tensor for one in self._waiting for tensor in (one.gram, one.rows) if tensor is not None]
         return sum(tensor.nbytes for tensor in [*kept, *(batch.grams for batch in self._batches)])
 
     def run(self) -> None:
-        """Decomposes all that waits."""
+        """Decomposes all queued matrices."""
         waiting, self._waiting = self._waiting, []
         again = []
         for one, values in zip(waiting, eigenvalues_of_each([one.gram for one in waiting]), strict=True):
@@ -214,10 +214,10 @@ class Decompositions:
 
 
 def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[Tensor, " k"] | None:
-    """Eigenvalues of float32 in float64, of sum 1; None where float32 did not do."""
+    """Float32 eigenvalues in float64, normalised to sum 1; None if float32 is insufficient."""
     found = values.numpy().astype("float64")
     if tokens <= hidden_size:
-        found[-1] = 0  # centred rows have rank N - 1 at most: what is there is rounding
+        found[-1] = 0  # centred rows have rank N - 1 at most: the last value is a rounding error
     found /= found.sum()
     return torch.from_numpy(found) if float32_did(found, min(tokens - 1, hidden_size)) else None
 
@@ -225,23 +225,24 @@ def _sound(values: Float[Tensor, " k"], tokens: int, hidden_size: int) -> Float[
 def _padded_grams(rows: UnitRows) -> tuple[Float[Tensor, "batch k k"], tuple[int, ...]]:
     """A Gram matrix of each text, padded with zeros to one of a few sizes, and its own size.
 
-    The smaller one; where lengths lie on both sides of d, the covariance of all. Sizes are such that those of several
-    batches are decomposed together, and that the arithmetic of each does not depend on which others there are.
+    The smaller Gram matrix of each; if some lengths are above d and others below, the covariance of all. Sizes are
+    chosen so that those of several batches can be decomposed together, and each text's arithmetic does not
+    depend on the others.
     """
     each = rows.rows
     if each.dtype == torch.float32 and each.device.type != "mps" and not products_are_exact(each.device.type):
-        each = each.double()  # the caller lets products of float32 be rounded
+        each = each.double()  # the caller allows reduced precision in float32 products
     is_short = max(rows.tokens) <= rows.hidden_size
     grams = each @ each.mT if is_short else each.mT @ each
     sizes = rows.tokens if is_short else (rows.hidden_size,) * len(rows.tokens)
     k = grams.shape[1]
-    if not can_decompose(grams.device, k, grams.dtype):  # others work on the padding, too
+    if not can_decompose(grams.device, k, grams.dtype):  # other decompositions also process the padding
         return grams, sizes
     room = common_size(k) - k
     return torch.nn.functional.pad(grams, (0, room, 0, room)), sizes
 
 
 def common_size(k: int) -> int:
-    """The next of the sizes to which matrices are padded: multiples of an eighth of a power of two, at least 16."""
+    """The next padded matrix size: multiples of an eighth of a power of two, at least 16."""
     step = max(16, (1 << (k - 1).bit_length()) // 8)
     return -(-k // step) * step

@@ -1,8 +1,8 @@
 """All eigenvalues of many small symmetric matrices at once on a CUDA device.
 
-The vendor's decomposition takes a batch one matrix after the other and leaves most of the card idle. Here each matrix
-is one program's work, and many run side by side: dense to band, band to tridiagonal, then bisection. The eigenvalues
-are those of a matrix within a few n eps ||A|| of the given one, as LAPACK's are.
+The vendor's decomposition processes a batch one matrix at a time and leaves most of the card idle. Here each matrix is
+the work of one program, and many run in parallel: dense to band, band to tridiagonal, then bisection. The eigenvalues
+are those of a matrix within a few n eps ||A|| of the given one, like LAPACK's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 LARGEST = 2048
-"""The largest matrix that the kernels were tested with."""
+"""Size of the largest matrix that the kernels were tested with."""
 
 WORK_BYTES = 4 << 30
-"""A batch whose copy would be larger is taken in parts."""
+"""A batch whose copy would be larger is split."""
 
 WIDTH = 16
 """Subdiagonals of the band: the matrix products of the first kernel need 16 columns."""
@@ -27,13 +27,13 @@ WIDTH = 16
 
 @dataclass(frozen=True)
 class Spread:
-    """How a matrix's reduction to a band is spread over the device.
+    """How one matrix's reduction to a band is spread over the device.
 
     Attributes:
-        rows: rows of a block, one program's work, a power of two; 32 for each warp, or some work is done twice.
-        columns: columns of a block that are taken at once, a power of two, at most `rows`.
-        warps: warps for each block.
-        registers: registers that each of their threads may use; None: the compiler's choice.
+        rows: rows of a block, the work of one program, a power of two; below 32 per warp, some work is repeated.
+        columns: columns of a block processed at once, a power of two, at most `rows`.
+        warps: warps per block.
+        registers: maximum number of registers per thread; None: the compiler's choice.
     """
 
     rows: int = 128
@@ -44,17 +44,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Launch:
-    """How the kernels are laid out on the device. It changes the time, and values by no more than rounding.
+    """The layout of the kernels on the device. It affects the time, and values by no more than rounding.
 
     Attributes:
         tile: rows and columns of a tile of the dense matrix, a power of two.
         band_warps: warps that reduce one matrix to a band.
-        band_registers: registers that each of their threads may use; None: the compiler's choice.
+        band_registers: maximum number of registers per thread; None: the compiler's choice.
         chase_warps: warps that make one band tridiagonal.
-        chase_registers: likewise.
-        chase_group: sweeps that they take at a time, a power of two; None: all at once.
-        bisection_block: eigenvalues that one warp finds.
-        spread: the reduction to a band by many programs a matrix; None: by one, which suits small matrices.
+        chase_registers: maximum number of registers per thread; None: the compiler's choice.
+        chase_group: number of sweeps processed at a time, a power of two; None: all at once.
+        bisection_block: number of eigenvalues computed by one warp.
+        spread: reduction to a band by several programs per matrix; None: by one, which suits small matrices.
     """
 
     tile: int
@@ -74,7 +74,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Workspace:
-    """What the kernels hand to each other, for one batch."""
+    """Data passed between the kernels, for one batch."""
 
     sizes: Tensor
     scales: Tensor
@@ -86,17 +86,17 @@ class Workspace:
 
     @property
     def stride(self) -> int:
-        """Rows of a matrix, with zeros up to whole tiles."""
+        """Rows of a matrix, padded with zeros to whole tiles."""
         return self.dense.shape[1]
 
     @property
     def tiny(self) -> float:
-        """Squared lengths up to this count as zero: below, they have lost digits to underflow."""
+        """Squared lengths up to this value count as zero: smaller ones have lost digits to underflow."""
         return 1e-280 if self.dense.dtype == torch.float64 else 1e-30
 
 
 def can_decompose(device: torch.device, n: int, dtype: torch.dtype) -> bool:
-    """Whether `eigenvalues_on_device` takes n x n matrices of this dtype; if not, use `torch.linalg.eigvalsh`."""
+    """Whether `eigenvalues_on_device` supports n x n matrices of this dtype; if not, use `torch.linalg.eigvalsh`."""
     return (
         device.type == "cuda"
         and torch.version.cuda is not None
@@ -112,13 +112,13 @@ def eigenvalues_on_device(
     """The eigenvalues of positive semidefinite matrices of different sizes, without waiting for the device.
 
     Args:
-        grams: symmetric matrices in float64 or float32, each in its first rows and columns, zeros behind.
-        sizes: each matrix's own size, on the same device. A matrix costs what its own size needs.
+        grams: symmetric matrices in float64 or float32, each in its first rows and columns, padded with zeros.
+        sizes: each matrix's own size, on the same device. The cost of a matrix depends on its own size.
         launch: the layout on the device; None: chosen by n.
 
     Returns:
-        For each matrix its eigenvalues, descending, none below 0, zeros behind its own size; NaN for a matrix that
-        has NaN or infinity in it. Not differentiable.
+        For each matrix its eigenvalues, descending, none below 0, padded with zeros; NaN for a matrix that contains
+        NaN or infinity. Not differentiable.
     """
     batch, n, _ = grams.shape
     launch = launch or launch_for(n)
@@ -139,14 +139,14 @@ def launch_for(n: int) -> Launch:
         return Launch(tile=32, band_warps=2, band_registers=None, chase_warps=2, chase_registers=None)
     if n <= 512:
         return Launch(tile=32, band_warps=8, band_registers=128, chase_warps=8, chase_registers=128)
-    spread = Spread()  # None: the path of smaller matrices
+    spread = Spread()  # None: the method for smaller matrices
     return Launch(
         tile=64, band_warps=16, band_registers=128, chase_warps=8, chase_registers=128, chase_group=16, spread=spread
     )
 
 
 def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"], launch: Launch) -> Workspace:
-    """A copy of the matrices, scaled to trace 1 so that one set of thresholds serves all, and room for the rest."""
+    """A copy of the matrices, scaled to trace 1 so that the same thresholds suit all, and working memory."""
     batch, n, _ = grams.shape
     stride = math.ceil(n / launch.block) * launch.block
     trace = grams.diagonal(dim1=1, dim2=2).sum(1)
@@ -165,7 +165,7 @@ def workspace_of(grams: Float[Tensor, "batch n n"], sizes: Int[Tensor, " batch"]
 
 
 def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
-    """Dense matrices to bands of the same eigenvalues."""
+    """Reduces dense matrices to bands with the same eigenvalues."""
     if launch.spread:
         _reduce_panel_by_panel(space, launch.spread)
         return
@@ -179,7 +179,7 @@ def reduce_all_to_bands(space: Workspace, launch: Launch) -> None:
 
 
 def _reduce_panel_by_panel(space: Workspace, spread: Spread) -> None:
-    """Each matrix by many programs. The host sends off as many panels as the largest matrix has."""
+    """Reduces each matrix by several programs. The host launches as many panels as the largest matrix has."""
     from rankscope.metrics.kernels.tiled_band_reduction import factor_one_panel, pass_over_blocks, update_next_panel
 
     batch, stride = len(space.sizes), space.stride
@@ -208,7 +208,7 @@ def _reduce_panel_by_panel(space: Workspace, spread: Spread) -> None:
 
 
 def chase_all_bulges(space: Workspace, launch: Launch) -> None:
-    """Bands to tridiagonal matrices of the same eigenvalues."""
+    """Reduces bands to tridiagonal matrices with the same eigenvalues."""
     from rankscope.metrics.kernels.bulge_chasing import chase_bulges
 
     slots = max(2, _power_of_two(math.ceil(space.stride / (2 * WIDTH))))

@@ -1,4 +1,4 @@
-"""Small numbers on their way to a device, and whether a device has to be waited for."""
+"""Transfers of small numbers to a device, and whether reading from it requires waiting."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from jaxtyping import Int
 from torch import Tensor
 
 MATRICES_AT_ONCE = 256
-"""As many matrices of a few hundred rows fill a large card; fewer take about as long."""
+"""This many matrices of a few hundred rows fill a large card; fewer take about the same time."""
 
 
 def on_device(numbers: Sequence[int], device: torch.device, dtype: torch.dtype = torch.int64) -> Tensor:
-    """Numbers of the host as a tensor, without waiting for the device."""
+    """Numbers from the host as a tensor, without waiting for the device."""
     tensor = torch.tensor(numbers, dtype=dtype, pin_memory=device.type == "cuda")
     return tensor.to(device, non_blocking=True)
 
 
 class SideStream:
-    """Work that a CUDA device does beside what it is given otherwise, as far as it has room; elsewhere nothing special.
+    """Runs work on a CUDA device in parallel with its other work, as capacity allows; no effect on other devices.
 
-    Whoever gives it work keeps the tensors of that work until it is done.
+    The caller must keep the tensors of that work until it is done.
     """
 
     def __init__(self) -> None:
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
 
     def __call__(self, device: torch.device) -> AbstractContextManager[object]:
-        """Within it, work begins once all work given to the device so far is done."""
+        """In this context, work starts once all work given to the device so far is done."""
         if device.type != "cuda":
             return nullcontext()
         if device not in self._streams:
@@ -39,18 +39,18 @@ class SideStream:
 
 
 def places_of_tokens(tokens: Sequence[int], longest: int, device: torch.device) -> Int[Tensor, " all"]:
-    """Where the tokens of texts lie among the rows of a padded batch, text by text."""
+    """Positions of the texts' tokens among the rows of a padded batch, text by text."""
     places = torch.cat([torch.arange(count) + text * longest for text, count in enumerate(tokens)])
     return (places.pin_memory() if device.type == "cuda" else places).to(device, non_blocking=True)
 
 
 def read_at_once(device: torch.device) -> bool:
-    """Whether tensors can be looked at without waiting for the device."""
+    """Whether tensors can be read without waiting for the device."""
     return device.type == "cpu"
 
 
 def bytes_at_once(device: torch.device) -> int:
-    """How large the Gram matrices that wait to be decomposed together may become: many fill a large card."""
+    """Maximum memory of Gram matrices decomposed together: many fill a large card."""
     if device.type == "cpu":
         return 64 << 20
     if device.type == "cuda":

@@ -20,15 +20,15 @@ Algorithm = Literal["a", "b"]
 def aggregate_effective_rank(entropies: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*batch"]:
     """Effective rank of a data set from the matrix entropy of each of its texts.
 
-    Algorithm a: exp(mean H), a geometric mean of effective ranks; the published one. Algorithm b:
-    mean exp H. By Jensen's inequality a <= b. Unit: dimensions.
+    Algorithm a: exp(mean H), a geometric mean of effective ranks, as published. Algorithm b: mean exp H.
+    By Jensen's inequality a <= b. Unit: dimensions.
 
     Args:
         entropies: matrix entropies in nats, texts in the last dimension.
         algorithm: `a` or `b`.
 
     Raises:
-        SettingsError: no texts, entropies that are not finite, or another algorithm.
+        SettingsError: no texts, non-finite entropies, or another algorithm.
         RepresentationError: values that are not real numbers.
 
     Example:
@@ -42,13 +42,13 @@ def aggregate_effective_rank(entropies: ArrayLike, algorithm: Algorithm = "a") -
         return entropies.mean(dim=-1).exp()
     if algorithm == "b":
         return entropies.exp().mean(dim=-1)
-    raise SettingsError(f"the algorithm is 'a' (exp of the mean) or 'b' (mean of exp), got {algorithm!r}")
+    raise SettingsError(f"the algorithm must be 'a' (exp of the mean) or 'b' (mean of exp), got {algorithm!r}")
 
 
 def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*twins"]:
     """Diff-eRank: effective rank of the untrained twin minus that of the trained model.
 
-    Both terms by the same algorithm, from the matrix entropy of each text; one number for each twin.
+    Both terms use the same algorithm, from the matrix entropy of each text; one number per twin.
     Unit: dimensions. It can be negative, and depends on the initialisation of the untrained network. Read both
     terms.
 
@@ -58,7 +58,7 @@ def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = 
         algorithm: `a` or `b`.
 
     Raises:
-        SettingsError: as `aggregate_effective_rank`, or not the same number of texts.
+        SettingsError: as for `aggregate_effective_rank`, or different numbers of texts.
 
     Example:
         >>> import math
@@ -100,7 +100,7 @@ def reduced_loss(untrained: ArrayLike, trained: ArrayLike) -> Float[Tensor, "*tw
         trained: losses of the trained model on the same texts, (texts,).
 
     Raises:
-        SettingsError: no texts, not the same number of them, or losses that are not finite.
+        SettingsError: no texts, different numbers of texts, or non-finite losses.
 
     Example:
         >>> float(reduced_loss([9.0, 11.0], [2.0, 3.0]))
@@ -114,8 +114,8 @@ def _of_same_texts(untrained: ArrayLike, trained: ArrayLike, what: str) -> tuple
     first, second = _by_text(untrained, what), _by_text(trained, what)
     if second.dim() != 1 or first.shape[-1] != second.shape[0]:
         raise SettingsError(
-            f"{what} of the twin, (texts,) or (twins, texts), and of the trained model, (texts,), must be of the same "
-            f"texts, got shapes {tuple(first.shape)} and {tuple(second.shape)}"
+            f"{what} of the twin, (texts,) or (twins, texts), and of the trained model, (texts,), must belong to the "
+            f"same texts, got shapes {tuple(first.shape)} and {tuple(second.shape)}"
         )
     return first, second
 
@@ -125,5 +125,5 @@ def _by_text(values: ArrayLike, what: str) -> Tensor:
     if found.dim() == 0 or found.shape[-1] == 0:
         raise SettingsError(f"{what} of a data set need at least one text, got shape {tuple(found.shape)}")
     if not torch.isfinite(found).all():
-        raise SettingsError(f"{what} must be finite, got NaN or infinity: leave out texts without a value")
+        raise SettingsError(f"{what} must be finite, got NaN or infinity: exclude texts without a value")
     return found

@@ -1,8 +1,8 @@
-"""Entropies of a spectrum, and the counts of dimensions that follow from it.
+"""Entropies of a spectrum, and the numbers of dimensions derived from it.
 
 Each function takes hidden states, (tokens, d) or (batch, tokens, d), as tensors, arrays or nested lists, with
-`mask=` of the same shape without d; or a `Spectrum` that was computed once and serves them all. Each returns one
-number for each text.
+`mask=` of the same shape without d; or a `Spectrum`, which can be computed once for all functions. Each returns one
+number per text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     Unit: nats. Range: 0 to ln min(N - 1, d). Differentiable.
 
     Raises:
-        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape, or another mask.
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; wrong shape, or wrong mask.
 
     Source: Roy & Vetterli 2007 (EUSIPCO); arXiv 2401.17139.
 
@@ -38,18 +38,18 @@ def matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
         0.6931
     """
     values = spectrum_given_or_computed(hidden, mask).positive
-    # ln 1 = 0 stands in where lambda = 0, so that neither the value nor the gradient is 0 x inf.
+    # lambda = 0 is replaced with 1, whose logarithm is 0, so that neither the value nor the gradient is 0 x inf.
     return -(values * torch.where(values > 0, values, 1.0).log()).sum(dim=-1)
 
 
 def normalized_matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
-    """Matrix entropy over its ceiling for the hidden size, H / ln d.
+    """Matrix entropy divided by its maximum for the hidden size, H / ln d.
 
-    Unit: none. Range: 0 to 1; below ln(N - 1) / ln d for texts shorter than d. What arXiv 2410.10672
-    calls matrix entropy.
+    Unit: none. Range: 0 to 1; below ln(N - 1) / ln d for texts shorter than d. This is the matrix entropy
+    of arXiv 2410.10672.
 
     Raises:
-        RepresentationError: as `matrix_entropy`.
+        RepresentationError: as for `matrix_entropy`.
         SettingsError: a hidden size of 1, for which ln d = 0.
 
     Example:
@@ -64,12 +64,12 @@ def normalized_matrix_entropy(hidden: ArrayLike | Spectrum, mask: Mask = None) -
 
 
 def effective_rank(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
-    """Effective rank, exp H: how many equal eigenvalues would have this entropy.
+    """Effective rank, exp H: the number of equal eigenvalues that would have this entropy.
 
     Unit: dimensions. Range: 1 to min(N - 1, d). Differentiable.
 
     Raises:
-        RepresentationError: as `matrix_entropy`.
+        RepresentationError: as for `matrix_entropy`.
 
     Source: Roy & Vetterli 2007 (EUSIPCO).
 
@@ -85,10 +85,10 @@ def renyi_entropy(hidden: ArrayLike | Spectrum, alpha: float | int, mask: Mask =
     """Renyi entropy of order alpha, ln(sum lambda^alpha) / (1 - alpha).
 
     Limits: alpha -> 0 the logarithm of the rank, 1 the matrix entropy, 2 the logarithm of the
-    participation ratio, infinity the logarithm of the stable rank. Unit: nats. Falls with alpha.
+    participation ratio, infinity the logarithm of the stable rank. Unit: nats. Decreases with alpha.
 
     Raises:
-        RepresentationError: as `matrix_entropy`.
+        RepresentationError: as for `matrix_entropy`.
         SettingsError: a negative alpha, or NaN.
 
     Example:
@@ -97,7 +97,7 @@ def renyi_entropy(hidden: ArrayLike | Spectrum, alpha: float | int, mask: Mask =
         0.6931
     """
     if not alpha >= 0:
-        raise SettingsError(f"the order of a Renyi entropy is at least 0, got alpha={alpha}")
+        raise SettingsError(f"the order of a Renyi entropy must be at least 0, got alpha={alpha}")
     one = spectrum_given_or_computed(hidden, mask)
     if alpha == 1:
         return matrix_entropy(one)
@@ -114,7 +114,7 @@ def stable_rank(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     Unit: dimensions. Range: 1 to min(N - 1, d); never above the effective rank.
 
     Raises:
-        RepresentationError: as `matrix_entropy`.
+        RepresentationError: as for `matrix_entropy`.
 
     Example:
         >>> hidden = [[1.0, 0.0], [-1.0, 0.0]] * 3 + [[0.0, 1.0], [0.0, -1.0]]  # eigenvalues 3/4 and 1/4
@@ -130,7 +130,7 @@ def participation_ratio(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numb
     Unit: dimensions. Range: 1 to min(N - 1, d); between the stable rank and the effective rank.
 
     Raises:
-        RepresentationError: as `matrix_entropy`.
+        RepresentationError: as for `matrix_entropy`.
 
     Example:
         >>> hidden = [[1.0, 0.0], [-1.0, 0.0]] * 3 + [[0.0, 1.0], [0.0, -1.0]]  # eigenvalues 3/4 and 1/4
@@ -141,9 +141,9 @@ def participation_ratio(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numb
 
 
 def spectrum_given_or_computed(hidden: ArrayLike | Spectrum, mask: Mask) -> Spectrum:
-    """The spectrum as given, or that of the hidden states."""
+    """The given spectrum, or that of the given hidden states."""
     if not isinstance(hidden, Spectrum):
         return spectrum(hidden, mask)
     if mask is not None:
-        raise RepresentationError("wrong mask", "a Spectrum has no tokens left to mask: pass the mask to spectrum()")
+        raise RepresentationError("wrong mask", "a Spectrum has no tokens to mask: pass the mask to spectrum()")
     return hidden

@@ -1,4 +1,4 @@
-"""What keeps texts from having unit rows: found by tensors, read when it suits, told in words."""
+"""Reasons why texts have no unit rows: detected as tensors, read later, explained in messages."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FAULTS = ("none", "not finite", "equal rows", "row at the mean")
 
 @dataclass(frozen=True)
 class Faults:
-    """What keeps texts from having unit rows, as tensors that nobody has looked at yet.
+    """Reasons why texts have no unit rows, as tensors that have not been read yet.
 
     Attributes:
-        columns: for each text: its fault's place in `FAULTS`; whether all states are zero; how many numbers are not
-            finite; the place of the first of them (row x d + feature), or the row at the mean; that number.
+        columns: for each text: the index of its fault in `FAULTS`; whether all states are zero; the number of
+            non-finite values; the position of the first of them (row x d + feature), or the row at the mean; its value.
         tokens: N of each text.
         hidden_size: d.
         dtype: of the states.
@@ -57,10 +57,10 @@ class Faults:
         return cls(found, texts.tokens, states.shape[2], states.dtype)
 
     def error(self, place: int, columns: Sequence[float]) -> RepresentationError | None:
-        """The fault of a text; None where it has none.
+        """The fault of a text; None if it has none.
 
         Args:
-            place: of the text among those that were examined.
+            place: of the text among the examined ones.
             columns: its row of `columns`, as numbers.
         """
         fault, count = FAULTS[int(columns[0])], self.tokens[place]
@@ -79,29 +79,29 @@ class Faults:
         return RepresentationError(
             fault,
             f"row {int(columns[3])} of {count} equals the mean of all rows up to rounding, so it has no "
-            "direction to normalise (0/0): leave the text out, or the token",
+            "direction to normalise (0/0): exclude the text, or the token",
         )
 
 
 def non_finite(bad: int, numbers: int, dtype: torch.dtype, first: float, place: tuple[str, int, int]) -> str:
-    """What a message says of hidden states with NaN or infinity.
+    """The message for hidden states with NaN or infinity.
 
     Args:
-        bad: how many values are not finite.
-        numbers: how many values there are.
+        bad: number of non-finite values.
+        numbers: number of all values.
         dtype: of the states.
-        first: the first of the bad values.
-        place: what a row is called, the number of the row, and of the feature.
+        first: the first non-finite value.
+        place: the name of a row, its number, and the number of the feature.
     """
     row, index, feature = place
     return (
-        f"hidden states must be finite, got {bad} values that are not among {numbers} of dtype {dtype}, the first "
+        f"hidden states must be finite, but {bad} of {numbers} values of dtype {dtype} are not, the first is "
         f"{first} at {row} {index}, feature {feature}: try float32 or bfloat16, or check the weights"
     )
 
 
 def describe_non_finite(hidden: Tensor, *, row: str = "token") -> str:
-    """What a message says of hidden states with NaN or infinity: how many, and where the first is."""
+    """The message for hidden states with NaN or infinity: how many there are, and where the first one is."""
     bad = ~torch.isfinite(hidden)
     index, feature = (int(place) for place in bad.nonzero()[0])
     first = float(hidden[index, feature])

@@ -15,7 +15,7 @@ from rankscope.metrics.entropy import Mask, Numbers
 def token_losses(
     logits: Float[Tensor, "positions vocabulary"], targets: Int[Tensor, " positions"]
 ) -> Float[Tensor, " positions"]:
-    """-ln p(target) at each position, in nats; half precision is raised to float32 first.
+    """-ln p(target) at each position, in nats; half precision is converted to float32 first.
 
     Example:
         >>> import torch
@@ -33,11 +33,11 @@ def token_cross_entropy(logits: ArrayLike, input_ids: ArrayLike, mask: Mask = No
     Args:
         logits: (tokens, vocabulary), or (batch, tokens, vocabulary).
         input_ids: token ids, of the same shape without the vocabulary.
-        mask: True (or 1) where a token is real; those of a text are neighbours, padding lies at its ends.
+        mask: True (or 1) for real tokens; those of a text are contiguous, with padding at its ends.
 
     Raises:
-        RepresentationError: a text of fewer than two tokens, which predicts nothing; shapes that do not fit, ids
-            outside the vocabulary, a mask with gaps, or a loss that is not finite.
+        RepresentationError: a text of fewer than two tokens, which predicts nothing; mismatched shapes, ids
+            outside the vocabulary, a mask with gaps, or a non-finite loss.
 
     Example:
         >>> logits = [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
@@ -61,7 +61,7 @@ def _check_logits(logits: Tensor, ids: Tensor) -> None:
             f"without the vocabulary; got {tuple(logits.shape)} and {tuple(ids.shape)}",
         )
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise RepresentationError("wrong dtype", f"token ids must be whole numbers, got dtype {ids.dtype}")
+        raise RepresentationError("wrong dtype", f"token ids must be integers, got dtype {ids.dtype}")
 
 
 def _loss_of_text(logits: Tensor, ids: Tensor, real: Tensor) -> Tensor:
@@ -69,21 +69,21 @@ def _loss_of_text(logits: Tensor, ids: Tensor, real: Tensor) -> Tensor:
     if len(places) < 2:
         raise RepresentationError("one token", f"a loss needs at least 2 tokens, got {len(places)}")
     if int(places[-1] - places[0]) + 1 != len(places):
-        raise RepresentationError("wrong mask", "the real tokens of a text must be neighbours: the mask has a gap")
+        raise RepresentationError("wrong mask", "the real tokens of a text must be contiguous: the mask has a gap")
     targets = ids[places]
     if ((targets < 0) | (targets >= logits.shape[-1])).any():
         worst = int(targets.min()) if targets.min() < 0 else int(targets.max())
         raise RepresentationError(
-            "wrong token ids", f"token ids must be from 0 to {logits.shape[-1] - 1}, as many as logits, got {worst}"
+            "wrong token ids", f"token ids must be from 0 to {logits.shape[-1] - 1}, the last logit, got {worst}"
         )
     loss = token_losses(logits[places[:-1]], targets[1:]).mean()
     if not torch.isfinite(loss):
-        raise RepresentationError("not finite", f"the loss is {float(loss)}: the logits hold NaN or infinity")
+        raise RepresentationError("not finite", f"the loss is {float(loss)}: the logits contain NaN or infinity")
     return loss
 
 
 def perplexity(loss: ArrayLike | float | int) -> Numbers:
-    """exp(loss), for a loss in nats per token: of one text, or of a data set's mean loss.
+    """exp(loss), for a loss in nats per token: of one text, or the mean loss of a data set.
 
     Raises:
         RepresentationError: values that are not real numbers.

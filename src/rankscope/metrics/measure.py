@@ -25,11 +25,11 @@ def measure(
 
     Args:
         hidden: hidden states of one text, (tokens, d); a tensor, an array or nested lists.
-        metrics: names, or one name; those that are measured by default if left out.
+        metrics: names, or one name; None for those that are measured by default.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
-        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape.
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; wrong shape.
         UnknownNameError: no such metric of hidden states.
 
     Example:

@@ -1,6 +1,6 @@
-"""Modality Integration Rate: how far apart vision and text tokens lie in the layers of a language model.
+"""Modality Integration Rate: how far apart vision and text tokens are in the layers of a language model.
 
-Everything is a function of three sums over tokens, so layers can be met token by token: `TokenMoments` of
+Everything is a function of three sums over tokens, so layers can be processed token by token: `TokenMoments` of
 parts add up.
 """
 
@@ -22,10 +22,10 @@ OUTLIER_SIGMAS = 3.0
 
 @dataclass(frozen=True)
 class TokenMoments:
-    """Count, sum and sum of outer products of tokens, in float64; `+` joins those of two sets.
+    """Count, sum and sum of outer products of tokens, in float64; `+` combines two sets.
 
     Attributes:
-        tokens: how many.
+        tokens: their number.
         total: sum of the tokens' vectors.
         outer: sum of their outer products.
     """
@@ -36,7 +36,7 @@ class TokenMoments:
 
     @classmethod
     def of(cls, hidden: Float[Tensor, "tokens hidden"]) -> TokenMoments:
-        """The moments of some tokens; of none is allowed."""
+        """The moments of zero or more tokens."""
         rows = hidden.double()
         return cls(torch.tensor(rows.shape[0], device=rows.device), rows.sum(dim=0), rows.T @ rows)
 
@@ -55,7 +55,7 @@ class TokenMoments:
         """
         if self.tokens < 2:
             raise RepresentationError(
-                "one token", f"a covariance of tokens needs two or more, got {int(self.tokens)}: more items are needed"
+                "one token", f"a covariance of tokens needs at least two, got {int(self.tokens)}: use more items"
             )
         mean = self.total / self.tokens
         covariance = (self.outer - self.tokens * torch.outer(mean, mean)) / (self.tokens - 1)
@@ -88,7 +88,7 @@ def frechet_distance(one: TokenMoments, other: TokenMoments) -> Float[Tensor, ""
 
 
 def outlier_range(norms: Float[Tensor, " tokens"]) -> tuple[float, float]:
-    """The lengths between which a token is no outlier: the median and three standard deviations to each side.
+    """The range of lengths of tokens that are not outliers: the median plus or minus three standard deviations.
 
     Example:
         >>> import torch
@@ -145,18 +145,18 @@ def modality_integration_rate(vision: Sequence[ArrayLike], text: Sequence[ArrayL
 
     At each layer all tokens are divided by the mean length of the text tokens (text-centric normalisation, which
     makes layers comparable), tokens whose length is more than three standard deviations from the median of their
-    modality are left out, and the Frechet distance is taken. Unit: none; lower means closer. Range: any.
+    modality are removed, and the Frechet distance is computed. Unit: none; lower means closer. Range: any.
 
     Args:
         vision: for each layer the vision tokens of all items, (tokens, d).
         text: for each layer the text tokens of all items, (tokens, d).
 
     Raises:
-        RepresentationError: fewer than two tokens, NaN or infinity, another shape, or equal moments everywhere.
-        SettingsError: no layers, or not the same layers of both.
+        RepresentationError: fewer than two tokens, NaN or infinity, wrong shape, or equal moments everywhere.
+        SettingsError: no layers, or different layers of the two modalities.
 
     Source: Huang et al. 2024, arXiv 2410.07167. The base of the logarithm is that of their published script. That
-    script puts the median of each coordinate in an outlier's place; the paper's text, and we, leave it out.
+    script replaces an outlier with the median of each coordinate; the paper's text and rankscope remove it.
 
     Example:
         >>> text = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
@@ -168,14 +168,15 @@ def modality_integration_rate(vision: Sequence[ArrayLike], text: Sequence[ArrayL
     lengths = []
     if len(vision) != len(text) or len(vision) == 0:
         raise SettingsError(
-            f"vision and text tokens are given for the same layers, got {len(vision)} and {len(text)} of them"
+            f"vision and text tokens must be given for the same layers, got {len(vision)} and {len(text)} layers"
         )
     for layer in zip(vision, text, strict=True):
         seen, read = (_tokens_of_layer(tokens) for tokens in layer)
         if seen.shape[1] != read.shape[1]:
             raise RepresentationError(
                 "wrong shape",
-                f"vision and text tokens of a layer have one hidden size, got {seen.shape[1]} and {read.shape[1]}",
+                f"vision and text tokens of a layer must have the same hidden size, got {seen.shape[1]} and "
+                f"{read.shape[1]}",
             )
         lengths.append(float(torch.linalg.vector_norm(read.double(), dim=-1).mean()))
         for place, hidden in enumerate((seen, read)):
@@ -187,7 +188,7 @@ def modality_integration_rate(vision: Sequence[ArrayLike], text: Sequence[ArrayL
 def _tokens_of_layer(tokens: ArrayLike) -> Tensor:
     states = states_of_one_text(tokens)
     if states.shape[0] < 2:
-        raise RepresentationError("one token", f"a covariance of tokens needs two or more, got {states.shape[0]}")
+        raise RepresentationError("one token", f"a covariance of tokens needs at least two, got {states.shape[0]}")
     if not torch.isfinite(states).all():
         raise RepresentationError("not finite", describe_non_finite(states))
     return states

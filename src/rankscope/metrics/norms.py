@@ -1,4 +1,4 @@
-"""Nuclear norms of the centred unit rows: the exact one, and the Matrix Nuclear-Norm."""
+"""Nuclear norms of the centred unit rows: the exact norm, and the Matrix Nuclear-Norm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nuclear_norm(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
     Unit: none (U has unit rows). Range: sqrt(N) to sqrt(N min(N - 1, d)). Invariant to rotation.
 
     Raises:
-        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; another shape, or another mask.
+        RepresentationError: one token, equal rows, a row at the mean, NaN or infinity; wrong shape, or wrong mask.
 
     Example:
         >>> hidden = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
@@ -36,13 +36,13 @@ def nuclear_norm(hidden: ArrayLike | Spectrum, mask: Mask = None) -> Numbers:
 
 
 def matrix_nuclear_norm(hidden: ArrayLike, mask: Mask = None) -> Numbers:
-    """Matrix Nuclear-Norm: the sum of the D largest column norms of U over N, D = min(N, d).
+    """Matrix Nuclear-Norm: the sum of the D largest column norms of U, divided by N; D = min(N, d).
 
-    Unit: none. An O(N d) stand-in for ||U||_* / N without a decomposition. It depends on the basis:
+    Unit: none. An O(N d) approximation of ||U||_* / N without a decomposition. It depends on the basis:
     a rotation of d changes it. N counts special tokens.
 
     Raises:
-        RepresentationError: as `nuclear_norm`.
+        RepresentationError: as for `nuclear_norm`.
 
     Source: Li et al., arXiv 2410.10672, equation 7.
 
@@ -64,7 +64,7 @@ def matrix_nuclear_norm_of_unit_rows(rows: UnitRows) -> Float[Tensor, " texts"]:
 
 
 def sum_of_largest(numbers: Float[Tensor, "texts columns"], counts: Sequence[int]) -> Float[Tensor, " texts"]:
-    """The sum of so many of the largest numbers of each row."""
+    """The sum of the largest `counts` numbers of each row."""
     most = max(counts)
     largest = numbers if min(counts) == numbers.shape[1] else numbers.topk(most, dim=1).values
     if min(counts) < most:

@@ -1,6 +1,6 @@
-"""What isotropic Gaussian noise of the same shape gives: the value that each metric is read against.
+"""Metrics of isotropic Gaussian noise of the same shape, as reference values.
 
-Closed forms, for N tokens of d dimensions whose coordinates are independent and equal in variance. The
+Closed forms, for N tokens of d dimensions whose coordinates are independent and have equal variance. The
 N centred rows span N - 1 dimensions, so noise has the spectrum of a Wishart matrix of m = min(N - 1, d)
 by n = max(N - 1, d), divided by its trace.
 
@@ -32,7 +32,7 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
         hidden_size: d, at least 2.
 
     Raises:
-        SettingsError: a shape that noise has no spectrum for.
+        SettingsError: a shape for which noise has no spectrum.
 
     Example:
         >>> [round(float(value), 4) for value in noise_spectrum(5, 100)]
@@ -40,7 +40,7 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
     """
     check_shape(tokens, hidden_size)
     m, n = _sides(tokens, hidden_size)
-    x, weight = _marchenko_pastur(m / n)  # x falls from its upper edge, so the cumulated weight is that above x
+    x, weight = _marchenko_pastur(m / n)  # x descends from its upper edge, so the cumulative weight is that above x
     above = (weight.cumsum(0) - weight / 2) / weight.sum()
     wanted = (torch.arange(m, dtype=torch.float64) + 0.5) / m
     right = torch.searchsorted(above, wanted).clamp(1, len(x) - 1)
@@ -50,10 +50,10 @@ def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
 
 
 def check_shape(tokens: int, hidden_size: int) -> None:
-    """Refuses a shape that noise has no spectrum for.
+    """Refuses a shape for which noise has no spectrum.
 
     Raises:
-        SettingsError: fewer than 3 tokens, or than 2 dimensions.
+        SettingsError: fewer than 3 tokens or 2 dimensions.
     """
     if tokens < 3 or hidden_size < 2:
         raise SettingsError(f"noise needs at least 3 tokens of 2 dimensions, got {tokens} of {hidden_size}")
@@ -85,7 +85,7 @@ def effective_rank(tokens: int, hidden_size: int) -> float:
 
 
 def normalized_matrix_entropy(tokens: int, hidden_size: int) -> float:
-    """The mean entropy over ln d."""
+    """The mean entropy divided by ln d."""
     return matrix_entropy(tokens, hidden_size) / math.log(hidden_size)
 
 
@@ -96,7 +96,7 @@ def participation_ratio(tokens: int, hidden_size: int) -> float:
 
 
 def stable_rank(tokens: int, hidden_size: int) -> float:
-    """Trace over the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
+    """Trace divided by the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
     m, n = _sides(tokens, hidden_size)
     roots = math.sqrt(n - 1) + math.sqrt(m)
     sigma: float = roots * (1 / math.sqrt(max(n - 1, 1)) + 1 / math.sqrt(m)) ** (1 / 3)
@@ -113,7 +113,7 @@ def nuclear_norm(tokens: int, hidden_size: int) -> float:
 def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
     """sqrt(N / d) for N <= d, where all columns are alike, and sqrt(d / N) beyond.
 
-    For N < d the D largest columns stand above the mean by the expected excess of a normal sample's upper part.
+    For N < d the D largest columns exceed the mean by the expected excess of the upper part of a normal sample.
     """
     kept = min(tokens, hidden_size) / hidden_size
     # Column norms of noise are near normal with mean sqrt(N/d) and standard deviation sqrt(1 / 2d).
@@ -128,7 +128,7 @@ def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
 def linear_cka(tokens: int, hidden_size: int) -> float:
     """(n d + 2) / (n (n + d + 1)) with n = N - 1, of two layers of independent noise, about d / (N + d).
 
-    The centred Grams W of two such layers are Wishart and turned against each other at random, so the mean of
+    The centred Grams W of two such layers are Wishart and randomly rotated against each other, so the mean of
     CKA is E[tr W / ||W||_F]^2 / n; and E[||W||_F^2 / (tr W)^2] = (n + d + 1) / (n d + 2), exactly. By Jensen's
     inequality the value is never above the mean: 4 % below it for 3 tokens of 2 dimensions, less than 0.5 % from 20
     of 8 on.

@@ -1,8 +1,8 @@
-"""Metrics of a data set's pooled vectors: one vector for each text, (texts, d).
+"""Metrics of a data set's pooled vectors: one vector per text, (texts, d).
 
-They say how a network spreads texts, where the other metrics say how it spreads the tokens of one text. `rankme` and
-`alpha_req` also take `TokenMoments` of the vectors, which add up over parts of a data set and over processes.
-`effective_rank` and `stable_rank` take the same matrix, a text where they otherwise have a token.
+They describe how a network spreads texts, whereas the other metrics describe how it spreads the tokens of one text.
+`rankme` and `alpha_req` also take `TokenMoments` of the vectors, which add up over parts of a data set and over
+processes. `effective_rank` and `stable_rank` take the same matrix, with texts instead of tokens as rows.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rankscope.metrics.modality_integration import TokenMoments
 from rankscope.metrics.rows import centred_rows, directions
 
 RANKME_EPSILON = 1e-7
-"""What the RankMe paper adds to each share, for float32."""
+"""Added to each share in the RankMe paper, for float32."""
 
 FIT_RANKS = (11, 100)
-"""The first and the last eigenvalue, counted from 1, through which the authors of alpha-ReQ fit their power law."""
+"""First and last eigenvalue, counted from 1, of the power-law fit by the authors of alpha-ReQ."""
 
 _ROWS_AT_ONCE = 1024
 
@@ -39,11 +39,11 @@ def rankme(vectors: ArrayLike | TokenMoments, *, epsilon: float | int = RANKME_E
     singular values below 1e-8 of the largest are rounding.
 
     Args:
-        vectors: one for each text, (texts, d); or their `TokenMoments`.
+        vectors: one per text, (texts, d); or their `TokenMoments`.
         epsilon: added to each share.
 
     Raises:
-        RepresentationError: fewer than two texts, only zeros, NaN or infinity, or another shape.
+        RepresentationError: fewer than two texts, only zeros, NaN or infinity, or wrong shape.
         SettingsError: a negative epsilon.
 
     Source: Garrido et al. 2023, arXiv 2210.02885, equation 1.
@@ -54,11 +54,11 @@ def rankme(vectors: ArrayLike | TokenMoments, *, epsilon: float | int = RANKME_E
         1.9796
     """
     if not epsilon >= 0:
-        raise SettingsError(f"RankMe's epsilon is at least 0, got {epsilon}")
+        raise SettingsError(f"RankMe's epsilon must be at least 0, got {epsilon}")
     if isinstance(vectors, TokenMoments):
         _refuse_degenerate_moments(vectors)
         texts, hidden_size = int(vectors.tokens), vectors.outer.shape[0]
-        # d x d whatever the number of texts, so all beyond the first min(texts, d) are rounding of zero.
+        # d x d for any number of texts, so all beyond the first min(texts, d) are rounding errors of zero.
         squares = descending_eigenvalues(vectors.outer)[: min(texts, hidden_size)]
     else:
         squares = descending_eigenvalues(smaller_gram(_scaled(_matrix(vectors))))
@@ -69,22 +69,22 @@ def rankme(vectors: ArrayLike | TokenMoments, *, epsilon: float | int = RANKME_E
 
 
 def alpha_req(vectors: ArrayLike | TokenMoments, *, ranks: tuple[int, int] = FIT_RANKS) -> Float[Tensor, ""]:
-    """Alpha-ReQ: how fast the eigenvalues of the covariance fall, as the exponent of a power law.
+    """Alpha-ReQ: how fast the eigenvalues of the covariance decay, as the exponent of a power law.
 
     Minus the slope of `ln lambda_i` against `ln i` over the given ranks i, by least squares with weights `1 / i`, so
-    that each octave counts about the same; lambda are the eigenvalues of the covariance of the vectors, centred, in
-    descending order. Unit: none. Range: from 0, where all are equal. Around 1 the authors found the best
-    representations of images.
+    that each octave has about the same weight; lambda are the eigenvalues of the covariance of the vectors, centred, in
+    descending order. Unit: none. Range: from 0, for equal eigenvalues. The authors found the best image representations
+    around 1.
 
     Args:
-        vectors: one for each text, (texts, d); or their `TokenMoments`.
-        ranks: the first and the last eigenvalue of the fit, counted from 1. The published range needs 101 texts of
-            100 dimensions or more; with fewer name another one, and compare only values of one range.
+        vectors: one per text, (texts, d); or their `TokenMoments`.
+        ranks: the first and the last eigenvalue of the fit, counted from 1. The published range needs at least 101
+            texts of 100 dimensions; with fewer, choose another one, and compare only values of the same range.
 
     Raises:
-        RepresentationError: fewer than two texts, equal vectors, fewer eigenvalues than the last rank that stand
-            above rounding, NaN or infinity, or another shape.
-        SettingsError: ranks that are not two whole numbers from 1, the second larger.
+        RepresentationError: fewer than two texts, equal vectors, fewer eigenvalues above rounding than the last rank,
+            NaN or infinity, or wrong shape.
+        SettingsError: ranks that are not two integers from 1, the second larger.
 
     Source: Agrawal et al. 2022 (NeurIPS); range and weights as the authors released them (reptrix), after
     Stringer et al. 2019.
@@ -98,11 +98,11 @@ def alpha_req(vectors: ArrayLike | TokenMoments, *, ranks: tuple[int, int] = FIT
     """
     first, last = ranks
     if not 1 <= first < last:
-        raise SettingsError(f"the ranks of a fit are two whole numbers from 1, the second larger, got {ranks}")
+        raise SettingsError(f"the ranks of a fit must be two integers from 1, the second larger, got {ranks}")
     if isinstance(vectors, TokenMoments):
         _refuse_degenerate_moments(vectors)
         values = descending_eigenvalues(vectors.mean_and_covariance()[1])
-        size = vectors.outer.trace() / vectors.tokens  # the mean was subtracted from this, and its rounding stays
+        size = vectors.outer.trace() / vectors.tokens  # the mean was subtracted from this; its rounding error remains
     else:
         rows = centred_rows(_matrix(vectors))
         values = descending_eigenvalues(smaller_gram(rows) / (len(rows) - 1))
@@ -113,8 +113,8 @@ def alpha_req(vectors: ArrayLike | TokenMoments, *, ranks: tuple[int, int] = FIT
     if found < last:
         raise RepresentationError(
             "too few eigenvalues",
-            f"alpha-ReQ fits eigenvalues {first} to {last}, but the covariance has {found} above rounding: it needs "
-            f"more texts than {last} and as many dimensions; or name a range that ends at {found} or before",
+            f"alpha-ReQ fits eigenvalues {first} to {last}, but the covariance has only {found} above rounding: use "
+            f"more texts than {last} and as many dimensions; or a range that ends at {found} or before",
         )
     return _power_law_exponent(values, first, last)
 
@@ -122,16 +122,17 @@ def alpha_req(vectors: ArrayLike | TokenMoments, *, ranks: tuple[int, int] = FIT
 def uniformity(vectors: ArrayLike, *, t: float | int = 2.0) -> Float[Tensor, ""]:
     """Uniformity: the logarithm of the mean Gaussian potential of all pairs of vectors of unit length.
 
-    `ln mean exp(-t ||x - y||^2)` over pairs of two texts, vectors divided by their length and not centred. Unit: none.
-    Range: -4t to 0; lower means spread more evenly over the sphere, 0 that all point the same way. Directions that are
-    spread evenly in many dimensions have about -2t. It is a function of pairs, so parts of a data set do not add up.
+    `ln mean exp(-t ||x - y||^2)` over pairs of two texts, with vectors divided by their length and not centred. Unit:
+    none. Range: -4t to 0; lower means spread more evenly over the sphere, 0 that all have the same direction.
+    Directions spread evenly in many dimensions have about -2t. It is a function of pairs, so parts of a data set do not
+    add up.
 
     Args:
-        vectors: one for each text, (texts, d).
-        t: how fast the potential falls with squared distance.
+        vectors: one per text, (texts, d).
+        t: how fast the potential decays with squared distance.
 
     Raises:
-        RepresentationError: fewer than two texts, a vector of zeros, NaN or infinity, or another shape.
+        RepresentationError: fewer than two texts, a vector of zeros, NaN or infinity, or wrong shape.
         SettingsError: a t that is not positive.
 
     Source: Wang & Isola 2020, arXiv 2005.10242.
@@ -141,9 +142,9 @@ def uniformity(vectors: ArrayLike, *, t: float | int = 2.0) -> Float[Tensor, ""]
         tensor(-4., dtype=torch.float64)
     """
     if not t > 0:
-        raise SettingsError(f"uniformity's t is above 0, got {t}")
+        raise SettingsError(f"uniformity's t must be above 0, got {t}")
     rows = directions(_matrix(vectors), row="text")
-    # Each block against itself and what follows: every pair once, and no matrix of all pairs in memory.
+    # Each block against itself and the following ones: every pair once, without a matrix of all pairs in memory.
     sums = [
         torch.exp(2 * t * (rows[start : start + _ROWS_AT_ONCE] @ rows[start:].T - 1)).triu(diagonal=1).sum()
         for start in range(0, len(rows), _ROWS_AT_ONCE)
@@ -211,7 +212,7 @@ def _matrix(vectors: ArrayLike) -> Tensor:
 
 
 def _scaled(matrix: Tensor) -> Tensor:
-    """In float64 where there is one, divided by the largest number, so that squares neither overflow nor vanish."""
+    """Converts to float64 if available, divided by the largest number, so that squares neither overflow nor vanish."""
     rows = matrix.to(arithmetic_for(matrix, None))
     scale = rows.detach().abs().amax()
     if scale == 0:

@@ -1,4 +1,4 @@
-"""Hidden states of several texts at one layer, with what metrics read of them."""
+"""Hidden states of several texts at one layer, in the forms that metrics read."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Part:
-    """Texts whose unit rows have one dtype.
+    """Texts whose unit rows have the same dtype.
 
     Attributes:
         places: of the texts, in the order of the call.
-        rows: their unit rows; None once `Representations.release` was called.
-        faults: what is wrong with them, yet to be read; None where that was done and nothing is.
-        decomposition: of their Gram matrices, once it was asked for.
+        rows: their unit rows; None after `Representations.release`.
+        faults: their faults, not read yet; None once they were read and there are none.
+        decomposition: of their Gram matrices, once requested.
     """
 
     places: tuple[int, ...]
@@ -42,12 +42,12 @@ class Part:
     decomposition: Decomposition | None = None
 
     def number(self, metric: Metric) -> Float[Tensor, " texts"]:
-        """A metric of each text; one that reads spectra needs their decomposition."""
+        """A metric of each text; one that reads spectra requires their decomposition."""
         return metric.function(self.rows if metric.reads == "unit rows" else self.spectrum)
 
     @property
     def spectrum(self) -> Spectrum:
-        """Of all these texts."""
+        """The spectra of all these texts."""
         assert self.decomposition is not None, "decompose comes first"  # noqa: S101 (a programming error)
         return self.decomposition.spectrum
 
@@ -57,14 +57,14 @@ class Representations:
 
     Args:
         states: (tokens, d) of each text, on one device.
-        dtype: the arithmetic, as in `spectrum`.
+        dtype: the precision, as in `spectrum`.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Attributes:
         states: as given, until `release`.
-        errors: by place, of texts that are known to have no unit rows.
-        zero: places of those whose states are all zero.
-        parts: the other texts. On a CPU all were looked at; on an accelerator their faults are yet to be read.
+        errors: by position, of texts that are known to have no unit rows.
+        zero: positions of those whose states are all zero.
+        parts: the other texts. On a CPU all have been checked; on an accelerator their faults are yet to be read.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Representations:
                 part.decomposition = waiting.add(part.rows)
 
     def release(self) -> None:
-        """Lets go of states and unit rows: what reads them has done so."""
+        """Frees states and unit rows, once they are no longer needed."""
         self.states = ()
         for part in self.parts:
             part.rows = None
 
     def spectrum_of(self, place: int) -> Spectrum | None:
-        """Of one text, once it is decomposed; None where it has none, as far as is known."""
+        """The spectrum of one text, after decomposition; None if it is known to have none."""
         for part in self.parts:
             if place in part.places and part.decomposition is not None and place not in self.errors:
                 whole, number = part.decomposition, part.places.index(place)
@@ -111,10 +111,10 @@ class Representations:
 
     @property
     def spectrum(self) -> Spectrum:
-        """Of all texts, in their order, decomposed now.
+        """The spectra of all texts, in order, decomposed now.
 
         Raises:
-            RepresentationError: of the first text that has none.
+            RepresentationError: for the first text without a spectrum.
         """
         self._decompose_now()
         each = {
@@ -129,7 +129,7 @@ class Representations:
 
     @property
     def spectrum_of_one_text(self) -> Spectrum:
-        """Of the only text, decomposed now, without a batch's dimension.
+        """The spectrum of the only text, decomposed now, without a batch dimension.
 
         Raises:
             RepresentationError: it has none.
@@ -146,7 +146,7 @@ class Representations:
         self.refuse()
 
     def of_rows(self, function: Callable[[UnitRows], Float[Tensor, " _texts"]]) -> Float[Tensor, " texts"]:
-        """A number of each text from its unit rows, in the order of texts; all must have them."""
+        """A number per text from its unit rows, in the order of texts; all texts must have unit rows."""
         found = {
             place: number
             for part in self.parts
@@ -156,10 +156,10 @@ class Representations:
         return torch.stack([found[place].to(torch.float64) for place in range(len(self.states))])
 
     def refuse(self) -> None:
-        """Reads what is wrong with texts.
+        """Reads the faults of texts.
 
         Raises:
-            RepresentationError: of the first text without unit rows; of several texts its message names the one.
+            RepresentationError: for the first text without unit rows; of several texts, the message says which.
         """
         for part in self.parts:
             if part.faults is not None:
@@ -173,7 +173,7 @@ class Representations:
             )
 
     def _take_quick(self, places: tuple[int, ...]) -> tuple[int, ...]:
-        """Takes the texts whose unit rows float32 can hold, each alone; returns the others."""
+        """Takes the texts whose unit rows float32 can hold, one by one; returns the others."""
         others = []
         for place in places:
             rows = quick_unit_rows(self.states[place])
@@ -197,7 +197,7 @@ class Representations:
             self.parts.append(Part(_among(places, good), rows.some(good)))
 
     def note(self, places: Sequence[int], faults: Faults, columns: Iterable[Sequence[float]]) -> None:
-        """Takes in what was read of faults."""
+        """Records faults that were read."""
         for place, of_text in enumerate(columns):
             if (error := faults.error(place, of_text)) is not None:
                 self.errors[places[place]] = error
@@ -219,8 +219,8 @@ def representations_of(
     """One text (tokens, d), or the texts of a padded batch (batch, tokens, d), without their padding.
 
     Raises:
-        RepresentationError: another shape, or a mask that does not fit; what is wrong with texts is found later.
-        SettingsError: an arithmetic other than float32 and float64.
+        RepresentationError: wrong shape, or a mask that does not fit; faults of texts are found later.
+        SettingsError: a precision other than float32 and float64.
     """
     states = hidden_states(hidden)
     real = None if mask is None else token_mask(mask, states)

@@ -1,10 +1,9 @@
-"""Centred unit rows of a batch of texts: the one place that centres and normalises hidden states.
+"""Centred unit rows of a batch of texts: the only code that centres and normalises hidden states.
 
 Source: Wei et al., Diff-eRank (NeurIPS 2024, arXiv 2401.17139), section 3.
 
-Texts are handled together, padded with zeros, so that an accelerator runs a few large kernels and is never waited for:
-what is wrong with a text is found by tensors (`Faults`) and read with its numbers. `unit_rows` of one text is a batch
-of one.
+Texts are processed together, padded with zeros, so that an accelerator runs a few large kernels without waits: faults
+of a text are detected in tensors (`Faults`) and read with its numbers. `unit_rows` of one text is a batch of one.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ class Texts:
 
     Attributes:
         states: of any floating-point dtype.
-        tokens: N of each text, at least 2; known without asking the device.
-        eps: of the coarsest dtype that the states went through.
+        tokens: N of each text, at least 2; known without reading from the device.
+        eps: of the coarsest dtype that the states passed through.
     """
 
     states: Float[Tensor, "batch longest hidden"]
@@ -45,7 +44,7 @@ class Texts:
         tokens = tuple(len(one) for one in states)
         if len(states) == 1:
             return cls(states[0][None], tokens, eps)
-        # Two kernels, where padding text by text would launch one for each.
+        # Two kernels; padding text by text would launch one per text.
         longest, hidden_size = max(tokens), states[0].shape[1]
         padded = states[0].new_zeros(len(states) * longest, hidden_size)
         padded = padded.index_copy(0, places_of_tokens(tokens, longest, padded.device), torch.cat(list(states)))
@@ -58,7 +57,7 @@ class Texts:
 
     @cached_property
     def real(self) -> Bool[Tensor, "batch longest"] | None:
-        """True where a row is a token's; None where all are."""
+        """True for rows of tokens; None if there is no padding."""
         longest = self.states.shape[1]
         if min(self.tokens) == longest:
             return None
@@ -75,10 +74,10 @@ class Texts:
 
 @dataclass(frozen=True)
 class UnitRows:
-    """Centred unit rows u_i = (z_i - mean) / ||z_i - mean|| of several texts, with zeros behind each text's own.
+    """Centred unit rows u_i = (z_i - mean) / ||z_i - mean|| of several texts, padded with zeros.
 
     Attributes:
-        rows: in the arithmetic of what follows; zeros or NaN for a text that has none.
+        rows: in the precision of later steps; zeros or NaN for a text without unit rows.
         tokens: N of each text.
     """
 
@@ -110,14 +109,14 @@ class UnitRows:
 
 @dataclass(frozen=True)
 class Centred:
-    """Centred rows of several texts, in a scale in which squares neither overflow nor vanish.
+    """Centred rows of several texts, scaled so that squares neither overflow nor vanish.
 
     Attributes:
         rows: minus their mean, all of a text divided by one number; not zero in padding.
         lengths: of these rows; infinite in padding.
         sizes: lengths of the states themselves; zero in padding.
-        distances: of each row from the mean over the sum of their lengths; infinite in padding.
-        finite: whether all numbers of a text are.
+        distances: of each row from the mean divided by the sum of their lengths; infinite in padding.
+        finite: whether all values of a text are finite.
     """
 
     rows: Float[Tensor, "batch longest hidden"]
@@ -128,9 +127,9 @@ class Centred:
 
 
 def centre(texts: Texts, dtype: torch.dtype) -> Centred:
-    """Centred rows in an arithmetic, with what shows whether they can be trusted."""
+    """Centred rows in a given precision, with the data to check whether they can be trusted."""
     states, counts = texts.states, texts.counts.to(dtype)
-    if torch.finfo(states.dtype).bits >= torch.finfo(dtype).bits:  # else squares fit into the wider exponent
+    if torch.finfo(states.dtype).bits >= torch.finfo(dtype).bits:  # otherwise squares fit in the wider exponent
         scale = states.detach().abs().amax(dim=(1, 2)).to(dtype)
         states = states.to(dtype) / torch.where(torch.isfinite(scale) & (scale > 0), scale, 1.0)[:, None, None]
     mean = states.sum(dim=1, dtype=dtype) / counts[:, None]
@@ -146,26 +145,26 @@ def centre(texts: Texts, dtype: torch.dtype) -> Centred:
 
 
 def exact_unit_rows(texts: Texts, dtype: torch.dtype = torch.float64) -> tuple[UnitRows, Faults]:
-    """Unit rows in one arithmetic throughout, and what is wrong with texts; nothing is read from the device."""
+    """Unit rows with the same precision throughout, and the faults of texts; nothing is read from the device."""
     centred = centre(texts, dtype)
     faults = Faults.of(texts, centred)
     usable = faults.columns[:, 0] == 0
     lengths = torch.where(usable[:, None] & (centred.lengths > 0), centred.lengths, torch.inf)
-    # Rows of a text with a fault are zero, or NaN where its states are not finite.
+    # Rows of a text with a fault are zero, or NaN if its states are not finite.
     return UnitRows(centred.rows / lengths[..., None], texts.tokens), faults
 
 
 NEAR_THE_MEAN = 2**-4
-"""Rows nearer to their mean than this, relatively, are left to float64, which also tells whether they are rounding."""
+"""Rows relatively closer to their mean than this are left to float64, which also decides if they are rounding."""
 
 _FAR_FROM_THE_MEAN = 0.5
 
 
 def quick_unit_rows(states: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "tokens hidden"] | None:
-    """Unit rows of one text in float32, on a CPU, with the error of rounding them once; None where they need float64.
+    """Unit rows of one text in float32 on a CPU, with the error of rounding them once; None if they need float64.
 
-    Rows are centred twice: the first difference loses the digits of the mean, which the second finds. Rows far from
-    their mean lose none. None for a text with any fault: its rows are not far from the mean, or not finite.
+    Rows are centred twice: the first difference loses digits of the mean, which the second recovers. Rows far from
+    their mean lose none. None for a text with any fault: its rows are close to the mean, or not finite.
     """
     rows = states.float()
     mean = rows.mean(dim=0)
@@ -174,7 +173,7 @@ def quick_unit_rows(states: Float[Tensor, "tokens hidden"]) -> Float[Tensor, "to
     shortest, longest = (float(one) for one in (lengths.numpy().min(), lengths.numpy().max()))
     if not (shortest > 1e-18 and longest < 1e18):  # squares would vanish or overflow; or NaN
         return None
-    # A row is no longer than its distance from the mean and the mean: the least that `Centred.distances` can be.
+    # A row is at most as long as its distance from the mean plus the mean: a lower bound of `Centred.distances`.
     nearest = shortest / (shortest + 2 * float(torch.linalg.vector_norm(mean).numpy()))
     if nearest < NEAR_THE_MEAN:
         return None
@@ -191,14 +190,14 @@ def unit_rows(
 
     Args:
         hidden: Z, the hidden states of one text, (tokens N, hidden size d); a tensor, an array or nested lists.
-        dtype: the arithmetic, float32 or float64. None: float64, or float32 on devices without it (MPS). In
+        dtype: the precision, float32 or float64. None: float64, or float32 on devices without it (MPS). In
             float64 the result is immune to TF32 and autocast, and exact for all practical purposes.
-        computed_in: the dtype of the forward pass, where the states were converted to a finer one since. Rows
+        computed_in: the dtype of the forward pass, if the states were converted to a finer one since. Rows
             that differ by no more than its rounding are equal; see `metrics/rounding.py`.
 
     Raises:
-        RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity, another shape.
-        SettingsError: an arithmetic other than float32 and float64.
+        RepresentationError: fewer than two tokens, equal rows, a row at the mean, NaN or infinity, wrong shape.
+        SettingsError: a precision other than float32 and float64.
 
     Example:
         >>> unit_rows([[3.0, 1.0], [1.0, 1.0], [2.0, 4.0], [2.0, -2.0]])
@@ -219,16 +218,16 @@ def unit_rows(
 def centred_rows(
     hidden: ArrayLike, *, dtype: torch.dtype | None = None, computed_in: torch.dtype | None = None
 ) -> Float[Tensor, "tokens hidden"]:
-    """Rows minus their mean, all divided by the largest number among the states, lengths as they are.
+    """Rows minus their mean, all divided by the largest number among the states, without changing relative lengths.
 
     Args:
         hidden: as in `unit_rows`.
-        dtype: the arithmetic, as in `unit_rows`.
+        dtype: the precision, as in `unit_rows`.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
-        RepresentationError: fewer than two tokens, equal rows, NaN or infinity, another shape.
-        SettingsError: an arithmetic other than float32 and float64.
+        RepresentationError: fewer than two tokens, equal rows, NaN or infinity, wrong shape.
+        SettingsError: a precision other than float32 and float64.
     """
     hidden = states_of_one_text(hidden)
     arithmetic = arithmetic_for(hidden, dtype)
@@ -252,7 +251,7 @@ def one_token(hidden: Tensor) -> RepresentationError:
     return RepresentationError(
         "one token",
         f"a spectrum needs at least 2 tokens, got hidden states of shape {tuple(hidden.shape)}: "
-        "centred on its own mean, a single row is zero. Leave such texts out",
+        "centred on its own mean, a single row is zero. Exclude such texts",
     )
 
 
@@ -261,7 +260,7 @@ def directions(states: Float[Tensor, "rows features"], *, row: str = "token") ->
 
     Args:
         states: the rows.
-        row: what messages call one of them.
+        row: the name of a row in messages.
 
     Raises:
         RepresentationError: a row of zeros, NaN or infinity.
@@ -273,7 +272,7 @@ def directions(states: Float[Tensor, "rows features"], *, row: str = "token") ->
     if (scales == 0).any():
         index = int((scales == 0).flatten().nonzero()[0])
         raise RepresentationError(
-            "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: leave the text out"
+            "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: exclude the text"
         )
     rows = rows / scales  # first, so that squares neither overflow nor vanish
     lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""How alike the hidden states of one text are at two layers, usually adjacent ones.
+"""How similar the hidden states of one text are at two layers, usually adjacent ones.
 
 Every function takes the states of the earlier layer and of the later one, (tokens, d), token by token.
 """
@@ -19,14 +19,14 @@ from rankscope.metrics.rows import centred_rows, directions
 def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spectrum) -> Numbers:
     """Matrix entropy of the later layer minus that of the earlier one, H(after) - H(before).
 
-    Unit: nats. Range: -ln min(N - 1, d) to ln min(N - 1, d). Negative where a block concentrates the spectrum.
+    Unit: nats. Range: -ln min(N - 1, d) to ln min(N - 1, d). Negative if a block concentrates the spectrum.
 
     Args:
-        before: hidden states of the earlier layer, (tokens, d); or their `Spectrum`, so that none is computed twice.
-        after: of the later layer, likewise.
+        before: hidden states of the earlier layer, (tokens, d); or their `Spectrum`, to reuse it.
+        after: of the later layer, in the same form.
 
     Raises:
-        RepresentationError: as `matrix_entropy`, or not the same number of tokens.
+        RepresentationError: as for `matrix_entropy`, or different numbers of tokens.
 
     Example:
         >>> before = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
@@ -44,9 +44,9 @@ def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spect
 def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype | None = None) -> Float[Tensor, ""]:
     """Linear centred kernel alignment, ||Y^T X||_F^2 / (||X^T X||_F ||Y^T Y||_F), columns of X and Y centred.
 
-    1 where the two layers have the same states up to rotation, scale and offset. Unit: none. Range: 0 to 1.
-    Computed in float64 from tokens x tokens or from d x d matrices, whichever are cheaper. Differentiable.
-    With fewer tokens than dimensions states that have nothing to do with each other have a CKA near 1: noise has about
+    1 if the two layers have the same states up to rotation, scale and offset. Unit: none. Range: 0 to 1.
+    Computed in float64 from tokens x tokens or d x d matrices, whichever are cheaper. Differentiable.
+    With fewer tokens than dimensions, even unrelated states have a CKA near 1: noise has about
     d / (N + d).
 
     Args:
@@ -55,7 +55,7 @@ def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype 
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
-        RepresentationError: one token, equal rows, NaN or infinity; another shape, or not the same number of tokens.
+        RepresentationError: one token, equal rows, NaN or infinity; wrong shape, or different numbers of tokens.
 
     Source: Kornblith et al. 2019, arXiv 1905.00414, equation 4 for linear kernels.
 
@@ -77,13 +77,13 @@ def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype 
         one, other = x.T @ x, y.T @ y
         shared = (y.T @ x).square().sum()
     found: Tensor = shared / (torch.linalg.matrix_norm(one) * torch.linalg.matrix_norm(other))
-    return found.clamp_max(1.0)  # rounding alone can lead beyond
+    return found.clamp_max(1.0)  # only rounding can exceed 1
 
 
 def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor, ""]:
     """Mean over tokens of the cosine between a token's states at the two layers, not centred.
 
-    1 where a block leaves every direction as it was; 1 minus it is block influence. Unit: none. Range: -1 to 1.
+    1 if a block leaves every direction unchanged; 1 minus it is block influence. Unit: none. Range: -1 to 1.
     Computed in float64. Differentiable.
 
     Args:
@@ -91,7 +91,7 @@ def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor,
         after: of the later layer, of the same shape.
 
     Raises:
-        RepresentationError: a state of zeros, NaN or infinity; no tokens, another shape, or not the same shape.
+        RepresentationError: a state of zeros, NaN or infinity; no tokens, wrong shape, or different shapes.
 
     Source: Men et al. 2024 (ShortGPT), arXiv 2403.03853, equation 1.
 
@@ -102,7 +102,7 @@ def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor,
     x, y = (_directions(states) for states in (before, after))
     if x.shape != y.shape:
         raise RepresentationError(
-            "wrong shape", f"states of two layers must have one shape, got {tuple(x.shape)} and {tuple(y.shape)}"
+            "wrong shape", f"states of two layers must have the same shape, got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     return (x * y).sum(dim=1).mean()
 
@@ -116,4 +116,6 @@ def _directions(states: ArrayLike) -> Tensor:
 
 def _refuse_other_tokens(before: int | list[int], after: int | list[int]) -> None:
     if before != after:
-        raise RepresentationError("wrong shape", f"two layers of a text have the same tokens, got {before} and {after}")
+        raise RepresentationError(
+            "wrong shape", f"two layers of a text must have the same tokens, got {before} and {after}"
+        )

@@ -1,4 +1,4 @@
-"""The spectrum of one representation or of a padded batch, for whoever calls with arrays.
+"""The spectrum of one representation or of a padded batch, for calls with arrays.
 
 Source: Wei et al., Diff-eRank (NeurIPS 2024, arXiv 2401.17139), section 3.
 """
@@ -21,20 +21,20 @@ def spectrum(
 ) -> Spectrum:
     """Eigenvalues of Sigma = U^T U / N, where U are the centred unit rows of the hidden states.
 
-    They are those of the smaller of U U^T / N (N x N) and U^T U / N (d x d): one eigenvalue-only
-    decomposition of that matrix gives them exactly. Differentiable.
+    These are the eigenvalues of the smaller of U U^T / N (N x N) and U^T U / N (d x d), computed exactly by one
+    eigenvalue-only decomposition. Differentiable.
 
     Args:
         hidden: one text (tokens, d), or a padded batch (batch, tokens, d); a tensor, an array or nested lists.
-        mask: True (or 1) where a token is real, (tokens,) or (batch, tokens).
-        dtype: the arithmetic, float32 or float64. None: float64, but float32 for large representations on a CPU whose
+        mask: True (or 1) for real tokens, (tokens,) or (batch, tokens).
+        dtype: the precision, float32 or float64. None: float64, but float32 for large representations on a CPU whose
             own eigenvalues show that it gives the effective rank within 1e-6; see `metrics/arithmetic.py`.
         computed_in: the dtype of the forward pass, as in `unit_rows`.
 
     Raises:
-        RepresentationError: as `unit_rows`, or a mask of another shape or with values other than 0 and 1; in a
+        RepresentationError: as for `unit_rows`, or a mask of the wrong shape or with values other than 0 and 1; in a
             batch the message names the text.
-        SettingsError: an arithmetic other than float32 and float64.
+        SettingsError: a precision other than float32 and float64.
 
     Example:
         >>> spectrum([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).eigenvalues

@@ -1,9 +1,10 @@
-"""The metrics, each declared once.
+"""All metrics, each declared once.
 
-Whatever knows metrics by name derives it from here: the columns of measurements, the names that settings accept, what
-is averaged, compared and read against noise, what tables and charts call it. The order is that of the columns.
+Everything that refers to metrics by name is derived from this table: the columns of measurements, the names accepted
+in settings, what is averaged, compared and read against noise, and labels in tables and charts. Columns are in this
+order.
 
-Readers call the functions below, which look at `METRICS` when they are called.
+The functions below look at `METRICS` when they are called.
 """
 
 from __future__ import annotations
@@ -29,36 +30,36 @@ from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_no
 from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
 
 Reads = Literal["spectrum", "unit rows", "adjacent layers", "adjacent spectra", "logits"]
-"""What a metric's function is given.
+"""The input of a metric's function.
 
-The `Spectrum` of several texts at one layer, or their `UnitRows`, from which it makes a number for each; the spectra of
-several texts at two adjacent layers, the earlier first, likewise; the states (tokens, d) of one text at two adjacent
-layers; or logits and token ids.
+The `Spectrum` of several texts at one layer, or their `UnitRows`, to compute one number each; the spectra of several
+texts at two adjacent layers, the earlier one first; the states (tokens, d) of one text at two adjacent layers; or
+logits and token ids.
 """
 
 ONE_LAYER: tuple[Reads, ...] = ("spectrum", "unit rows")
 """Reads hidden states of a single layer."""
 
 ADJACENT_LAYERS: tuple[Reads, ...] = ("adjacent layers", "adjacent spectra")
-"""Reads a layer and the one before it."""
+"""Reads a layer and the previous one."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that each text has at each layer.
+    """A number for each text at each layer.
 
     Attributes:
-        name: of its column; the public function of that name in `rankscope.metrics`, if there is one, documents it.
-        function: returns a tensor: a number for each text that it is given.
-        reads: what the function is given.
+        name: of its column; documented by the public function of that name in `rankscope.metrics`, if there is one.
+        function: returns a tensor with one number per given text.
+        reads: the function's input.
         unit: of the number; empty for none.
-        range: from the least to the largest value, in words.
-        label: what tables and charts call it.
-        digits: decimals where no interval decides them.
-        null: the value of isotropic noise, from tokens and hidden size; None where no closed form is known.
+        range: from the smallest to the largest value, in words.
+        label: in tables and charts.
+        digits: decimals if no interval determines them.
+        null: the value for isotropic noise, from tokens and hidden size; None if no closed form is known.
         exponential_of: the metric whose mean over texts this one is the exponential of.
-        signed: it can be negative, so that a share of it says nothing.
-        default: measured unless others are named.
+        signed: whether it can be negative, so that a share of it is meaningless.
+        default: measured by default.
     """
 
     name: str
@@ -124,11 +125,11 @@ METRICS: tuple[Metric, ...] = (
         unit="", range="-1 to 1", label="cosine", digits=4, signed=True, default=False,
     ),
 )  # fmt: skip
-"""Every metric that an evaluation measures, in the order of its columns."""
+"""All metrics of an evaluation, in column order."""
 
 
 def metric_names(*, default_only: bool = False) -> tuple[str, ...]:
-    """The names of all metrics, or of those that are measured unless others are named.
+    """The names of all metrics, or of those measured by default.
 
     Example:
         >>> metric_names(default_only=True)[:2]
@@ -138,20 +139,20 @@ def metric_names(*, default_only: bool = False) -> tuple[str, ...]:
 
 
 def metrics_that_read(*what: Reads) -> tuple[Metric, ...]:
-    """The metrics whose functions are given one of these."""
+    """The metrics whose functions have one of these inputs."""
     return tuple(metric for metric in METRICS if metric.reads in what)
 
 
 def metrics_with_a_null() -> tuple[str, ...]:
-    """The names of metrics whose value on isotropic noise is known."""
+    """The names of metrics whose value for isotropic noise is known."""
     return tuple(metric.name for metric in METRICS if metric.null is not None)
 
 
 def metric_named(name: str) -> Metric:
-    """The metric of this name.
+    """The metric with this name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such metric.
 
     Example:
         >>> metric_named("effective_rank").unit
@@ -164,7 +165,7 @@ def metric_named(name: str) -> Metric:
 
 
 def with_what_they_need(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, each once, behind the metrics whose means they are made of.
+    """The names without duplicates, preceded by the metrics that they are computed from.
 
     Raises:
         UnknownNameError: no such metric.
@@ -175,16 +176,16 @@ def with_what_they_need(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def noise_value(metric: str, tokens: int, hidden_size: int) -> float:
-    """The value of a metric on isotropic noise of shape (tokens, hidden size), within a few per cent.
+    """The value of a metric for isotropic noise of shape (tokens, hidden size), within a few per cent.
 
     Args:
-        metric: the name of one that has a null.
+        metric: the name of a metric with a null.
         tokens: N, at least 3.
         hidden_size: d, at least 2.
 
     Raises:
         UnknownNameError: no such metric.
-        SettingsError: a shape that noise has no spectrum for.
+        SettingsError: a shape for which noise has no spectrum.
 
     Example:
         >>> round(noise_value("effective_rank", 100, 768), 2)

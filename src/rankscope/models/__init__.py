@@ -1,4 +1,4 @@
-"""Models: references, loading, untrained twins, the forward pass that hands over hidden states, generation."""
+"""Models: references, loading, untrained twins, the forward pass with its hidden states, generation."""
 
 from rankscope.models.backend import Backend, LoadedNetwork
 from rankscope.models.checkpoints import (

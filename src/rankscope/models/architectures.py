@@ -1,4 +1,4 @@
-"""Which of transformers' auto classes makes the network of a configuration."""
+"""The transformers auto class for a configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def auto_class_of(config: PretrainedConfig) -> Any:
     """`AutoModelForCausalLM`, or `AutoModelForImageTextToText` for a vision-language model read on text alone.
 
     Raises:
-        ModelError: a model of another kind; the message says which.
+        ModelError: a model of another kind; the message names it.
     """
     import transformers
     from transformers.models.auto import modeling_auto
@@ -30,7 +30,7 @@ def auto_class_of(config: PretrainedConfig) -> Any:
         "an encoder": modeling_auto.MODEL_FOR_MASKED_LM_MAPPING,
         "a speech recogniser": modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING,
     }
-    what = next((name for name, mapping in others.items() if kind in mapping), "no language model")
+    what = next((name for name, mapping in others.items() if kind in mapping), "not a language model")
     raise ModelError(
         f"{config.model_type} is {what}: rankscope evaluates models that predict the next token "
         "(transformers' AutoModelForCausalLM), and vision-language models on text alone"

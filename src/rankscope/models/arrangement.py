@@ -1,4 +1,4 @@
-"""How an architecture lays out the hidden states of a batch, and how they come apart into texts."""
+"""How an architecture arranges the hidden states of a batch, and how to separate them by text."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Arrangement(Enum):
     """The axes of a tensor of hidden states.
 
-    Some architectures carry several streams of the residual side by side (AltUp, hyper-connections). A token's
-    hidden state is then their mean: the network itself reads them out as a weighted sum.
+    Some architectures carry several parallel residual streams (AltUp, hyper-connections). A token's hidden state is
+    then their mean: the network itself reads them as a weighted sum.
     """
 
     TEXTS_FIRST = "texts, tokens, hidden"
@@ -24,7 +24,7 @@ class Arrangement(Enum):
     STREAMS_FIRST = "streams, texts, tokens, hidden"
 
     def holds(self, states: Tensor, texts: int, tokens: int) -> bool:
-        """Whether a tensor has a hidden state for each of so many tokens of so many texts."""
+        """Whether a tensor has a hidden state for each of `tokens` tokens of `texts` texts."""
         return states.dim() == len(self.value.split(",")) and tuple(
             states.shape[self.value.split(", ").index(axis)] for axis in ("texts", "tokens")
         ) == (texts, tokens)
@@ -41,8 +41,8 @@ class Arrangement(Enum):
 
 
 def arrangement_of(states: Tensor, texts: int, tokens: int) -> Arrangement | None:
-    """The arrangement that fits a tensor; None where there is no state for every token.
+    """The arrangement that fits a tensor; None if there is no state for every token.
 
-    The numbers of texts and tokens must differ from each other, so that the axes can be told apart.
+    The numbers of texts and tokens must differ, so that the axes can be distinguished.
     """
     return next((one for one in Arrangement if one.holds(states, texts, tokens)), None)

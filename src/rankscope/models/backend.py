@@ -1,4 +1,4 @@
-"""What measuring needs of a network, whichever library it comes from."""
+"""The interface between measuring and networks of any library."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ class LoadedNetwork(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the forward pass."""
+        """The dtype of the forward pass."""
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go."""
+        """The device for token ids."""
 
     @property
     def reading(self) -> Reading:
-        """How it reads texts, as far as readers of its numbers should know."""
+        """How the network reads texts, where this affects the interpretation of its numbers."""
 
     def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> LoadedNetwork:
-        """The same network, checked against the token ids of all batches before the first of them runs.
+        """The same network, checked against the token ids of all batches before the first one runs.
 
-        Batches come one after the other, and only once: there may be millions of texts in them.
+        Batches are read one by one and only once: they may hold millions of texts.
 
         Raises:
             ModelError: a token id without a row in the embedding; the message begins with `name`.
         """
 
     def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
-        """The texts of a batch, by their places, that can run in one forward pass."""
+        """Groups the texts of a batch, by index, into single forward passes."""
 
     def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> Tensor | None:
         """Runs one of the `parts`: calls `on_layer` once for each layer, in order of depth.
 
         Returns:
-            Each text's mean loss in nats per token, (texts,), on the device; None where it is not wanted or not
-            defined. Nothing is computed beyond the deepest layer and the loss that were asked for.
+            Each text's mean loss in nats per token, (texts,), on the device; None if not requested or not defined.
+            Nothing is computed beyond the deepest requested layer and the requested loss.
 
         Raises:
-            ForwardPassError: the network fails, or a layer's states are not those of the batch's tokens.
+            ForwardPassError: the network fails, or a layer's states do not match the batch's tokens.
         """
 
 
 class Backend(Protocol):
-    """Where networks come from."""
+    """A source of networks."""
 
     def describe(self, reference: str, *, trust_remote_code: bool = False) -> ModelDescription:
-        """All of a model but its weights.
+        """Describes a model without loading its weights.
 
         Raises:
-            ModelError: no such model, or one that cannot be read.
+            ModelError: no such model, or it cannot be read.
         """
 
     def load(self, model: ModelDescription, placement: Placement) -> LoadedNetwork:
@@ -77,11 +77,11 @@ class Backend(Protocol):
     def untrained(
         self, model: ModelDescription, seed: int, placement: Placement, *, train_mode: bool = False
     ) -> LoadedNetwork:
-        """A network of the same configuration with random weights; the same seed gives the same one."""
+        """A network with the same configuration and random weights, reproducible by seed."""
 
     def permuted(self, model: ModelDescription, seed: int, placement: Placement) -> LoadedNetwork:
-        """The trained network with the numbers of each weight tensor shuffled.
+        """The trained network with the values of each weight tensor shuffled.
 
         Raises:
-            ModelError: as `load`.
+            ModelError: as for `load`.
         """

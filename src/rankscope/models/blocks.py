@@ -1,4 +1,4 @@
-"""Which modules are the blocks of a network, found by what runs."""
+"""Finds the blocks of a network by observing which modules run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module of a `ModuleList`, with the list's name, and what went in and came out."""
+    """One call of a module of a `ModuleList`, with the list's name, the inputs and the output."""
 
     list_name: str
     module: nn.Module
@@ -28,7 +28,7 @@ class Call:
 
 @contextmanager
 def recorded_calls(model: PreTrainedModel) -> Iterator[list[Call]]:
-    """Records the calls of all modules that stand in a list, in the order in which they end."""
+    """Records the calls of all modules in module lists, in the order in which they end."""
     calls: list[Call] = []
 
     def record(name: str) -> Any:
@@ -49,8 +49,8 @@ def recorded_calls(model: PreTrainedModel) -> Iterator[list[Call]]:
 def block_calls(model: PreTrainedModel, calls: list[Call]) -> list[Call]:
     """The calls of decoder blocks, in order.
 
-    Blocks stand in an outermost list, and are of a class that the architecture declares as a block or that is made
-    for gradient checkpointing. Older code declares none: its list is as long as the configuration says.
+    Blocks are in an outermost list, and have a class that the architecture declares as a block or that supports
+    gradient checkpointing. In older code that declares none, the list has the length given by the configuration.
     """
     names = sorted({call.list_name for call in calls}, key=lambda name: name.count("."))
     outermost: list[str] = []
@@ -73,7 +73,7 @@ def _are_blocks(elements: Any, model: PreTrainedModel) -> bool:
 
 
 def _last_of_parallel(names: list[str], calls: list[Call]) -> list[str]:
-    """Of lists that run by turns (attention, norm, feed-forward, norm, ...), the one that ends each turn."""
+    """For lists that alternate (attention, norm, feed-forward, norm, ...), the one that ends each turn."""
     order = [call.list_name for call in calls if call.list_name in names]
     shallowest = min(name.count(".") for name in names)
     last = order[-1] if order else names[0]

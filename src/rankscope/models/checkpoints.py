@@ -1,4 +1,4 @@
-"""The checkpoints in a folder that a training writes: which are whole, at which step, and where their tokenizer is."""
+"""The checkpoints in a training's output folder: which are complete, their steps, and where their tokenizer is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBERED = re.compile(
 )
 _BARE = re.compile(r"\d{1,12}")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d)")
-# What stands before the number of a step and is no name: `checkpoint_step_500`, `stage1-step1000`, `epoch=1-step=500`.
+# Prefixes of step numbers that are not names: `checkpoint_step_500`, `stage1-step1000`, `epoch=1-step=500`.
 _LABELS = re.compile(
     r"(?<![a-z])(?:(?:global|checkpoint|ckpt|epoch|stage|phase|model)[-_=.]?\d*[-_=.]?)+$", re.IGNORECASE
 )
@@ -38,11 +38,11 @@ _BEING_WRITTEN = re.compile(r"\.|tmp|.*(?:tmp|temp|partial|incomplete|unfinished
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What a folder of checkpoints holds.
+    """The content of a folder of checkpoints.
 
     Attributes:
-        whole: names of those that can be read, by step.
-        unfinished: by name, why the others cannot.
+        whole: names of the readable ones, by step.
+        unfinished: by name, why the others cannot be read.
     """
 
     whole: tuple[str, ...]
@@ -51,10 +51,10 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Where a checkpoint stands in a training.
+    """The position of a checkpoint in a training.
 
     Attributes:
-        training: what all its checkpoints have in common: the reference without the checkpoint's own name.
+        training: common to all its checkpoints: the reference without the checkpoint's own name.
         step: of the training.
     """
 
@@ -63,13 +63,13 @@ class TrainingStep:
 
 
 def training_step(reference: str) -> TrainingStep | None:
-    """Which step of which training a model reference is; None where neither it nor a file says so.
+    """The training and step of a model reference; None if neither its name nor a file gives a step.
 
-    The step of a pico model is that of its record, of a folder with a Trainer's state the one in there, and else the
-    number that the checkpoint's name (after the last `@` or `/`) has after step, iter, iteration, checkpoint or ckpt:
-    `owner/model@step1000`, `model@stage1-step1000-tokens2B`, `out/checkpoint-500`, `global_step500`. After `@` a number
-    alone is a step too: `model@1000`. Dates, versions (`@v2`), commits, sizes (`pythia-70m`) and numbers with a unit
-    (`step-10k`) are none.
+    The step of a pico model is in its record, that of a folder with a Trainer's state is in that state. Otherwise it is
+    the number after step, iter, iteration, checkpoint or ckpt in the checkpoint's name (after the last `@` or `/`):
+    `owner/model@step1000`, `model@stage1-step1000-tokens2B`, `out/checkpoint-500`, `global_step500`. After `@`, a bare
+    number is also a step: `model@1000`. Dates, versions (`@v2`), commits, sizes (`pythia-70m`) and numbers with a unit
+    (`step-10k`) are not.
     """
     reference = reference.rstrip("/")
     cut = max(reference.rfind("@"), reference.rfind("/"))
@@ -86,14 +86,14 @@ def training_step(reference: str) -> TrainingStep | None:
 
 
 def step_in_name(name: str) -> int | None:
-    """The step that the name of a checkpoint's folder says; None where it says none. See `training_step`."""
+    """The step in the name of a checkpoint's folder, or None. See `training_step`."""
     return _step_in_name(name)[1]
 
 
 def _step_in_name(name: str) -> tuple[str, int | None]:
-    """What stands before the step in a checkpoint's name, and the step; all of it and None where there is no step."""
+    """The part of a checkpoint's name before the step, and the step; the whole name and None without a step."""
     dateless = _DATE.sub(lambda date: "x" * len(date[0]), name)
-    # A step says more than a checkpoint's number, and the last one more than those before.
+    # A step takes precedence over a checkpoint's number, and the last one over earlier ones.
     found = max(_NUMBERED.finditer(dateless), key=lambda one: (one["word"][0] in "sS", one.start()), default=None)
     if found is None:
         return name, None
@@ -108,7 +108,7 @@ def _step_of_pico(reference: str) -> int | None:
 
 
 def checkpoints_in(folder: Path) -> Checkpoints:
-    """The folders `checkpoint-N` of a folder."""
+    """The `checkpoint-N` folders in a folder."""
     names = [path.name for path in folder.glob("checkpoint-*") if path.is_dir()] if folder.is_dir() else []
     names.sort(key=lambda name: (int(found[1]) if (found := _FIRST_NUMBER.search(name)) else 0, name))
     reasons = {name: why_unfinished(folder / name) for name in names}
@@ -119,10 +119,10 @@ def checkpoints_in(folder: Path) -> Checkpoints:
 
 
 def steps_in(folder: Path) -> dict[str, int]:
-    """The folders in a folder whose names say a step, by step and name; whole or not.
+    """Subfolders whose names contain a step, by step and name; complete or not.
 
-    Links are left out, which are second names such as `latest`, and so are names of what is still being written, such
-    as `tmp-checkpoint-500`. A folder that does not exist holds none.
+    Links are ignored, because they are second names such as `latest`, and so are unfinished checkpoints such as
+    `tmp-checkpoint-500`. A missing folder has none.
     """
     found: dict[str, int] = {}
     with suppress(OSError):
@@ -134,15 +134,15 @@ def steps_in(folder: Path) -> dict[str, int]:
 
 
 def why_unreadable(folder: Path) -> str | None:
-    """As `why_unfinished`, and no tokenizer here or above, or a file of JSON that breaks off; None if all is there."""
+    """As `why_unfinished`; also checks for a tokenizer here or above, and truncated JSON. None if readable."""
     if reason := why_unfinished(folder):
         return reason
-    is_adapter = (folder / "adapter_config.json").is_file()  # has its base's tokenizer
+    is_adapter = (folder / "adapter_config.json").is_file()  # uses its base's tokenizer
     if not (is_adapter or _has_tokenizer(folder) or tokenizer_above(folder)):
         return "no tokenizer, here or in the folder above"
     for file in (folder / name for name in (*_SETTINGS, *_TOKENIZER) if name.endswith(".json")):
         if file.is_file() and not _is_json(file):
-            return f"{file.name} is cut off or damaged"
+            return f"{file.name} is truncated or damaged"
     return None
 
 
@@ -155,7 +155,7 @@ def _is_json(file: Path) -> bool:
 
 
 def why_unfinished(folder: Path) -> str | None:
-    """Why a checkpoint cannot be read: no configuration, no weights, or a file that is cut off; None if it can."""
+    """Why a checkpoint cannot be read: no configuration, no weights, or a truncated file; None if it can."""
     if not any((folder / name).is_file() for name in _SETTINGS):
         return "no config.json"
     files = {file.name: file for pattern in _WEIGHTS for file in sorted(folder.glob(pattern))}
@@ -172,12 +172,12 @@ def why_unfinished(folder: Path) -> str | None:
         if not file.is_file():
             return f"{name} is missing"
         if _is_cut_off(file):
-            return f"{name} is cut off"
+            return f"{name} is truncated"
     return None
 
 
 def step_in_state(folder: Path) -> int | None:
-    """The step in a Trainer's state; None where there is no state, or an empty or damaged one."""
+    """The step in a Trainer's state; None if the state is missing, empty or damaged."""
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -187,7 +187,7 @@ def step_in_state(folder: Path) -> int | None:
 
 
 def tokenizer_above(folder: Path) -> Path | None:
-    """The parent of a checkpoint that has no tokenizer of its own, where that has one: a Trainer saves it there."""
+    """The parent of a checkpoint without a tokenizer, if that has one: a Trainer saves it there."""
     name = folder.resolve().name
     if (not _NAMED_BY_STEP.fullmatch(name) and step_in_name(name) is None) or _has_tokenizer(folder):
         return None
@@ -200,7 +200,7 @@ def _has_tokenizer(folder: Path) -> bool:
 
 
 def _named_by(index: Path) -> list[str]:
-    """The files of an index; the index itself where it cannot be read, which then counts as cut off."""
+    """The files listed in an index; the index itself if it is unreadable, which then counts as truncated."""
     try:
         return sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -221,7 +221,7 @@ def _starts_as_zip(file: Path) -> bool:
 
 
 def _is_whole_safetensors(file: Path) -> bool:
-    """Whether a file is as long as its header says.
+    """Whether a file has the length given by its header.
 
     Source of the format: https://huggingface.co/docs/safetensors
     """

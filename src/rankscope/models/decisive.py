@@ -1,4 +1,4 @@
-"""The few texts that decide how a network reads all of them."""
+"""The few texts that determine how a network reads all of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Tokens = Sequence[int]
 
 
 def decisive_texts(config: PretrainedConfig, batches: Iterable[Sequence[Tokens]]) -> list[list[Tokens]]:
-    """Batches on which `fitted_to` comes to the same result as on all of the given ones.
+    """Batches for which `fitted_to` has the same result as for all of the given ones.
 
-    These are the two texts of the forward pass with most padding, and the text with the largest token id. With them a
-    worker that has only a part of the texts reads it as a process that has them all.
+    These are the two texts of the forward pass with most padding, and the text with the largest token id. With them, a
+    worker that has only some of the texts reads them like a process that has all.
 
     Args:
         config: of the network.

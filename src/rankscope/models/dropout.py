@@ -22,8 +22,8 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 def dropout_of(outline: PreTrainedModel) -> float:
     """The largest dropout of hidden states, attention or blocks that the causal language model applies in train mode.
 
-    Configurations also hold the dropout of heads that are not there, such as a classifier's. What counts is what the
-    code of the model's own modules reads: a dropout module, a rate that a module keeps, or one of its configuration.
+    Configurations also hold dropout rates of absent heads, such as a classifier's. Only rates that the code of the
+    model's own modules reads count: a dropout module, a rate stored in a module, or one in its configuration.
     """
     rates = (rate for module, _ in language_modules(outline) for rate in _rates(module))
     return max(rates, default=0.0)
@@ -44,7 +44,7 @@ def _rates(module: nn.Module) -> Iterator[float]:
 
 
 def _names_read(kind: type[nn.Module]) -> set[str]:
-    """All names that a class's own methods use, apart from what sets it up."""
+    """All names used by a class's own methods, apart from its constructor."""
     from transformers import PreTrainedModel
 
     above = {*PreTrainedModel.__mro__}
@@ -63,7 +63,7 @@ def _names(code: CodeType) -> Iterator[str]:
 def _not_applied(module: nn.Module) -> set[str]:
     """Rates that a class reads without applying them."""
     config: Any = vars(module).get("config")
-    # Without alibi Falcon's attention calls torch's with dropout 0; the block applies the rate if it is sequential.
+    # Without alibi, Falcon's attention calls torch's with dropout 0; the block applies the rate if it is sequential.
     if type(module).__name__ == "FalconAttention" and not config.alibi:
         return {"attention_dropout"}
     if type(module).__name__ == "FalconDecoderLayer" and (config.new_decoder_architecture or config.parallel_attn):

@@ -1,4 +1,4 @@
-"""What a model's numbers depend on, part by part, so that a change can be noticed and named."""
+"""The parts of a model that its numbers depend on, so that a change can be detected and named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rankscope.models.loading import ModelDescription
     from rankscope.models.reference import ModelReference
 
-# How a slow tokenizer was made, but for where it was and for what does not change a text's token ids.
+# Constructor arguments of a slow tokenizer, without its location and whatever does not change token ids.
 _NO_TOKENS = (
     "name_or_path", "model_max_length", "chat_template", "padding_side", "truncation_side", "max_length", "stride",
     "clean_up_tokenization_spaces", "backend", "is_local", "local_files_only", "processor_class", "tokenizer_class",
@@ -35,9 +35,9 @@ class FingerprintParts:
 
     Attributes:
         configuration: without what differs between copies of a model.
-        weights: of each file by its name, the whole file; empty for a hub model, whose commit stands for its files.
+        weights: of each file by name, the whole file; empty for a hub model, whose commit identifies its files.
         tokenizer: see `tokenizer_digest`.
-        code: of each file of modelling code by its name, where such code runs; of code in another hub repository its
+        code: of each file of modelling code by name, if such code runs; for code in another hub repository its
             commit.
         revision: the commit of a hub model.
         image_processor: of a vision-language model.
@@ -52,26 +52,26 @@ class FingerprintParts:
 
     @property
     def digest(self) -> str:
-        """Over all parts: what the numbers of a model on a text depend on."""
+        """Over all parts: what a model's numbers for a text depend on."""
         return digest_of(asdict(self))
 
     @property
     def network_digest(self) -> str:
-        """Over all but the tokenizer: what the numbers of a model on given token ids depend on."""
+        """Over all parts but the tokenizer: what a model's numbers for given token ids depend on."""
         return digest_of({name: part for name, part in asdict(self).items() if name != "tokenizer"})
 
     @property
     def by_name(self) -> dict[str, Any]:
-        """The parts as a manifest keeps them; the commit has a place of its own there."""
+        """The parts as stored in a manifest, which stores the commit separately."""
         return {name: part for name, part in asdict(self).items() if part and name != "revision"}
 
 
 def fingerprint_parts(description: ModelDescription) -> FingerprintParts:
-    """Reads a model's files, or as much of them as has changed since they were last read.
+    """Reads a model's files, or those that have changed since they were last read.
 
     Raises:
-        ModelError: a file that cannot be read, or modelling code in another repository that cannot be had.
-        RankscopeError: a file that was changed while it was read.
+        ModelError: a file that cannot be read, or modelling code that could not be fetched from another repository.
+        RankscopeError: a file changed while it was read.
     """
     config, tokenizer, reference = description.config, description.tokenizer, description.reference
     return FingerprintParts(
@@ -86,31 +86,31 @@ def fingerprint_parts(description: ModelDescription) -> FingerprintParts:
 def refuse_changed(
     description: ModelDescription, more: Sequence[Path] = (), parts: FingerprintParts | None = None
 ) -> None:
-    """Compares the weights' files with those that were fingerprinted, after they were loaded.
+    """Compares the weights' files with the fingerprinted ones, after loading.
 
     Args:
         description: of the model.
         more: files of weights that its reference does not name.
-        parts: that these files belong to; the description's own if left out.
+        parts: with the digests of these files; by default the description's own.
 
     Raises:
-        RankscopeError: they are others, for example because a training goes on in the same folder.
+        RankscopeError: the files differ, for example because a training continues in the same folder.
     """
     before = (parts or description.parts).weights
     now = digests_by_name([*weight_files(description.reference), *more])
     if changed := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
         raise RankscopeError(
-            f"{description.reference.text}: {changed[0]} was changed while the model was loaded. "
-            "Give the command again when its files are complete"
+            f"{description.reference.text}: {changed[0]} changed while the model was loading. "
+            "Run the command again when its files are complete"
         )
 
 
 def digests_by_name(files: Sequence[Path]) -> dict[str, str]:
-    """sha256 of each file's content, by the file's name, or by its path where several have one name.
+    """sha256 of each file's content, by file name, or by path if several files have the same name.
 
     Raises:
-        ModelError: one that cannot be read.
-        RankscopeError: one that was changed while it was read.
+        ModelError: a file cannot be read.
+        RankscopeError: a file changed while it was read.
     """
     try:
         digests = default_digest_cache().digests(files)
@@ -128,12 +128,12 @@ def plain_config(config: PretrainedConfig) -> dict[str, Any]:
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    """sha256 over all that turns a text into token ids.
+    """sha256 over everything that turns a text into token ids.
 
-    Of a fast tokenizer that is what its backend writes to tokenizer.json; of another one its class, its vocabulary's
-    files and how it was made. With both the special and the added tokens, and whether a text begins with BOS and
-    ends with EOS. Limits, padding and truncation are left out: texts are cut and padded here. So is the chat
-    template, which has a digest of its own.
+    For a fast tokenizer, this is the tokenizer.json written by its backend; for others the class, the vocabulary files
+    and the constructor arguments. In both cases with the special and the added tokens, and with whether a text begins
+    with BOS and ends with EOS. Limits, padding and truncation are excluded, because rankscope does them itself, and so
+    is the chat template, which has its own digest.
     """
     content: dict[str, Any] = {
         "class": type(tokenizer).__name__,
@@ -154,7 +154,7 @@ def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _backend_json(backend: Any) -> str:
-    """What a fast tokenizer's backend is, as it writes itself: in one order, whatever order it was built in."""
+    """A fast tokenizer's backend as serialized by itself, in an order independent of how it was built."""
     truncation, padding = backend.truncation, backend.padding
     backend.no_truncation()
     backend.no_padding()
@@ -167,12 +167,12 @@ def _backend_json(backend: Any) -> str:
 
 
 def chat_template_digest(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """sha256 of the chat template, which counts only where it is used; None without one."""
+    """sha256 of the chat template, for runs that use it; None without one."""
     return digest_of(tokenizer.chat_template) if tokenizer.chat_template else None
 
 
 def generation_digest(reference: ModelReference) -> str | None:
-    """sha256 of a folder's generation_config.json, which names the stop tokens; None without one."""
+    """sha256 of a folder's generation_config.json, which defines the stop tokens; None without one."""
     file = Path(reference.location) / "generation_config.json"
     if reference.kind == "hub" or reference.gguf_file or not file.is_file():
         return None
@@ -180,18 +180,18 @@ def generation_digest(reference: ModelReference) -> str | None:
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """A slow tokenizer's: what it saves, which holds more than names and ids, such as merges or scores."""
+    """The saved vocabulary of a slow tokenizer, which holds more than names and ids, such as merges or scores."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             tokenizer.save_vocabulary(folder)
-        except (NotImplementedError, OSError):  # it keeps nothing in files, or not where they were
+        except (NotImplementedError, OSError):  # it stores no files, or the original ones are gone
             return dict(tokenizer.get_vocab())
         saved = digests_by_name(sorted(path for path in Path(folder).iterdir() if path.is_file()))
     return saved or dict(tokenizer.get_vocab())
 
 
 def _code(reference: ModelReference, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """Modelling code that runs with `trust_remote_code`; a hub model's own has the model's commit."""
+    """Modelling code that runs with `trust_remote_code`; code in a hub model's repository is covered by its commit."""
     own = reference.kind == "folder" and not reference.gguf_file
     found = digests_by_name(sorted(Path(reference.location).glob("*.py"))) if own else {}
     if reference.kind == "hub" and any(_auto_maps(config, tokenizer)):
@@ -206,12 +206,12 @@ def _code(reference: ModelReference, config: PretrainedConfig, tokenizer: PreTra
 
 
 def _auto_maps(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, Any]:
-    """Which classes of its own code a model and its tokenizer are made with."""
+    """The custom classes of a model and its tokenizer."""
     return getattr(config, "auto_map", None), tokenizer.init_kwargs.get("auto_map")
 
 
 def _elsewhere(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[str, str]]:
-    """Repositories other than the model's that its auto_map refers to, as in `owner/name--module.Class`."""
+    """Other repositories that auto_map refers to, as in `owner/name--module.Class`."""
     for auto_map in filter(None, _auto_maps(config, tokenizer)):
         values = auto_map.values() if isinstance(auto_map, dict) else [auto_map]
         for value in values:

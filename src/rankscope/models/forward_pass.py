@@ -1,9 +1,9 @@
-"""One forward pass: hidden states are handed over layer by layer as they appear, the loss in pieces.
+"""One forward pass: hidden states are passed on layer by layer as they are computed, the loss in pieces.
 
 The body of the network (its embeddings and blocks) runs once. The head then runs through the
-model's own forward method on pieces of the body's output, so that whatever an architecture does
-around its head (scaling, capping, casting) is done, and tokens x vocabulary never exist at once.
-Nothing runs beyond the deepest layer that is asked for, unless other processes run the same pass in step.
+model's own forward method on pieces of the body's output, so that everything that an architecture
+does around its head (scaling, capping, casting) is applied, without tokens x vocabulary values at once.
+Nothing runs beyond the deepest requested layer, unless other processes run the same pass in step.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from rankscope.models.backend import OnLayer
 if TYPE_CHECKING:
     from rankscope.models.network import Batch, Network
 
-_LOGITS_AT_ONCE = 1 << 25  # numbers: 128 MiB in float32
+_LOGITS_AT_ONCE = 1 << 25  # values: 128 MiB in float32
 
 
-class _Enough(Exception):  # noqa: N818 (no error: the rest of the network need not run)
-    """Raised through the network once all that was asked for is there."""
+class _Enough(Exception):  # noqa: N818 (not an error: the rest of the network need not run)
+    """Raised through the network once everything requested has been computed."""
 
 
-@torch.no_grad()  # no inference mode: a network in training keeps some of what is made here, such as rotary tables
+@torch.no_grad()  # not inference mode: a network in training keeps some of these tensors, such as rotary tables
 def forward(
     network: Network, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool = True
 ) -> Tensor | None:
-    """Runs a batch, hands each layer's hidden states to `on_layer`, and returns each text's loss.
+    """Runs a batch, passes each layer's hidden states to `on_layer`, and returns each text's loss.
 
     Args:
-        network: as `examine` found it; the batch is one of its `parts`.
+        network: from `examine`; the batch is one of its `parts`.
         batch: token ids; every text has at least two.
-        layers: names as `resolve_layers` gives them.
+        layers: names from `resolve_layers`.
         on_layer: called exactly once for each layer, while its hidden states exist.
-        loss: whether losses are wanted.
+        loss: whether to compute losses.
 
     Returns:
-        Mean cross-entropy of each text in nats per token, (texts,), on the device; None where it is not wanted, or the
+        Mean cross-entropy of each text in nats per token, (texts,), on the device; None if not requested, or if the
         network is not causal.
 
     Raises:
-        ForwardPassError: the network fails, or a layer's states are not those of the batch's tokens.
+        ForwardPassError: the network fails, or a layer's states do not match the batch's tokens.
     """
     handed: list[str] = []
 
     def hand_over(layer: str, states: list[Tensor]) -> None:
         if layer in handed:
-            raise ForwardPassError(f"{network.name} passed layer {layer} twice in one forward pass")
+            raise ForwardPassError(f"{network.name} ran layer {layer} twice in one forward pass")
         handed.append(layer)
         on_layer(layer, states)
 
@@ -75,12 +75,12 @@ def forward(
             f"({type(error).__name__}: {first_line(error)})"
         ) from error
     if missing := [layer for layer in layers if layer not in handed]:
-        raise ForwardPassError(f"{network.name} did not pass layer {missing[0]} in its forward pass")
+        raise ForwardPassError(f"{network.name} did not run layer {missing[0]} in its forward pass")
     return losses
 
 
 class _Pass:
-    """One forward pass: what is asked for, and what has come so far."""
+    """One forward pass: what was requested, and what has been computed so far."""
 
     def __init__(
         self, network: Network, batch: Batch, layers: tuple[str, ...], hand_over: OnLayer, want_loss: bool
@@ -94,11 +94,11 @@ class _Pass:
 
     @property
     def needs_head(self) -> bool:
-        """Whether anything behind the last block is asked for."""
+        """Whether anything after the last block is requested."""
         return self.want_loss or "last" in self.layers
 
     def in_parts(self) -> Tensor | None:
-        """The body on the whole batch, then the head on pieces of its output."""
+        """Runs the body on the whole batch, then the head on pieces of its output."""
         body = self.network.body
         assert body is not None  # noqa: S101 (for the type checker)
         with self._watched_blocks():
@@ -111,17 +111,17 @@ class _Pass:
             self._hand("last", list(torch.split(head_input, list(self.lengths))))
         if losses is None:
             return None
-        # The last token of a text has nothing to predict; its place holds the next text's first token.
+        # The last token of a text predicts nothing; the next position is the next text's first token.
         return torch.stack([text[:-1].mean() for text in torch.split(losses, list(self.lengths))])
 
     def whole(self) -> Tensor | None:
-        """The model's own forward method on one text, head and all."""
+        """Runs the model's own forward method on one text, including the head."""
         head = self.network.model.get_output_embeddings()
         with ExitStack() as stack:
             stack.enter_context(self._watched_blocks())
             if "last" in self.layers:
                 if not isinstance(head, nn.Module) or isinstance(head, nn.ModuleList):
-                    raise ForwardPassError(f"{self.network.name} has no single head, so its input cannot be read")
+                    raise ForwardPassError(f"{self.network.name} has no single head, so its input cannot be captured")
                 stack.enter_context(_hook(head.register_forward_pre_hook(self._take_head_input)))
             logits = self.network.model(input_ids=self.input_ids, attention_mask=self.mask, use_cache=False).logits
         if self._failure is not None:
@@ -135,7 +135,7 @@ class _Pass:
         arrangement = arrangement_of(args[0], texts, tokens)
         if arrangement not in (Arrangement.TEXTS_FIRST, Arrangement.TOKENS_FIRST):
             raise ForwardPassError(
-                f"{self.network.name} gives its head {tuple(args[0].shape)} for {texts} texts of {tokens} tokens: "
+                f"{self.network.name} passes {tuple(args[0].shape)} to its head for {texts} texts of {tokens} tokens: "
                 "layer 'last' is not defined"
             )
         self._hand("last", arrangement.of_texts(args[0], self.lengths))
@@ -143,12 +143,12 @@ class _Pass:
             raise _Enough
 
     def _head_in_pieces(self, output: Any, hidden: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The head's input and the loss of each next token, from the body's output on real tokens, (n, d)."""
+        """The head's input and the loss of each next token, from the body's output for real tokens, (n, d)."""
         model, body = self.network.model, self.network.body
         assert body is not None  # noqa: S101 (for the type checker)
         head = model.get_output_embeddings()
         if head is None and not self.want_loss:
-            return hidden, None  # a head without a module of its own works on the embedding matrix
+            return hidden, None  # a head without its own module uses the embedding matrix
         pieces: list[Tensor] = []
         losses: list[Tensor] = []
         targets = tokens.roll(-1)
@@ -174,7 +174,7 @@ class _Pass:
 
     @contextmanager
     def _watched_blocks(self) -> Iterator[None]:
-        """Hooks on the blocks up to the deepest layer that was asked for; removed whatever happens."""
+        """Hooks on the blocks up to the deepest requested layer; always removed."""
         wanted = {int(layer) for layer in self.layers if layer != "last"}
         if not wanted:
             yield
@@ -188,7 +188,7 @@ class _Pass:
 
         def before(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if ran < len(blocks) and block is not blocks[ran]:
-                raise ForwardPassError(f"{network.name} ran its blocks in another order than in its trial run")
+                raise ForwardPassError(f"{network.name} ran its blocks in a different order than in its trial run")
             if ran == 0 and 0 in wanted:
                 self._hand_block("0", given_to_block(args, kwargs))
 
@@ -231,12 +231,12 @@ class _Pass:
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on its way to a device that nobody waits for."""
+    """Starts copying a tensor to a device without waiting."""
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 def first_states(candidates: Any) -> Tensor | None:
-    """The hidden states among what a block is given or returns: its first tensor of numbers with three axes or more."""
+    """The hidden states among a block's inputs or outputs: the first numeric tensor with at least three axes."""
     if isinstance(candidates, Tensor):
         candidates = (candidates,)
     values = candidates.values() if isinstance(candidates, dict) else candidates
@@ -245,21 +245,21 @@ def first_states(candidates: Any) -> Tensor | None:
 
 
 def given_to_block(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """What a block was called with, its hidden states first."""
+    """A block's inputs, hidden states first."""
     named = [kwargs["hidden_states"]] if "hidden_states" in kwargs else []
     return [*named, *args, *kwargs.values()]
 
 
 def vocabulary_size(model: nn.Module) -> int:
-    """The number of logits for each token, from the head itself where there is one."""
+    """The number of logits per token, from the head itself if there is one."""
     head = model.get_output_embeddings()  # type: ignore[operator]
     weight = getattr(head, "weight", None)
-    shape = getattr(weight, "ds_shape", None) or getattr(weight, "shape", None)  # DeepSpeed hides what it divides
+    shape = getattr(weight, "ds_shape", None) or getattr(weight, "shape", None)  # DeepSpeed hides sharded weights
     return int(shape[0]) if isinstance(weight, Tensor) and shape else int(model.config.get_text_config().vocab_size)  # type: ignore[union-attr,operator]
 
 
 def _with_hidden(output: Any, hidden: Tensor) -> Any:
-    """A copy of the body's output with other hidden states."""
+    """A copy of the body's output with different hidden states."""
     if isinstance(output, tuple):
         return (hidden, *output[1:])
     return type(output)(**{**output, "last_hidden_state": hidden})
@@ -267,7 +267,7 @@ def _with_hidden(output: Any, hidden: Tensor) -> Any:
 
 @contextmanager
 def _body_returns(body: nn.Module, output: Any) -> Iterator[None]:
-    """Within it, calling the body returns the given output without computing anything."""
+    """In this context, calling the body returns the given output without computing anything."""
     own = body.__dict__.get("forward")
     body.forward = lambda *_args, **_kwargs: output
     try:

@@ -1,4 +1,4 @@
-"""Responses: what an instruct model writes when it is prompted, by plain temperature sampling."""
+"""Responses: what an instruct model generates for a prompt, by plain temperature sampling."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Prompt(Protocol):
 
     @property
     def id(self) -> str:
-        """Its own, within its data set."""
+        """Unique within its data set."""
 
     @property
     def text(self) -> str:
-        """What the user says."""
+        """The user's message."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class GenerationSettings:
     """How responses are sampled.
 
     Attributes:
-        max_new_tokens: the longest response.
-        temperature: logits are divided by it; 0 takes the likeliest token each time.
-        seed: of all responses; each prompt draws from a stream of its own.
-        batch_size: prompts answered at once.
+        max_new_tokens: maximum length of a response.
+        temperature: logits are divided by it; 0 always takes the most likely token.
+        seed: of all responses; each prompt has its own random stream.
+        batch_size: number of prompts answered at once.
     """
 
     max_new_tokens: int = 1000
@@ -49,21 +49,21 @@ class GenerationSettings:
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "batch_size"):
             if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is a whole number of at least 1, got {getattr(self, name)}")
+                raise SettingsError(f"{name} must be an integer of at least 1, got {getattr(self, name)}")
         if not 0 <= self.temperature < float("inf"):
-            raise SettingsError(f"temperature is a number of at least 0, got {self.temperature}")
+            raise SettingsError(f"temperature must be at least 0, got {self.temperature}")
 
 
 @dataclass(frozen=True)
 class Response:
-    """What a model answered.
+    """A model's answer.
 
     Attributes:
         id: the prompt's.
         prompt: its text, without the chat template.
         text: the response, without special tokens.
-        tokens: how many were generated, the stop token left out.
-        finished: False where `max_new_tokens` ended it instead of a stop token.
+        tokens: number of generated tokens, excluding the stop token.
+        finished: False if it was ended by `max_new_tokens` instead of a stop token.
     """
 
     id: str
@@ -95,25 +95,25 @@ def generate(
     prompts: Iterable[Prompt],
     settings: GenerationSettings,
 ) -> Iterator[Response | UnansweredPrompt]:
-    """Answers prompts batch by batch, in their order but for those that cannot be answered.
+    """Answers prompts batch by batch, in order except for those that cannot be answered.
 
-    A prompt is one user's turn in the tokenizer's chat template, or the plain text where it has none. Tokens are
-    drawn from `softmax(logits / temperature)`; of the model's own generation configuration only the stop tokens
-    are used, no top-k, top-p or penalties. The draw is the largest of `logits / temperature + Gumbel noise`
-    (Maddison, Tarlow, Minka 2014, arXiv 1411.0030, section 2), the noise from a generator that is seeded by the
-    settings' seed and the prompt's id. So a response depends neither on the order of prompts nor on those in its
-    batch, but for rounding: padding moves logits in their last digits, which can turn a draw that is nearly a tie,
-    rarely in float32 and more often in 16 bits. Another device draws other noise.
+    A prompt is one user turn in the tokenizer's chat template, or the plain text if there is no template. Tokens are
+    drawn from `softmax(logits / temperature)`; from the model's own generation configuration only the stop tokens are
+    used, no top-k, top-p or penalties. The drawn token has the largest `logits / temperature + Gumbel noise`
+    (Maddison, Tarlow, Minka 2014, arXiv 1411.0030, section 2), with noise from a generator seeded by the settings'
+    seed and the prompt's id. So a response depends neither on the order of prompts nor on the rest of its batch, up to
+    rounding: padding changes the last digits of logits, which can flip a near tie, rarely in float32 and more often in
+    16 bits. Noise differs between devices.
 
     Args:
         network: a causal language model in eval mode.
         tokenizer: its own.
-        prompts: each with an id of its own.
+        prompts: with unique ids.
         settings: how to sample.
 
     Yields:
-        A response for each prompt; or an unanswered prompt where prompt and `max_new_tokens` exceed the
-        model's positions, or where there is no token at all.
+        A response for each prompt; or an unanswered prompt if prompt and `max_new_tokens` exceed the
+        model's positions, or if the prompt has no tokens.
 
     Raises:
         RankscopeError: the device ran out of memory.
@@ -133,7 +133,7 @@ def generate(
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of one user's turn in the chat template, or of the plain text where there is none."""
+    """Token ids of one user turn in the chat template, or of the plain text if there is no template."""
     if not tokenizer.chat_template:
         return list(tokenizer(text)["input_ids"])
     turns = [{"role": "user", "content": text}]
@@ -168,7 +168,7 @@ def _answer(
         max_new_tokens=settings.max_new_tokens,
         eos_token_id=stops or None,
         pad_token_id=stops[0] if stops else 0,
-        # Written out, so that nothing of the model's own generation configuration takes their place.
+        # Given explicitly, so that the model's own generation configuration is not used instead.
         do_sample=False,
         num_beams=1,
         temperature=1.0,
@@ -208,7 +208,7 @@ def _padded_left(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _stop_tokens(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The generation configuration's; the tokenizer's end of text where it has none."""
+    """The stop tokens of the generation configuration; the tokenizer's end of text if it has none."""
     stops = network.generation_config.eos_token_id
     if stops is None:
         stops = tokenizer.eos_token_id
@@ -218,7 +218,7 @@ def _stop_tokens(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
 
 
 class _GumbelNoise:
-    """Makes the largest logit a draw from `softmax(logits / temperature)`, each row from its own generator."""
+    """Makes the largest logit a draw from `softmax(logits / temperature)`, with one generator per row."""
 
     def __init__(self, settings: GenerationSettings, ids: list[str]) -> None:
         self._temperature = settings.temperature
@@ -231,7 +231,7 @@ class _GumbelNoise:
         noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
         for row, generator in zip(noise, self._generators, strict=True):
             row.exponential_(generator=generator)
-        # The logarithm of an exponential variable is Gumbel noise with its sign turned.
+        # The negated logarithm of an exponential variable is Gumbel noise.
         return scores.float() / self._temperature - noise.log()
 
 

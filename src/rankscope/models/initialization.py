@@ -1,7 +1,7 @@
-"""How an untrained network's weights are drawn, and who says so.
+"""How an untrained network's weights are initialised, and where this is stated.
 
-A model's configuration says it, in keys such as `initializer_range`. A source that does not carry them, such as a GGUF
-file, has no untrained twin unless somebody provides them.
+A model's configuration states it, in keys such as `initializer_range`. A source without these keys, such as a GGUF
+file, has no untrained twin unless the user provides them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rankscope.models.loading import ModelDescription
 
 CONFIGURATION, LIBRARY_DEFAULT, FLAG, UNKNOWN = "configuration", "library default", "flag", "unknown"
-"""Where an initialiser comes from; `--config-from X` is the fifth."""
+"""Sources of an initialiser; the fifth is `--config-from X`."""
 
 _COMPARED = (
     "model_type",
@@ -44,7 +44,7 @@ class Initializer:
 
     Attributes:
         config: of the twin: the model's own, with the values below.
-        values: what the class's initialisation reads of it, by key; sizes are left out.
+        values: configuration values that the class's initialisation reads, by key; without sizes.
         source: `configuration`, `library default`, `flag`, `--config-from X`, or `unknown`.
     """
 
@@ -54,12 +54,12 @@ class Initializer:
 
     @property
     def is_known(self) -> bool:
-        """Whether a twin can be drawn."""
+        """Whether a twin can be initialised."""
         return self.source != UNKNOWN
 
     @property
     def range(self) -> float | None:
-        """The standard deviation of weights as the configuration states it; None if unknown."""
+        """The standard deviation of weights in the configuration; None if unknown."""
         found = next((self.values[key] for key in RANGES if key in self.values), None)
         return float(found) if isinstance(found, (int, float)) else None
 
@@ -67,11 +67,11 @@ class Initializer:
 def choose_initializer(
     model: ModelDescription, outline: PreTrainedModel, config_from: str | None, initializer_range: float | None
 ) -> Initializer:
-    """What is given counts, else what the model's own files state.
+    """The initialiser given by the user, else the one in the model's own files.
 
     Raises:
-        ModelError: there is no configuration that can be read.
-        SettingsError: what is given does not fit the model.
+        ModelError: no readable configuration.
+        SettingsError: the user's initialiser does not fit the model.
     """
     if config_from is not None:
         return borrowed_initializer(model, outline, config_from)
@@ -81,14 +81,14 @@ def choose_initializer(
 
 
 def initializer_of(model: ModelDescription, outline: PreTrainedModel) -> Initializer:
-    """The initialiser that a model's own files state.
+    """The initialiser stated in a model's own files.
 
     Args:
         model: whose configuration.
         outline: of the same model.
 
     Raises:
-        ModelError: the configuration cannot be read any more.
+        ModelError: the configuration can no longer be read.
     """
     reads = initializer_reads(outline)
     if _from_gguf(model) and any(reads.found.values()):
@@ -100,7 +100,7 @@ def assumed_initializer(model: ModelDescription, outline: PreTrainedModel, value
     """The model's initialiser with another standard deviation.
 
     Raises:
-        SettingsError: the class draws its weights in a way that has none.
+        SettingsError: the class's initialisation does not use one.
     """
     reads = initializer_reads(outline)
     section, key = reads.range_key
@@ -110,8 +110,8 @@ def assumed_initializer(model: ModelDescription, outline: PreTrainedModel, value
     values = initializer_reads(outline_of(changed)).values
     if values.get(key) != value:
         raise SettingsError(
-            f"initializer_range does not reach {model.reference.text}: {type(outline).__name__} does not read it. "
-            "Leave it out, or give config_from"
+            f"initializer_range has no effect on {model.reference.text}: {type(outline).__name__} does not read it. "
+            "Omit it, or use config_from"
         )
     return Initializer(config, values, FLAG)
 
@@ -119,11 +119,11 @@ def assumed_initializer(model: ModelDescription, outline: PreTrainedModel, value
 def borrowed_initializer(model: ModelDescription, outline: PreTrainedModel, config_from: str) -> Initializer:
     """The initialiser of another configuration of the same architecture.
 
-    Only what initialisation reads is taken from there, so the twin stays the model's own network.
+    Only values read by initialisation are taken from it, so the twin remains the model's own network.
 
     Raises:
-        ModelError: there is no configuration that can be read.
-        SettingsError: the configuration is of another architecture, or carries no initialiser.
+        ModelError: no readable configuration.
+        SettingsError: the configuration has another architecture, or no initialiser.
     """
     other = _configuration(model, config_from)
     _check_fits(model, other)
@@ -142,7 +142,7 @@ def borrowed_initializer(model: ModelDescription, outline: PreTrainedModel, conf
 
 
 def _lacking(model: ModelDescription, reads: Reads) -> bool:
-    """Whether initialisation reads what the model's own files do not state, so that the library fills it in."""
+    """Whether initialisation reads values that are missing in the model's files, so that library defaults apply."""
     from transformers import PretrainedConfig
 
     where = where_to_load(model.reference, trust_remote_code=model.trust_remote_code)
@@ -160,12 +160,12 @@ def _lacking(model: ModelDescription, reads: Reads) -> bool:
 
 
 def _from_gguf(model: ModelDescription) -> bool:
-    """Whether a configuration was put together from a GGUF file, which says nothing of initialisation."""
+    """Whether a configuration was built from a GGUF file, which does not state the initialisation."""
     return model.reference.gguf_file is not None
 
 
 def _configuration(model: ModelDescription, config_from: str) -> ModelDescription:
-    """The configuration that a folder, a file or a hub id holds, described as the model is."""
+    """The configuration in a folder, a file or on the hub, as a model description."""
     from transformers import AutoConfig
 
     path = Path(config_from)
@@ -176,7 +176,7 @@ def _configuration(model: ModelDescription, config_from: str) -> ModelDescriptio
     if reference.gguf_file is not None:
         raise SettingsError(
             f"config_from {config_from} is a GGUF file, which does not say how weights were initialised: "
-            "give the configuration of the model that it was converted from"
+            "use the configuration of the model that it was converted from"
         )
     with as_model_error(reference, "configuration"):
         config = AutoConfig.from_pretrained(**where_to_load(reference, trust_remote_code=model.trust_remote_code))
@@ -194,7 +194,7 @@ def _check_fits(model: ModelDescription, other: ModelDescription) -> None:
 def _check_shapes(
     model: ModelDescription, other: ModelDescription, ours: PreTrainedModel, theirs: PreTrainedModel
 ) -> None:
-    """What the keys of a configuration leave open shows in the shapes of the weights that it makes."""
+    """Compares the shapes of weights, which reveal differences that configuration keys leave open."""
     here, there = _shapes(ours), _shapes(theirs)
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name):
@@ -204,7 +204,7 @@ def _check_shapes(
 
 
 def _shapes(outline: PreTrainedModel) -> dict[str, tuple[int, ...]]:
-    """Weights' shapes, without the head's: whether it is tied to the embeddings differs between copies of a model."""
+    """Weights' shapes without the head, because copies of a model may or may not tie it to the embeddings."""
     head = outline.get_output_embeddings()
     of_head = tuple(f"{name}." for name, module in outline.named_modules() if module is head)
     weights = outline.named_parameters(remove_duplicate=False)
@@ -213,6 +213,6 @@ def _shapes(outline: PreTrainedModel) -> dict[str, tuple[int, ...]]:
 
 def _misfit(model: ModelDescription, other: ModelDescription, difference: str) -> SettingsError:
     return SettingsError(
-        f"config_from {other.reference.text} does not fit {model.reference.text}: {difference}. Give a configuration "
-        "of the same architecture; models of other shapes need runs of their own"
+        f"config_from {other.reference.text} does not fit {model.reference.text}: {difference}. Use a configuration "
+        "of the same architecture; models of other shapes need separate runs"
     )

@@ -1,7 +1,7 @@
-"""Which keys of its configuration a network's initialisation reads.
+"""Which configuration keys a network's initialisation reads.
 
-transformers draws weights in a class's `_init_weights`, with numbers from the configuration. What it reads is found by
-running that code on an outline of the network, where there is nothing to fill, and watching.
+transformers initialises weights in a class's `_init_weights`, with values from the configuration. The keys are found by
+running that code on an outline of the network, which has no data to fill, and recording the reads.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from rankscope.models.outline import language_modules, language_sections
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-# Configurations name the standard deviation of new weights in one of these ways; the first one that is there counts.
+# Configurations name the standard deviation of new weights in one of these ways; the first existing key counts.
 RANGES = ("initializer_range", "init_std", "initializer_factor")
-_RANGE_OF_THE_LIBRARY = 0.02  # of PreTrainedModel._init_weights, where a configuration has no such key
+_RANGE_OF_THE_LIBRARY = 0.02  # default of PreTrainedModel._init_weights if a configuration has no such key
 
 
 @dataclass
 class Reads:
-    """What initialisation read, by section of the configuration and key, and what it looked for in vain."""
+    """What initialisation read, by section of the configuration and key, and keys that it did not find."""
 
     found: dict[str, dict[str, Any]]
     absent: dict[str, set[str]]
 
     @property
     def values(self) -> dict[str, Any]:
-        """All values by key; where two sections have the same key, the text part's."""
+        """All values by key; if two sections have the same key, the text part's value."""
         values = {key: value for found in self.found.values() for key, value in found.items()}
         return values | {"initializer_range": _RANGE_OF_THE_LIBRARY} if self.fell_back else values
 
     @property
     def fell_back(self) -> bool:
-        """Whether transformers used a range of its own, for want of one in the configuration."""
+        """Whether transformers used its default range, because the configuration has none."""
         values = {key: value for found in self.found.values() for key, value in found.items()}
         looked = "initializer_range" in values or any("initializer_range" in keys for keys in self.absent.values())
         return looked and not values.get("initializer_range") and not values.keys() & set(RANGES[1:])
 
     @property
     def range_key(self) -> tuple[str, str]:
-        """Section and key of the standard deviation: what was read, else where the library looks for it."""
+        """Section and key of the standard deviation: the key that was read, else where the library looks for it."""
         for section in reversed(self.found):
             for key in RANGES:
                 if key in self.found[section]:
@@ -51,7 +51,7 @@ class Reads:
 
 
 class _Watched:
-    """Stands in for a configuration and notes what is read of it."""
+    """Replaces a configuration and records which keys are read."""
 
     def __init__(self, config: PretrainedConfig, sections: Mapping[str, PretrainedConfig], reads: Reads) -> None:
         self._config, self._sections, self._reads = config, sections, reads
@@ -79,7 +79,7 @@ class _Watched:
 
 
 def initializer_reads(outline: PreTrainedModel) -> Reads:
-    """Initialises an outline, in which there is nothing to fill, and watches what is read of its configuration."""
+    """Initialises an outline, which has no data to fill, and records reads of its configuration."""
     from transformers import PretrainedConfig
 
     sections = language_sections(outline.config)
@@ -91,7 +91,7 @@ def initializer_reads(outline: PreTrainedModel) -> Reads:
         for module, config in watched:
             module.config = _Watched(config, sections, reads)
         for module, owner in modules:
-            if next(module.parameters(), None) is not None:  # others hold no weights: rotations, activations
+            if next(module.parameters(), None) is not None:  # other modules have no weights: rotations, activations
                 owner._init_weights(module)
     finally:
         for module, config in watched:
@@ -100,7 +100,7 @@ def initializer_reads(outline: PreTrainedModel) -> Reads:
 
 
 def _is_of_initialisation(name: str, value: object) -> bool:
-    """Whether a value that initialisation reads is about it; whole numbers are sizes, unless their name says other."""
+    """Whether a value is about initialisation; integers are sizes, unless their name says otherwise."""
     if isinstance(value, (bool, float, str)):
         return True
     return (value is None or isinstance(value, int)) and ("init" in name or "std" in name)

@@ -1,4 +1,4 @@
-"""The models of the papers by family, with their hub ids, and what a study needs to know of any model.
+"""The papers' models by family, with their hub ids, and what a study needs to know about any model.
 
 Sources: the models' own pages and configurations on the hub; labels are those of arXiv 2401.17139 and 2410.10672.
 """
@@ -23,14 +23,14 @@ _OF_PICO: dict[str, Callable[[], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model that a paper measured, or one like it.
+    """A model that a paper measured, or a similar one.
 
     Attributes:
         reference: hub id, or the name of a pico model.
         family: name.
         label: the paper's.
         parameters: nominal for the papers' models, counted for pico.
-        hidden_size: d at the input of the head.
+        hidden_size: d at the head's input.
     """
 
     reference: str
@@ -75,7 +75,7 @@ def expand_families(models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_model(reference: str) -> KnownModel | None:
-    """What the catalogue knows of a model reference; a revision of a model is that model.
+    """The catalogue entry of a model reference, regardless of its revision; None if it has none.
 
     `pico-0.4m` is in two families, and counts among the sizes.
     """
@@ -92,7 +92,7 @@ def model_family(description: ModelDescription) -> str:
 
 
 def count_parameters(description: ModelDescription) -> int:
-    """The number of parameters that a configuration makes, without making them."""
+    """The number of parameters of a configuration, without creating them."""
     return int(outline_of(description).num_parameters())
 
 

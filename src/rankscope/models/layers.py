@@ -1,7 +1,7 @@
-"""Which layers there are, and which were asked for.
+"""Available layers, and the selection from them.
 
 `0` is the embeddings as they enter block 1, `k` the output of block k, `last` the input of the
-language-model head: after the final norm, and after a final projection where there is one.
+language-model head: after the final norm, and after a final projection if there is one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 _NAMED = ("last", "first", "middle", "all")
-# transformers' own name for the number of blocks, then those of models that bring their own code.
+# transformers' own name for the number of blocks, followed by names used in custom modelling code.
 NUMBER_OF_BLOCKS = ("num_hidden_layers", "num_transformer_layers", "num_layers", "n_layers", "n_layer")
 
-# Where blocks run several times, or not at all without an image.
+# For blocks that run several times, or only with an image.
 _STEPS: dict[str, Callable[[Any], int]] = {
     "dory": lambda config: (
         config.n_input_layers + config.n_recurrent_layers * config.n_recurrent_loops + config.n_output_layers
@@ -35,13 +35,13 @@ _STEPS: dict[str, Callable[[Any], int]] = {
 
 
 def count_blocks(config: PretrainedConfig) -> int:
-    """How many decoder blocks run on a text, one after the other.
+    """The number of decoder blocks that run on a text, one after the other.
 
-    A block that runs several times counts each time (looped networks); one that runs only beside an image does
-    not count.
+    A block that runs several times counts each time (looped networks); one that runs only with an image does not
+    count.
 
     Raises:
-        ModelError: the configuration does not say.
+        ModelError: the configuration does not give a number.
     """
     text_config = config.get_text_config(decoder=True)
     if (steps := _STEPS.get(text_config.model_type)) is not None:
@@ -49,11 +49,13 @@ def count_blocks(config: PretrainedConfig) -> int:
     for name in NUMBER_OF_BLOCKS:
         if isinstance(number := getattr(text_config, name, None), int) and not isinstance(number, bool):
             return number
-    raise ModelError(f"the configuration does not say how many blocks there are: none of {', '.join(NUMBER_OF_BLOCKS)}")
+    raise ModelError(
+        f"the configuration does not give the number of blocks: none of {', '.join(NUMBER_OF_BLOCKS)} is set"
+    )
 
 
 def list_lengths(config: PretrainedConfig) -> set[int]:
-    """How long the list of blocks may be: each block once, or one for each step."""
+    """Possible lengths of the list of blocks: each block once, or one for each step."""
     text_config = config.get_text_config(decoder=True)
     named = {getattr(text_config, name, None) for name in NUMBER_OF_BLOCKS}
     steps = {_STEPS[text_config.model_type](text_config)} if text_config.model_type in _STEPS else set()
@@ -61,7 +63,7 @@ def list_lengths(config: PretrainedConfig) -> set[int]:
 
 
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
-    """The decoder blocks of a model: its outermost `ModuleList` of as many modules as there are blocks.
+    """The decoder blocks of a model: its outermost `ModuleList` with one module per block.
 
     Raises:
         ModelError: no such list.
@@ -78,22 +80,22 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
 
 
 def layers_of(config: PretrainedConfig, layers: str) -> tuple[str, ...]:
-    """The layers asked for of a model; `last` alone needs no count of blocks.
+    """The selected layers of a model; `last` alone needs no count of blocks.
 
     Raises:
-        UnknownNameError: as `resolve_layers`.
-        ModelError: as `count_blocks`.
+        UnknownNameError: as for `resolve_layers`.
+        ModelError: as for `count_blocks`.
     """
     return ("last",) if layers.strip() == "last" else resolve_layers(layers, count_blocks(config))
 
 
 def layers_before(config: PretrainedConfig, layers: Sequence[str]) -> dict[str, str]:
-    """For each layer whose neighbour in depth is among them, that neighbour: k - 1 for k, and L - 1 for `last`.
+    """For each layer, the previous layer if that is selected too: k - 1 for k, and L - 1 for `last`.
 
-    `last` is block L of L seen through the final norm, so the layer before it is the output of block L - 1.
+    `last` is block L of L after the final norm, so the previous layer is the output of block L - 1.
 
     Raises:
-        ModelError: as `count_blocks`, which `last` alone does not need.
+        ModelError: as for `count_blocks`, which `last` alone does not need.
     """
     if tuple(layers) == ("last",):
         return {}
@@ -103,12 +105,12 @@ def layers_before(config: PretrainedConfig, layers: Sequence[str]) -> dict[str, 
 
 
 def resolve_layers(layers: str, blocks: int) -> tuple[str, ...]:
-    """The layers asked for, in order of depth, without repetition.
+    """The selected layers, in order of depth, without duplicates.
 
     `first` is the output of block 1 and `middle` that of block L // 2 of L. `all` is the sequence of
-    transformers' `hidden_states`: 0 to L - 1, then `last`, the last block seen through the final
-    norm. A negative index counts from the end of that sequence, so -1 is `last`; L alone is the
-    output of the last block before the norm.
+    transformers' `hidden_states`: 0 to L - 1, then `last`, the last block after the final norm. A negative
+    index counts from the end of that sequence, so -1 is `last`; L alone is the output of the last block
+    before the norm.
 
     Raises:
         UnknownNameError: a name that is not a layer, or an index out of range.

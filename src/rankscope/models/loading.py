@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """All of a model but its weights: enough to plan a run, and to build the untrained twin."""
+    """A model without its weights: enough to plan a run, and to build the untrained twin."""
 
     reference: ModelReference
     config: PretrainedConfig
@@ -46,12 +46,12 @@ class ModelDescription:
 
     @property
     def positions(self) -> int | None:
-        """The longest text that the model's configuration allows, in tokens."""
+        """Maximum length of a text according to the model's configuration, in tokens."""
         return positions_of(self.config)
 
     @cached_property
     def parts(self) -> FingerprintParts:
-        """What this model's numbers depend on, part by part; files are read once for each description."""
+        """The parts that this model's numbers depend on; files are read once per description."""
         return fingerprint_parts(self)
 
     @property
@@ -61,7 +61,7 @@ class ModelDescription:
 
 
 def describe_model(reference: ModelReference, *, trust_remote_code: bool = False) -> ModelDescription:
-    """Loads the configuration and the tokenizer; no weights.
+    """Loads the configuration and the tokenizer, but no weights.
 
     Raises:
         ModelError: no such model, no tokenizer, or modelling code without `trust_remote_code`.
@@ -89,7 +89,7 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
             raise _without_tokenizer(reference, str(error)) from error
     # For some architectures a folder without tokenizer files yields a tokenizer without vocabulary.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        raise _without_tokenizer(reference, "what is there has no vocabulary")
+        raise _without_tokenizer(reference, "its tokenizer has no vocabulary")
     return ModelDescription(reference, config, tokenizer, trust_remote_code)
 
 
@@ -105,40 +105,40 @@ def load_model(description: ModelDescription, placement: Placement) -> PreTraine
 def load_weights(
     auto_class: Any, description: ModelDescription, placement: Placement, *, text_only: bool = False
 ) -> PreTrainedModel:
-    """The model that one of transformers' auto classes makes of a description, in eval mode, on its device.
+    """The model made by one of transformers' auto classes from a description, in eval mode, on its device.
 
     Args:
         auto_class: one of transformers'.
         description: which model.
         placement: dtype and device.
-        text_only: the class reads text alone; parts of the files for images and sound may be left over.
+        text_only: whether the class reads only text; weights for images and sound may then remain unused.
 
     Raises:
-        ModelError: as `load_model`.
+        ModelError: as for `load_model`.
     """
     reference, name = description.reference, description.reference.text
     placement = placement.of(description.config)
     check_weight_files(reference)
     options = loading_options(description.config, name)
     with one_gguf_file(reference) as source, as_model_error(reference, "weights"):
-        # With the configuration at hand a GGUF file is parsed once less, which takes seconds.
+        # With the available configuration, a GGUF file is parsed once less, which saves seconds.
         model, report = auto_class.from_pretrained(
             **where_to_load(source, trust_remote_code=description.trust_remote_code),
             **(options or _plain_gguf(reference)),
             config=copy.deepcopy(description.config),
             dtype=placement.torch_dtype,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
+            ignore_mismatched_sizes=True,  # refused below, by name
         )
         unused = sorted(report["unexpected_keys"])
         if reference.gguf_file:
             unused += unused_tensors(model, gguf_header(source))
-    # Weights that are not in the files would be random, and the numbers with them.
+    # Weights that are missing in the files would be random, and so would the numbers.
     if missing := sorted(report["missing_keys"]) + sorted(name for name, *_ in report["mismatched_keys"]):
-        also = f"; it holds {described(unused)} that the network does not take" if unused else ""
+        also = f"; it has {described(unused)} that the network does not use" if unused else ""
         raise ModelError(
             f"{name} lacks {len(missing)} weights that its configuration needs, "
-            f"first {missing[0]}: the checkpoint is incomplete or of another architecture{also}"
+            f"first {missing[0]}: the checkpoint is incomplete or has another architecture{also}"
         )
     check_all_taken(name, unused, text_only=text_only, quantized=bool(options))
     with as_model_error(reference, "weights"):
@@ -152,7 +152,7 @@ def load_weights(
 
 
 def where_to_load(reference: ModelReference, *, trust_remote_code: bool) -> dict[str, Any]:
-    """What transformers' `from_pretrained` is told of a reference."""
+    """Keyword arguments of transformers' `from_pretrained` for a reference."""
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": reference.location,
         "trust_remote_code": trust_remote_code,
@@ -165,7 +165,7 @@ def where_to_load(reference: ModelReference, *, trust_remote_code: bool) -> dict
 
 
 def _where_the_tokenizer_is(reference: ModelReference, where: dict[str, Any]) -> dict[str, Any]:
-    """An adapter's own tokenizer wins over its base's: it was trained with it."""
+    """Prefers an adapter's own tokenizer to its base's: the adapter was trained with it."""
     adapter = reference.adapter
     if adapter is not None and (Path(adapter.location) / "tokenizer_config.json").is_file():
         return {"pretrained_model_name_or_path": adapter.location}
@@ -175,7 +175,7 @@ def _where_the_tokenizer_is(reference: ModelReference, where: dict[str, Any]) ->
 
 
 def _plain_gguf(reference: ModelReference) -> dict[str, Any]:
-    """Newer versions keep a GGUF file's weights packed where they find kernels for them: other arithmetic, silently."""
+    """Disables packed GGUF weights, which newer versions silently use with other arithmetic if they find kernels."""
     import transformers
 
     if reference.gguf_file and hasattr(transformers, "GgufConfig"):
@@ -185,22 +185,22 @@ def _plain_gguf(reference: ModelReference) -> dict[str, Any]:
 
 def _without_tokenizer(reference: ModelReference, reason: str) -> ModelError:
     return ModelError(
-        f"{reference.text} has no tokenizer that can be loaded ({reason}): save one beside the configuration "
-        "(tokenizer.save_pretrained), or install what it needs (pip install 'rankscope[tokenizers]')"
+        f"{reference.text} has no tokenizer that can be loaded ({reason}): save one next to the configuration "
+        "(tokenizer.save_pretrained), or install the missing packages (pip install 'rankscope[tokenizers]')"
     )
 
 
 @contextmanager
 def as_model_error(reference: ModelReference, part: str) -> Iterator[None]:
-    """Turns what transformers raises for a model that cannot be had into one line."""
+    """Converts transformers' errors about a model that cannot be loaded into one line."""
     try:
         yield
     except RankscopeError:
         raise
-    except Exception as error:  # damaged files make each library raise errors of its own
+    except Exception as error:  # damaged files make each library raise its own errors
         if "trust_remote_code" in str(error):
             raise ModelError(
-                f"{reference.text} brings its own modelling code: read it, then allow it with "
+                f"{reference.text} comes with its own modelling code: review it, then allow it with "
                 "--trust-remote-code (trust_remote_code=True)"
             ) from error
         raise ModelError(f"cannot load the {part} of {reference.text}: {first_line(error)}") from error

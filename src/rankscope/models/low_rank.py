@@ -1,4 +1,4 @@
-"""Low-rank changes of weights (LoRA, arXiv 2106.09685), added to the weights that they change."""
+"""Low-rank weight updates (LoRA, arXiv 2106.09685), added to the base weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
 
 
 def is_low_rank(name: str) -> bool:
-    """Whether a tensor of this name is a factor of a low-rank change."""
+    """Whether a tensor with this name is a factor of a low-rank update."""
     return _FACTOR.fullmatch(name) is not None
 
 
@@ -22,12 +22,12 @@ def add_low_rank(model: nn.Module, factors: Mapping[str, Tensor], alpha: float, 
 
     Args:
         model: whose weights are changed in place.
-        factors: tensors under `<prefix><module>.lora_A.weight` and `lora_B`, as peft names them.
+        factors: tensors named `<prefix><module>.lora_A.weight` and `lora_B`, as in peft.
         alpha: the scale that they were trained with.
-        prefix: what stands before the module's path.
+        prefix: before the module's path.
 
     Raises:
-        ModelError: a factor without its other half, without a module, or of another shape.
+        ModelError: a factor without its counterpart or module, or of the wrong shape.
     """
     pairs: dict[str, dict[str, Tensor]] = {}
     for name, tensor in factors.items():
@@ -35,12 +35,12 @@ def add_low_rank(model: nn.Module, factors: Mapping[str, Tensor], alpha: float, 
             pairs.setdefault(match["module"], {})[match["side"]] = tensor
     for path, pair in pairs.items():
         if set(pair) != {"A", "B"}:
-            raise ModelError(f"the low-rank change of {path} has only its factor {''.join(pair)}: expected A and B")
+            raise ModelError(f"the low-rank update of {path} has only factor {''.join(pair)}: expected A and B")
         weight = getattr(dict(model.named_modules()).get(path), "weight", None)
         rank = pair["A"].shape[0]
         if weight is None or weight.shape != (pair["B"].shape[0], pair["A"].shape[1]) or pair["B"].shape[1] != rank:
             shapes = " x ".join(str(tuple(pair[side].shape)) for side in "BA")
             there = "no such module" if weight is None else f"a weight of {tuple(weight.shape)}"
-            raise ModelError(f"a low-rank change of {path}, {shapes}, does not fit the model: {there} there")
+            raise ModelError(f"a low-rank update of {path}, {shapes}, does not fit the model, which has {there}")
         change = pair["B"].to(weight).double() @ pair["A"].to(weight).double() * (alpha / rank)
         weight.data += change.to(weight)

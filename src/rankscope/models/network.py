@@ -1,4 +1,4 @@
-"""A loaded network together with what a trial run showed of it."""
+"""A loaded network with the results of its trial run."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ class Batch:
         return (places[None, :] < torch.tensor(self.lengths)[:, None]).long()
 
     def select(self, texts: list[int]) -> Batch:
-        """Some of the texts, by their places, padded to the longest of them."""
+        """Some of the texts, by index, padded to the longest of them."""
         lengths = tuple(self.lengths[text] for text in texts)
         return Batch(self.input_ids[texts, : max(lengths)], lengths)
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, and how it behaves on token ids; `models.trial.examine` finds out.
+    """A network, and how it behaves on token ids, as determined by `models.trial.examine`.
 
     Attributes:
-        model: on its device, in the mode that is wanted.
-        body: what runs once for each batch, before the head; None where the model only runs as a whole.
-        blocks: the blocks in the order in which they run: one that runs twice is there twice.
-        arrangement: of the hidden states between blocks; None where blocks cannot be read.
-        fault: why the layers between blocks cannot be read; None where they can.
-        causal: whether a token's hidden state depends on earlier tokens alone, so that there is a loss.
-        padding_fault: what padding does to a text, where it changes its hidden states: texts then run one by one.
-        in_step: whether other processes run the same passes, because parameters are divided over them: then every pass
-            runs to its end, whatever is asked for and whatever fails.
-        regimes: positions above which the architecture computes differently (LongRoPE); a batch does not mix them.
+        model: on its device, in the required mode.
+        body: the part that runs once per batch, before the head; None if the model only runs as a whole.
+        blocks: the blocks in the order in which they run: one that runs twice is listed twice.
+        arrangement: of the hidden states between blocks; None if blocks cannot be read.
+        fault: why the layers between blocks cannot be read; None if they can.
+        causal: whether a token's hidden state depends only on earlier tokens, so that there is a loss.
+        padding_fault: how padding changes a text's hidden states, if it does: texts then run one by one.
+        in_step: whether other processes run the same passes, because parameters are sharded over them: then every pass
+            runs to its end, whatever is requested and whatever fails.
+        regimes: positions above which the architecture computes differently (LongRoPE); batches do not mix them.
     """
 
     model: PreTrainedModel
@@ -75,35 +75,35 @@ class Network:
 
     @property
     def name(self) -> str:
-        """The name of its class."""
+        """The name of the model's class."""
         return type(self.model).__name__
 
     @property
     def streams(self) -> bool:
-        """Whether blocks pass on several streams for each token."""
+        """Whether blocks pass on several streams per token."""
         return self.arrangement in (Arrangement.STREAMS_FIRST, Arrangement.STREAMS_INSIDE)
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which its forward pass computes."""
+        """The dtype of the forward pass."""
         dtype: torch.dtype = self.model.dtype
         return dtype
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go."""
+        """The device for token ids."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
     def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
-        """The texts of a batch, by their places, that can run in one forward pass."""
+        """Groups the texts of a batch, by index, into single forward passes."""
         if self.body is None or self.padding_fault is not None:
             return [[text] for text in range(len(lengths))]
         return by_regime(lengths, self.regimes)
 
 
 def by_regime(lengths: Sequence[int], regimes: Sequence[int]) -> list[list[int]]:
-    """The texts of a batch, by their places, apart where the architecture computes differently."""
+    """Groups the texts of a batch, by index, so that each group is computed in the same way by the architecture."""
     groups: dict[int, list[int]] = {}
     for text, length in enumerate(lengths):
         groups.setdefault(sum(length > regime for regime in regimes), []).append(text)
@@ -112,11 +112,11 @@ def by_regime(lengths: Sequence[int], regimes: Sequence[int]) -> list[list[int]]
 
 @dataclass(frozen=True)
 class Reading:
-    """How a network reads texts, as far as readers of its numbers should know.
+    """How a network reads texts, where this affects the interpretation of its numbers.
 
     Attributes:
         causal: whether it predicts the next token; if not, it has no loss.
-        padding_fault: why its texts ran one by one; None where they ran in batches.
+        padding_fault: why its texts ran one by one; None if they ran in batches.
         streams: whether hidden states between blocks are means over parallel streams.
     """
 

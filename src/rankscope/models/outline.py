@@ -1,4 +1,4 @@
-"""The outline of a network: all of its modules and shapes, and no numbers."""
+"""The outline of a network: all modules and shapes, without data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def outline_of(description: ModelDescription) -> PreTrainedModel:
-    """The causal language model of a configuration on torch's meta device: built in a moment, whatever its size.
+    """The causal language model of a configuration on torch's meta device: fast to build, whatever its size.
 
     Raises:
-        ModelError: the configuration makes no network.
+        ModelError: the configuration does not define a network.
     """
     config = unquantized(description.config)
     with (
@@ -38,7 +38,7 @@ def outline_of(description: ModelDescription) -> PreTrainedModel:
 
 
 def unquantized(config: PretrainedConfig) -> PretrainedConfig:
-    """A copy of a configuration that makes plain weights."""
+    """A copy of a configuration with unquantised weights."""
     plain = copy.deepcopy(config)
     if hasattr(plain, "quantization_config"):
         del plain.quantization_config
@@ -46,7 +46,7 @@ def unquantized(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def language_sections(config: PretrainedConfig) -> dict[str, PretrainedConfig]:
-    """The parts of a configuration that the language model is made from, by key: the whole as "", its text part."""
+    """The parts of a configuration that define the language model, by key: the whole as "", its text part."""
     text = config.get_text_config()
     parts = {key: getattr(config, key, None) for key in getattr(config, "sub_configs", {})}
     return {"": config} | {key: part for key, part in parts.items() if part is text}
@@ -55,8 +55,8 @@ def language_sections(config: PretrainedConfig) -> dict[str, PretrainedConfig]:
 def language_modules(model: PreTrainedModel) -> Iterator[tuple[nn.Module, PreTrainedModel]]:
     """The modules of the language model, each with the pretrained model whose code initialises it.
 
-    Modules inside come before those that hold them. Other networks inside the model, such as a vision tower, are
-    left out.
+    Inner modules come before those that contain them. Other networks inside the model, such as a vision tower, are
+    excluded.
     """
     from transformers import PreTrainedModel as Pretrained
 

@@ -1,4 +1,4 @@
-"""The pico family: small trained models inside the package, for the first minute and for tests.
+"""The pico family: small trained models bundled with the package, for a quick start and for tests.
 
 Made by `recipes/pico/train.py`; weights in float16, one tokenizer for all. There are four sizes of GPT-NeoX, and four
 other architectures of the size of `pico-0.4m`. `pico` is short for `pico-0.4m`, which has the most checkpoints:
@@ -17,7 +17,7 @@ from rankscope.errors import UnknownNameError
 FAMILY = Path(__file__).parent / "pico_family"
 TOKENIZER = FAMILY / "tokenizer"
 WITH_CHECKPOINTS = "pico-0.4m"
-"""What `pico` stands for."""
+"""The model that `pico` refers to."""
 _OF_SIZES = "gpt_neox"
 
 
@@ -28,13 +28,13 @@ class PicoModel:
     Attributes:
         name: as a model reference.
         architecture: transformers' model type.
-        parameters: how many, the embeddings included.
+        parameters: their number, including the embeddings.
         hidden_size: d.
-        layers: blocks.
+        layers: number of blocks.
         step: of training.
         tokens: seen in training.
         train_loss: of the last batch; None at step 0.
-        validation_loss: on held-out text of the training data's kind, nats per token.
+        validation_loss: on held-out text similar to the training data, nats per token.
         seconds: of training on two CPU cores.
     """
 
@@ -86,10 +86,10 @@ def pico_checkpoints(member: str = "pico") -> tuple[PicoModel, ...]:
 
 
 def pico_folder(text: str) -> Path | None:
-    """The folder of a pico reference; None where it is none.
+    """The folder of a pico reference; None for any other reference.
 
     Raises:
-        UnknownNameError: `pico` by its name, but no such member or checkpoint.
+        UnknownNameError: a name that begins with `pico`, but is not a member or checkpoint.
     """
     member, at, stage = text.partition("@")
     if member != "pico" and not member.startswith("pico-"):

@@ -1,8 +1,8 @@
-"""pico-vlm: a small trained vision-language model inside the package, with its checkpoints.
+"""pico-vlm: a small trained vision-language model bundled with the package, with its checkpoints.
 
-LLaVA's class around a vision tower of its own and the language model of `pico-0.4m`, whose weights are not stored
+LLaVA's class with its own small vision tower and the language model of `pico-0.4m`, whose weights are not stored
 again. Made by `recipes/pico_vlm/train.py`: the tower is the same in all checkpoints, the connector is trained from
-`pico-vlm@step-0` on, alone at first; from `pico-vlm@step-512` on the language model's blocks are trained with it.
+`pico-vlm@step-0` on, alone at first; from `pico-vlm@step-512` on the language model's blocks are trained too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VLM_FAMILY = Path(__file__).parent / "pico_vlm_family"
 LANGUAGE_MODEL = "pico-0.4m"
-IMAGE_TOKEN = "ÿ"  # noqa: S105 (what the tokenizer calls the byte 0xFF, which no UTF-8 text holds)
+IMAGE_TOKEN = "ÿ"  # noqa: S105 (the tokenizer's name of the byte 0xFF, which never occurs in UTF-8)
 _NAME = "pico-vlm"
 _TOWER = "tower.safetensors"
 
@@ -34,10 +34,10 @@ class PicoVlm:
         stage: of training, `connector` or `tuning`.
         step: since `pico-vlm@step-0`.
         loss: on held-out scenes, nats per token of the description.
-        candidates_right: share of held-out scenes whose own description has the lowest loss among eight, of which
-            seven differ from it in one word.
-        slots_right: share of the seven words that say what a scene is (two sizes, colours and shapes, the relation)
-            that are right in the model's own description.
+        candidates_right: share of held-out scenes whose own caption has the lowest loss among eight, of which seven
+            differ from it in one word.
+        slots_right: share of correct words in the model's own caption, among the seven words that define a scene
+            (two sizes, colours and shapes, the relation).
         scenes_right: share of held-out scenes that it describes without any error.
     """
 
@@ -56,10 +56,10 @@ def pico_vlm_family() -> tuple[PicoVlm, ...]:
 
 
 def pico_vlm_folder(text: str) -> Path | None:
-    """The folder of a pico-vlm reference; None where it is none.
+    """The folder of a pico-vlm reference; None for any other reference.
 
     Raises:
-        UnknownNameError: `pico-vlm` by its name, but no such checkpoint.
+        UnknownNameError: a name that begins with `pico-vlm`, but is not a checkpoint.
     """
     if text != _NAME and not text.startswith(f"{_NAME}@"):
         return None
@@ -70,12 +70,12 @@ def pico_vlm_folder(text: str) -> Path | None:
 
 
 def pico_vlm_files() -> list[Path]:
-    """Files of weights that all checkpoints share."""
+    """Weight files shared by all checkpoints."""
     return [VLM_FAMILY / _TOWER, FAMILY / LANGUAGE_MODEL / "model.safetensors"]
 
 
 def load_pico_vlm(folder: Path) -> LlavaForConditionalGeneration:
-    """A checkpoint in float32: what its stages trained from its files, the rest from the pico family."""
+    """A checkpoint in float32: weights trained in its stages from its own files, the rest from the pico family."""
     from safetensors.torch import load_file
     from transformers import LlavaConfig
 
@@ -86,12 +86,12 @@ def load_pico_vlm(folder: Path) -> LlavaForConditionalGeneration:
 
 
 def assemble(config: Any) -> LlavaForConditionalGeneration:
-    """LLaVA with the language model's weights in their place, and the rest at random."""
+    """LLaVA with the language model's weights in place, and the rest random."""
     from transformers import AutoModelForCausalLM, LlavaForConditionalGeneration
 
     model = LlavaForConditionalGeneration(config)
     language_model = AutoModelForCausalLM.from_pretrained(pico_folder(LANGUAGE_MODEL), dtype=model.dtype)
     model.model.language_model.load_state_dict(language_model.base_model.state_dict())
-    # LLaVA's class ties a head to `embed_tokens` only, and the embeddings of GPT-NeoX have another name.
+    # LLaVA's class ties a head only to `embed_tokens`, and GPT-NeoX's embeddings have another name.
     model.lm_head.load_state_dict(language_model.get_output_embeddings().state_dict())
     return model

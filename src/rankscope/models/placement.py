@@ -1,4 +1,4 @@
-"""On which device a model runs, and in which dtype."""
+"""The device and dtype of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Placement:
     """A dtype by name, and a device: `cpu`, `cuda`, `cuda:1`, `mps`, or `spread` over all accelerators.
 
-    A dtype `auto` is one for each model: `of` says which.
+    The dtype `auto` depends on the model; see `of`.
     """
 
     dtype: str = "float32"
@@ -26,8 +26,8 @@ class Placement:
     def of(self, config: PretrainedConfig) -> Placement:
         """The placement of one model: `auto` becomes float32 on a CPU, and the checkpoint's own dtype elsewhere.
 
-        A checkpoint in float16 computes in bfloat16 where the device has it: its hidden states can leave float16's
-        range. Float32 where the configuration names no dtype (GGUF) or the device lacks it.
+        A checkpoint in float16 is computed in bfloat16 if the device supports it, because its hidden states can exceed
+        float16's range. Float32 if the configuration names no dtype (GGUF) or the device does not support it.
         """
         if self.dtype != "auto":
             return self
@@ -35,21 +35,21 @@ class Placement:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The dtype as torch knows it."""
+        """The torch dtype."""
         dtype = getattr(torch, self.dtype)
         if not isinstance(dtype, torch.dtype):
-            raise SettingsError(f"dtype names a torch dtype, got {self.dtype!r}")
+            raise SettingsError(f"dtype must be the name of a torch dtype, got {self.dtype!r}")
         return dtype
 
 
 def own_dtype(config: PretrainedConfig) -> str:
-    """The dtype that a checkpoint's configuration names; float32 where it names none."""
+    """The dtype named in a checkpoint's configuration; float32 if there is none."""
     named = getattr(config, "dtype", None) or getattr(config.get_text_config(), "dtype", None)
     return str(named or "float32").removeprefix("torch.")
 
 
 def _dtype_elsewhere(own: str) -> str:
-    """On an accelerator."""
+    """The dtype on an accelerator."""
     if own not in ("bfloat16", "float16"):
         return "float32"
     if not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False):
@@ -58,7 +58,7 @@ def _dtype_elsewhere(own: str) -> str:
 
 
 def resolve_device(device: str) -> str:
-    """`auto` becomes the first accelerator, else the CPU; any other name is checked.
+    """Resolves `auto` to the first accelerator, else the CPU; checks any other name.
 
     Raises:
         SettingsError: no such device on this machine.
@@ -73,7 +73,8 @@ def resolve_device(device: str) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
-            f"no device {device!r} on this machine ({first_line(error)}): cpu, cuda, cuda:N, mps, auto or spread"
+            f"device {device!r} is not available on this machine ({first_line(error)}): use cpu, cuda, cuda:N, mps, "
+            "auto or spread"
         ) from error
     return device
 

@@ -1,4 +1,4 @@
-"""How long a text may be: the positions that a network has embeddings or frequencies for."""
+"""Maximum text length: the positions for which a network has embeddings or frequencies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 _NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_target_positions", "model_max_length")
-# The first token's position is behind that of padding, so the table is shorter by as much (RoBERTa and its kin).
+# The first token's position comes after that of padding, so this many rows of the table are unused (RoBERTa etc.).
 _AFTER_PADDING = (
     "camembert",
     "data2vec-text",
@@ -21,7 +21,7 @@ _AFTER_PADDING = (
 
 
 def positions_of(config: PretrainedConfig) -> int | None:
-    """How many tokens a model can read at once; None where its configuration sets no limit."""
+    """The number of tokens that a model can read at once; None if its configuration sets no limit."""
     text_config = config.get_text_config(decoder=True)
     named = (getattr(text_config, name, None) for name in _NAMES)
     limit = next((value for value in named if isinstance(value, int) and value > 0), None)
@@ -32,7 +32,7 @@ def positions_of(config: PretrainedConfig) -> int | None:
 
 
 def regimes_of(config: PretrainedConfig) -> tuple[int, ...]:
-    """Lengths at which rotary frequencies change: LongRoPE's short factors hold up to the original length."""
+    """Lengths at which rotary frequencies change: LongRoPE's short factors apply up to the original length."""
     text_config = config.get_text_config()
     parameters = getattr(text_config, "rope_parameters", None) or {}
     nested = [value for value in parameters.values() if isinstance(value, dict)] or [parameters]

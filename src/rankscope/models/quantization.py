@@ -1,4 +1,4 @@
-"""Quantised checkpoints: dequantised where transformers can, else refused with what to do."""
+"""Quantised checkpoints: dequantised if transformers supports it, else refused with a remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from transformers import PretrainedConfig, PreTrainedModel
 
-# By transformers' names: the class whose `dequantize` or `run_compressed` makes plain weights of a checkpoint's.
+# By transformers' names: the class whose `dequantize` or `run_compressed` restores plain weights.
 _BY_SETTING = {
     "fp8": "FineGrainedFP8Config",
     "mxfp8": "FineGrainedFP8Config",
@@ -32,15 +32,15 @@ _BY_HAND = {
     "aqlm": "aqlm", "vptq": "vptq", "spqr": "spqr_quant", "eetq": "eetq", "fp_quant": "fp_quant", "quark": "amd-quark",
     "auto-round": "auto-round",
 }  # fmt: skip
-# Older checkpoints of bitsandbytes say their method by these alone.
+# Older checkpoints of bitsandbytes state their method only in these keys.
 _BITSANDBYTES = ("load_in_8bit", "load_in_4bit")
 
 
 def method_of(config: PretrainedConfig) -> str | None:
-    """The method by which a checkpoint is quantised, in transformers' words; None where it is not.
+    """The quantisation method of a checkpoint, by transformers' name; None if it is not quantised.
 
     Raises:
-        ModelError: a `quantization_config` that does not say its method.
+        ModelError: a `quantization_config` without a method.
     """
     settings = settings_of(config)
     if settings is None:
@@ -49,9 +49,7 @@ def method_of(config: PretrainedConfig) -> str | None:
         return "bitsandbytes"
     method = settings.get("quant_method")
     if not method:
-        raise ModelError(
-            "the quantization_config in config.json does not say its quant_method: measure the original checkpoint"
-        )
+        raise ModelError("quantization_config in config.json has no quant_method: measure the original checkpoint")
     return str(getattr(method, "value", method))
 
 
@@ -66,21 +64,21 @@ def settings_of(config: PretrainedConfig) -> Mapping[str, Any] | None:
         if found is not None and hasattr(found, "to_dict"):
             return dict(found.to_dict())
         if found is not None and not isinstance(found, dict):
-            raise ModelError(f"quantization_config in config.json is a table of settings, got {found!r}")
+            raise ModelError(f"quantization_config in config.json must be a table of settings, got {found!r}")
         if found is not None:
             return found
     return None
 
 
 def loading_options(config: PretrainedConfig, name: str) -> dict[str, Any]:
-    """What transformers' `from_pretrained` is told, so that weights become plain ones as they are read.
+    """Keyword arguments of transformers' `from_pretrained` that dequantise weights while loading.
 
     Args:
         config: the checkpoint's.
         name: the model's, for messages.
 
     Raises:
-        ModelError: a method that transformers cannot undo, or one whose package is not installed.
+        ModelError: a method that transformers cannot dequantise, or whose package is not installed.
     """
     import transformers
 
@@ -92,7 +90,8 @@ def loading_options(config: PretrainedConfig, name: str) -> dict[str, Any]:
         package = _BY_HAND.get(method)
         how = f"with {package} " if package else ""
         raise ModelError(
-            f"{what}, which transformers cannot undo: measure the original checkpoint, or save a dequantised copy {how}"
+            f"{what}, which transformers cannot dequantise: measure the original checkpoint, or save a dequantised "
+            f"copy {how}"
             "without quantization_config"
         )
     needed = _NEEDS.get(method)
@@ -102,7 +101,7 @@ def loading_options(config: PretrainedConfig, name: str) -> dict[str, Any]:
         return {}
     settings_class = getattr(transformers, _BY_SETTING[method], None)
     if settings_class is None:
-        raise ModelError(f"{what}, which this version of transformers cannot undo: pip install -U transformers")
+        raise ModelError(f"{what}, which this version of transformers cannot dequantise: pip install -U transformers")
     return {"quantization_config": _dequantizing(method, settings_class)}
 
 
@@ -116,17 +115,17 @@ def _dequantizing(method: str, settings_class: Any) -> Any:
 
 
 def check_scales(config: PretrainedConfig, files: Iterable[Path]) -> None:
-    """Checks that each 8-bit float weight of a checkpoint has its scales, in blocks of the size that is stated.
+    """Checks that each 8-bit float weight of a checkpoint has its scales, in blocks of the stated size.
 
-    transformers takes a weight without scales as it is, and where blocks do not divide a weight's sides it infers
-    smaller ones from the number of scales: other numbers, without a word.
+    transformers uses a weight without scales unscaled, and if blocks do not divide a weight's sides, it infers smaller
+    ones from the number of scales: in both cases it silently computes other numbers.
 
     Args:
         config: the checkpoint's.
-        files: the checkpoint's; those of other formats than safetensors are passed over.
+        files: the checkpoint's; only safetensors files are checked.
 
     Raises:
-        ModelError: scales are missing, or their number is not that of the blocks.
+        ModelError: scales are missing, or their number does not match the blocks.
     """
     if method_of(config) not in ("fp8", "mxfp8"):
         return
@@ -140,26 +139,26 @@ def check_scales(config: PretrainedConfig, files: Iterable[Path]) -> None:
             continue
         scales = tensors.get(f"{name}{_SCALE}")
         if scales is None:
-            raise ModelError(f"weight {name} is in 8-bit floats and has no {name}{_SCALE} beside it")
+            raise ModelError(f"weight {name} is in 8-bit floats without scales: expected {name}{_SCALE} next to it")
         for side, blocks, width in zip(tensor["shape"][-2:], scales["shape"][-2:], block or (), strict=False):
             if blocks > 1 and blocks * width != side:
                 raise ModelError(
                     f"weight {name} has {blocks} scales for a side of {side}, in blocks of {width}: transformers can "
-                    "undo only blocks that divide the side; measure the original checkpoint"
+                    "dequantise only blocks that divide the side; measure the original checkpoint"
                 )
 
 
 def plain_weights(model: PreTrainedModel, config: PretrainedConfig, name: str, dtype: torch.dtype) -> PreTrainedModel:
-    """The loaded model with all weights as plain numbers.
+    """The loaded model with plain numbers for weights.
 
     Args:
-        model: as it was loaded.
+        model: as loaded.
         config: of the checkpoint.
         name: the model's, for messages.
         dtype: of the weights.
 
     Raises:
-        ModelError: a weight is still packed, or in a type of eight bits or fewer.
+        ModelError: a weight is still packed, or has a type of eight bits or fewer.
     """
     if method_of(config) in _AFTER_LOADING:
         _check_blocks(model, name)
@@ -171,18 +170,18 @@ def plain_weights(model: PreTrainedModel, config: PretrainedConfig, name: str, d
     ]
     if packed:
         raise ModelError(
-            f"{name} holds {len(packed)} weights that are not plain numbers, first {packed[0]}: "
+            f"{name} has {len(packed)} weights that are not plain numbers, first {packed[0]}: "
             "measure the original checkpoint, or save a dequantised copy"
         )
     return model
 
 
 def _check_blocks(model: PreTrainedModel, name: str) -> None:
-    """Refuses 4-bit weights whose rows are not whole blocks: bitsandbytes 0.50 unpacks them wrongly on a CPU."""
+    """Refuses 4-bit weights whose rows are not whole blocks: bitsandbytes 0.50 unpacks them incorrectly on a CPU."""
     for weight, parameter in model.named_parameters():
         state = getattr(parameter, "quant_state", None)
         if state is not None and state.shape[-1] % state.blocksize:
             raise ModelError(
-                f"{name}: the rows of {weight} have {state.shape[-1]} numbers, which blocks of {state.blocksize} "
-                "do not divide: bitsandbytes does not undo these reliably; measure the original checkpoint"
+                f"{name}: the rows of {weight} have {state.shape[-1]} numbers, not a multiple of the block size "
+                f"{state.blocksize}: bitsandbytes does not dequantise these reliably; measure the original checkpoint"
             )

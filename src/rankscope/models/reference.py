@@ -1,4 +1,4 @@
-"""Where weights come from: a hub id, a folder or a GGUF file, perhaps with a revision, perhaps with an adapter."""
+"""Where weights come from: a hub id, a folder or a GGUF file, optionally with a revision or an adapter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rankscope.models.pico_vlm import pico_vlm_folder
 from rankscope.names import valid_text
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
-# Models whose page names another one's tokenizer, by the beginning of their ids.
+# Models whose hub page refers to another model's tokenizer, by the beginning of their ids.
 _TOKENIZERS = {"apple/OpenELM-": "meta-llama/Llama-2-7b-hf"}
 _FULL_WEIGHTS = ("model*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin")
 _HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf)", re.ASCII)
@@ -24,15 +24,15 @@ _HUB_GGUF = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)/(?P<file>[\w./-]+\.gguf
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model reference, parsed.
+    """A parsed model reference.
 
     Attributes:
-        text: as it was given; the model's name in results.
+        text: as given; the model's name in results.
         kind: `hub` or `folder`.
         location: the hub id, or the folder's path.
         revision: branch, tag or commit of a hub model.
-        gguf_file: the file inside the location, where the weights are in GGUF.
-        tokenizer_location: where the tokenizer is, if not beside the weights.
+        gguf_file: the file at the location, if the weights are in GGUF.
+        tokenizer_location: where the tokenizer is, if not next to the weights.
         adapter: a PEFT adapter to merge into the weights.
     """
 
@@ -46,7 +46,7 @@ class ModelReference:
 
     @property
     def label(self) -> str:
-        """A short name for tables: the last part of a path, all of a hub id, `base+adapter` of the two."""
+        """A short name for tables: the last part of a path, a whole hub id, or `base+adapter` for both."""
         if self.adapter is not None:
             base, _ = _halves(self.text)
             return f"{parse_model_reference(base).label}+{self.adapter.label}" if base else self.adapter.label
@@ -58,17 +58,17 @@ class ModelReference:
 
     @property
     def has_tokenizer_above(self) -> bool:
-        """Whether this is a checkpoint whose tokenizer is in the folder above, once for all checkpoints."""
+        """Whether this is a checkpoint whose tokenizer is in the parent folder, shared by all checkpoints."""
         above = str(Path(self.location).resolve().parent)
         return self.kind == "folder" and self.tokenizer_location == above
 
 
 def parse_model_reference(text: str) -> ModelReference:
-    """Reads `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`; or `pico`.
+    """Parses `owner/name`, `folder`, `file.gguf` or `owner/name/file.gguf`, each with `@revision`; or `pico`.
 
-    A path that exists wins over a hub id of the same spelling. The revision of a folder is a
+    An existing path takes precedence over a hub id of the same spelling. The revision of a folder is a
     checkpoint inside it: `run@checkpoint-500` is `run/checkpoint-500`. `BASE+ADAPTER` is a model with a PEFT
-    adapter; a folder that holds an adapter alone is taken with the base that its settings name.
+    adapter; a folder that holds only an adapter is combined with the base named in its settings.
 
     Raises:
         ModelError: no such folder or file, or neither a path nor a hub id.
@@ -85,7 +85,7 @@ def _parsed(text: str) -> ModelReference:
     if base:
         found = parse_model_reference(base)
         if found.adapter is not None:
-            raise ModelError(f"{text}: {base} has an adapter already; one can be merged, merge that one first")
+            raise ModelError(f"{text}: {base} already has an adapter; only one can be applied, so merge that one first")
         return replace(found, text=text, adapter=_adapter(adapter))
     if folder := pico_vlm_folder(text) or pico_folder(text):
         return ModelReference(text, "folder", str(folder), tokenizer_location=str(TOKENIZER))
@@ -93,47 +93,47 @@ def _parsed(text: str) -> ModelReference:
     if revision and Path(location).exists():
         return _checkpoint(text, Path(location), revision)
     if text.startswith(("/", "./", "../", "~")) or (text.count("/") > 1 and ".gguf" not in text):
-        raise ModelError(f"no such model folder or file: {text}")
+        raise ModelError(f"model folder or file not found: {text}")
     if match := _HUB_GGUF.fullmatch(location):
         return ModelReference(text, "hub", match["repository"], revision or None, match["file"])
     if location.endswith(".gguf"):
-        raise ModelError(f"no such GGUF file: {location}")
+        raise ModelError(f"GGUF file not found: {location}")
     if _HUB_ID.fullmatch(location):
         tokenizer = next((there for start, there in _TOKENIZERS.items() if location.startswith(start)), None)
         return ModelReference(text, "hub", location, revision or None, tokenizer_location=tokenizer)
-    raise ModelError(f"a model is a hub id (owner/name), a folder or a .gguf file, got {text!r}: no such file")
+    raise ModelError(f"a model must be a hub id (owner/name), a folder or a .gguf file, got {text!r}: no such file")
 
 
 def _local(text: str, path: Path) -> ModelReference:
     if valid_text(str(path)) != str(path):
-        raise ModelError(f"the path {valid_text(str(path))} is not UTF-8, and tokenizers cannot open it: rename it")
+        raise ModelError(f"the path {valid_text(str(path))} is not UTF-8, so tokenizers cannot open it: rename it")
     if path.is_dir():
         if (path / ADAPTER_SETTINGS).is_file():
             return _with_its_base(text, path)
         if not (path / "config.json").is_file():
-            raise ModelError(f"{path} is not a model folder: it holds no config.json")
+            raise ModelError(f"{path} is not a model folder: it has no config.json")
         above = tokenizer_above(path)
         return ModelReference(text, "folder", str(path), tokenizer_location=None if above is None else str(above))
     if path.suffix != ".gguf":
-        raise ModelError(f"{path} is a file of another kind: a model is a folder with config.json, or a .gguf file")
+        raise ModelError(f"{path} is not a model: expected a folder with config.json, or a .gguf file")
     return ModelReference(text, "folder", str(path.parent), gguf_file=path.name)
 
 
 def _with_its_base(text: str, folder: Path) -> ModelReference:
-    """An adapter's folder: the base that it names, as seen from here or from the folder, else on the hub."""
+    """An adapter's folder with its base: a path relative to the working directory or the folder, else a hub id."""
     if whole := sorted(path.name for pattern in _FULL_WEIGHTS for path in folder.glob(pattern)):
         raise ModelError(
-            f"{folder} holds full weights ({whole[0]}) and an adapter ({ADAPTER_SETTINGS}): it is not clear "
-            "which network is meant; move the adapter into a folder of its own, and name BASE+ADAPTER for both"
+            f"{folder} has both full weights ({whole[0]}) and an adapter ({ADAPTER_SETTINGS}), so it is ambiguous: "
+            "move the adapter to its own folder, and use BASE+ADAPTER to combine them"
         )
     settings = read_adapter_settings(folder / ADAPTER_SETTINGS)
     named = base_of(settings, str(folder))
     base = str(folder / named) if not Path(named).exists() and (folder / named).exists() else named
     if not Path(base).exists() and not _may_be_a_hub_id(base):
-        raise ModelError(f"{folder} is an adapter of {named!r}, which is not here: give its place, as BASE+{folder}")
+        raise ModelError(f"the base {named!r} of the adapter {folder} was not found: give its path, as BASE+{folder}")
     found = parse_model_reference(base)
     if found.adapter is not None:
-        raise ModelError(f"{folder} is an adapter of {named!r}, which is an adapter itself: merge that one first")
+        raise ModelError(f"{folder} is an adapter of {named!r}, which is itself an adapter: merge that one first")
     revision = settings.get("revision") if found.kind == "hub" and isinstance(settings.get("revision"), str) else None
     return replace(found, text=text, revision=found.revision or revision, adapter=_adapter(str(folder)))
 
@@ -144,11 +144,11 @@ def _adapter(text: str) -> ModelReference:
     if Path(location).is_dir():
         folder = Path(location) / revision if revision else Path(location)
         if not (folder / ADAPTER_SETTINGS).is_file():
-            raise ModelError(f"{folder} is not a PEFT adapter: it holds no {ADAPTER_SETTINGS}")
+            raise ModelError(f"{folder} is not a PEFT adapter: it has no {ADAPTER_SETTINGS}")
         read_adapter_settings(folder / ADAPTER_SETTINGS)
         return ModelReference(text, "folder", str(folder))
     if Path(location).exists() or not _may_be_a_hub_id(location):
-        raise ModelError(f"an adapter is a folder with {ADAPTER_SETTINGS} or a hub id, got {text!r}")
+        raise ModelError(f"an adapter must be a folder with {ADAPTER_SETTINGS} or a hub id, got {text!r}")
     return ModelReference(text, "hub", location, revision or None)
 
 
@@ -157,7 +157,7 @@ def _may_be_a_hub_id(text: str) -> bool:
 
 
 def _halves(text: str) -> tuple[str, str]:
-    """`BASE+ADAPTER` in two, at the first + with something that exists on both sides, else at the last; or nothing."""
+    """`BASE+ADAPTER` split at the first + with an existing path on both sides, else at the last; or nothing."""
     whole = Path(text).exists() or Path(text.rpartition("@")[0] or text).exists()
     places = [] if whole else [place for place, letter in enumerate(text) if letter == "+"]
     pairs = [(text[:place], text[place + 1 :]) for place in places if 0 < place < len(text) - 1]
@@ -168,5 +168,5 @@ def _halves(text: str) -> tuple[str, str]:
 def _checkpoint(text: str, folder: Path, revision: str) -> ModelReference:
     if not (folder / revision).is_dir():
         inside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        raise ModelError(f"{folder} holds no checkpoint {revision!r}; folders there: {', '.join(inside) or 'none'}")
+        raise ModelError(f"{folder} has no checkpoint {revision!r}; available folders: {', '.join(inside) or 'none'}")
     return _local(text, folder / revision)

@@ -1,4 +1,4 @@
-"""Refuses a configuration whose number of blocks no network has, before anything is built as often."""
+"""Refuses a configuration with an impossible number of blocks before anything is built."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from rankscope.errors import ModelError
 
 MOST_BLOCKS = 10_000
-"""Transformers makes a list entry for each block of a configuration, so a wrong number takes minutes and all memory."""
+"""transformers creates a list entry per block, so a wrong number can take minutes and exhaust memory."""
 
 _NAMES = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "decoder_layers", "encoder_layers")
 
 
 def check_blocks(written: Mapping[str, object], name: str) -> None:
-    """Checks a configuration as it is written, or the metadata of a GGUF file, sections included.
+    """Checks a raw configuration, or the metadata of a GGUF file, including its sections.
 
     Raises:
         ModelError: more blocks than any network has.
@@ -22,4 +22,4 @@ def check_blocks(written: Mapping[str, object], name: str) -> None:
         if isinstance(value, Mapping):
             check_blocks(value, name)
         elif (key in _NAMES or str(key).endswith(".block_count")) and isinstance(value, int) and value > MOST_BLOCKS:
-            raise ModelError(f"{name} says that it has {value:,} blocks ({key}): at most {MOST_BLOCKS:,} can be read")
+            raise ModelError(f"{name} states {value:,} blocks ({key}): at most {MOST_BLOCKS:,} are supported")

@@ -1,4 +1,4 @@
-"""What transformers cannot find by itself: the parts of a GGUF model, and the base of an adapter on the hub."""
+"""Resolves what transformers cannot: GGUF models in several parts, and the base of an adapter on the hub."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_gguf_file(reference: ModelReference, *, with_data: bool = True) -> Iterator[ModelReference]:
-    """The reference itself; for a GGUF model in several parts, one to a joined file that is there for a while.
+    """The reference itself; for a GGUF model in several parts, a reference to a temporary joined file.
 
     Args:
         reference: any.
-        with_data: without, the joined file is good for the configuration and the tokenizer alone.
+        with_data: if False, the joined file is suitable only for reading the configuration and the tokenizer.
 
     Raises:
-        ModelError: a part is missing or damaged, or there is no room for the joined file.
+        ModelError: a part is missing or damaged, or there is not enough space for the joined file.
     """
     if reference.gguf_file is None or len(part_names(reference.gguf_file)) == 1:
         yield reference
@@ -47,7 +47,7 @@ def gguf_header(reference: ModelReference) -> GgufHeader:
     header = read_header(file)
     if (parts := header.metadata.get("split.count", 1)) > 1:
         raise ModelError(
-            f"{file} is one of {parts} parts of a model: put all into one folder, "
+            f"{file} is one of {parts} parts of a model: put all parts in the same folder, "
             f"named NAME-00001-of-{parts:05}.gguf and so on"
         )
     return header
@@ -65,11 +65,11 @@ def local_gguf_files(reference: ModelReference) -> tuple[Path, ...]:
     try:
         return tuple(Path(cached_file(reference.location, part, revision=reference.revision)) for part in parts)
     except OSError as error:
-        raise ModelError(f"cannot get {reference.text}: {first_line(error)}") from error
+        raise ModelError(f"could not download {reference.text}: {first_line(error)}") from error
 
 
 def with_hub_base(reference: ModelReference) -> ModelReference:
-    """A hub id of an adapter becomes its base's with the adapter; any other reference stays.
+    """Replaces an adapter's hub id with its base and the adapter; other references are unchanged.
 
     Raises:
         ModelError: the adapter's settings are damaged, or name no base.

@@ -1,4 +1,4 @@
-"""Whether the ids that a tokenizer gives have a row in the embedding."""
+"""Whether all ids from a tokenizer have a row in the embedding."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def check_token_ids(name: str, largest: int, model: PreTrainedModel) -> None:
     rows = embedding_rows(model)
     if rows is not None and largest >= rows:
         raise ModelError(
-            f"{name}: tokenizer and embedding do not fit: the texts have token ids up to {largest}, "
+            f"{name}: tokenizer and embedding do not match: the texts have token ids up to {largest}, "
             f"the embedding has {rows} rows (ids 0 to {rows - 1}); use the tokenizer that the model was trained with"
         )
 
 
 def embedding_rows(model: PreTrainedModel) -> int | None:
-    """The number of rows of a model's embedding; by its configuration where it has none of its own."""
+    """The number of rows of a model's embedding; from the configuration if the embedding is not accessible."""
     weight = getattr(_embedding(model), "weight", None)
     if weight is not None and weight.dim() == 2:
         return int(weight.shape[0])
@@ -36,5 +36,5 @@ def embedding_rows(model: PreTrainedModel) -> int | None:
 def _embedding(model: PreTrainedModel) -> object:
     try:
         return model.get_input_embeddings()
-    except NotImplementedError:  # modelling code of its own need not say
+    except NotImplementedError:  # custom modelling code need not provide it
         return None

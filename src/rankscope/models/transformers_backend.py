@@ -1,4 +1,4 @@
-"""Networks of transformers: checkpoints in any form that it reads, run through the models' own forward methods."""
+"""Networks of transformers: checkpoints in all its formats, run through the models' own forward methods."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TransformersNetwork:
-    """A model of transformers that went through its trial run."""
+    """A transformers model after its trial run."""
 
     network: Network
 
     @classmethod
     def of(cls, model: PreTrainedModel, *, as_a_whole: bool = False) -> TransformersNetwork:
-        """A model in memory, in the mode that it is in.
+        """Wraps a model in memory, in its current mode.
 
         Args:
             model: of transformers.
-            as_a_whole: as in `examine`, for parameters that are divided over processes.
+            as_a_whole: as in `examine`, for sharded parameters.
 
         Raises:
-            ModelError: as `examine`.
+            ModelError: as for `examine`.
         """
         return cls(examine(model, as_a_whole=as_a_whole))
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the forward pass."""
+        """The dtype of the forward pass."""
         return self.network.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go."""
+        """The device for token ids."""
         return self.network.device
 
     @property
@@ -59,7 +59,7 @@ class TransformersNetwork:
         return Reading.of(self.network)
 
     def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> TransformersNetwork:
-        """Checks the largest token id, and padding on the two texts that differ most in length.
+        """Checks the largest token id, and padding with the two texts that differ most in length.
 
         Raises:
             ModelError: a token id without a row in the embedding.
@@ -76,11 +76,11 @@ class TransformersNetwork:
         return self if pair is None else replace(self, network=check_padding(self.network, *pair))
 
     def parts(self, lengths: tuple[int, ...]) -> list[list[int]]:
-        """The texts of a batch, by their places, that can run in one forward pass."""
+        """Groups the texts of a batch, by index, into single forward passes."""
         return self.network.parts(lengths)
 
     def run(self, batch: Batch, layers: tuple[str, ...], on_layer: OnLayer, *, loss: bool) -> Tensor | None:
-        """As `forward`."""
+        """See `forward`."""
         return forward(self.network, batch, layers, on_layer, loss=loss)
 
 
@@ -89,11 +89,11 @@ class TransformersBackend:
     """Loads networks through transformers' auto classes."""
 
     def describe(self, reference: str, *, trust_remote_code: bool = False) -> ModelDescription:
-        """As `describe_model`."""
+        """See `describe_model`."""
         return describe_model(parse_model_reference(reference), trust_remote_code=trust_remote_code)
 
     def load(self, model: ModelDescription, placement: Placement) -> TransformersNetwork:
-        """The trained network; refused where its files were changed while they were read."""
+        """The trained network; refused if its files changed while they were read."""
         loaded = load_model(model, placement)
         refuse_changed(model)
         return TransformersNetwork.of(loaded)
@@ -101,15 +101,15 @@ class TransformersBackend:
     def untrained(
         self, model: ModelDescription, seed: int, placement: Placement, *, train_mode: bool = False
     ) -> TransformersNetwork:
-        """As `untrained_twin`."""
+        """See `untrained_twin`."""
         return TransformersNetwork.of(untrained_twin(model, seed, placement, train_mode=train_mode))
 
     def permuted(self, model: ModelDescription, seed: int, placement: Placement) -> TransformersNetwork:
-        """As `permuted_twin`."""
+        """See `permuted_twin`."""
         permuted = permuted_twin(model, seed, placement)
         refuse_changed(model)
         return TransformersNetwork.of(permuted)
 
 
 TRANSFORMERS = TransformersBackend()
-"""The backend that is used unless another is given."""
+"""The default backend."""

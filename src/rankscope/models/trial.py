@@ -1,8 +1,8 @@
-"""The trial run: what a network does with a few token ids, before any of its numbers is believed.
+"""The trial run: how a network behaves on a few token ids, before its numbers are trusted.
 
-The model's own forward method, called as anyone would call it, is the reference. Whatever is used to save time or
-memory afterwards (the body run apart from the head, several texts in a padded batch) has to give the same hidden
-states and losses on the trial text; where it does not, the slower way is taken.
+The reference is the model's own forward method, called in the usual way. Everything that saves time or memory
+afterwards (running the body apart from the head, several texts in a padded batch) must give the same hidden states
+and losses on the trial text; otherwise the slower way is used.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from rankscope.models.positions import regimes_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_TOKENS, _SHORT = 11, 7  # of the trial texts; primes, so that their axis stands out among a tensor's
-_SAME = {4: 1e-3, 8: 1e-3}  # relative difference of two ways to compute the same states, by bytes of a number
+_TOKENS, _SHORT = 11, 7  # lengths of the trial texts; primes, so that their axis is recognisable in a tensor
+_SAME = {4: 1e-3, 8: 1e-3}  # relative difference of two ways to compute the same states, by bytes per number
 _SAME_IN_HALF = 0.05
-_UNMOVED = {4: 1e-5, 8: 1e-5}  # of one way on two texts that begin alike
+_UNMOVED = {4: 1e-5, 8: 1e-5}  # of one way on two texts with the same beginning
 _UNMOVED_IN_HALF = 4e-3
 
 
 @torch.no_grad()
 def examine(model: PreTrainedModel, *, as_a_whole: bool = False) -> Network:
-    """Runs a network on a trial text and finds its blocks, its body, and how it reads a text.
+    """Runs a network on a trial text and determines its blocks, its body, and how it reads a text.
 
-    Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile and in its own mode
-    afterwards; torch's generator is put back.
+    Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile; its mode and torch's
+    generator are restored afterwards.
 
     Args:
         model: in memory.
-        as_a_whole: call nothing but the model itself: its parameters may be divided over processes, which meet when it
+        as_a_whole: call only the model itself: its parameters may be sharded over processes, which synchronise when it
             is called. Texts then run one by one.
 
     Raises:
-        ModelError: the network does not run on token ids alone, gives no logits for them, or gives other hidden
-            states each time.
+        ModelError: the network does not run on token ids alone, returns no logits for them, or returns different
+            hidden states each time.
     """
     training = model.training
     model.eval()
@@ -74,10 +74,10 @@ def _examine(model: PreTrainedModel, *, as_a_whole: bool) -> Network:
 
 @torch.no_grad()
 def check_padding(network: Network, longer: Sequence[int], shorter: Sequence[int]) -> Network:
-    """The network, with its `padding_fault` where a text beside a longer one has other hidden states than alone.
+    """The network, with a `padding_fault` if a text in a batch with a longer one has other hidden states than alone.
 
-    How far padding reaches can depend on lengths (sparse attention over compressed blocks, hashed chunks), so this
-    is asked again of the texts of a run.
+    The effect of padding can depend on lengths (sparse attention over compressed blocks, hashed chunks), so this
+    is checked again for the texts of a run.
     """
     if network.body is None or network.padding_fault is not None or len(longer) == len(shorter):
         return network
@@ -92,7 +92,7 @@ def check_padding(network: Network, longer: Sequence[int], shorter: Sequence[int
 
 @dataclass(frozen=True)
 class _Plain:
-    """What the model's own forward method gives for the trial text."""
+    """The output of the model's own forward method for the trial text."""
 
     ids: list[int]
     logits: Tensor  # (tokens, vocabulary)
@@ -105,12 +105,12 @@ class _Plain:
 
     @property
     def states(self) -> Tensor:
-        """What two readings of a text are compared by, (tokens, any)."""
+        """The states that are compared between two readings of a text, (tokens, any)."""
         return self.logits if self.head_input is None else self.head_input
 
 
 def _trial_text(model: PreTrainedModel) -> list[int]:
-    """Ids spread over the vocabulary; none that the configuration gives a meaning."""
+    """Ids spread over the vocabulary, without those that have a special meaning in the configuration."""
     embeddings = model.get_input_embeddings()
     rows = getattr(embeddings, "num_embeddings", None) or vocabulary_size(model)
     size = min(rows, vocabulary_size(model))
@@ -141,7 +141,7 @@ def _plain(model: PreTrainedModel, ids: list[int]) -> _Plain:
     logits = getattr(output, "logits", None)
     if not isinstance(logits, Tensor) or logits.dim() != 3 or logits.shape[:2] != (1, len(ids)):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else "none"
-        raise ModelError(f"{type(model).__name__} gives no logits for each of {len(ids)} tokens (shape: {shape})")
+        raise ModelError(f"{type(model).__name__} returns no logits for each of {len(ids)} tokens (shape: {shape})")
     found = [one for one in head_inputs if isinstance(one, Tensor)]
     of_tokens = arrangement_of(found[0], 1, len(ids)) if len(found) == 1 else None
     plain_axes = (Arrangement.TEXTS_FIRST, Arrangement.TOKENS_FIRST)
@@ -150,20 +150,20 @@ def _plain(model: PreTrainedModel, ids: list[int]) -> _Plain:
 
 
 def _is_causal(model: PreTrainedModel, ids: list[int], plain: _Plain) -> bool:
-    """Whether another last token leaves the states of all earlier ones as they are."""
+    """Whether changing the last token leaves the states of all earlier ones unchanged."""
     changed = _plain(model, [*ids[:-1], ids[0]])
     if _stayed(changed.states[:-1], plain.states[:-1]):
         return True
     if not _stayed(_plain(model, ids).states[:-1], plain.states[:-1]):
         raise ModelError(
-            f"{type(model).__name__} gives other hidden states each time it reads the same text: "
-            "fix its seed in the configuration (hash_seed of Reformer), or switch the sampling off"
+            f"{type(model).__name__} returns different hidden states each time it reads the same text: "
+            "fix its seed in the configuration (hash_seed of Reformer), or disable sampling"
         )
     return False
 
 
 def _stayed(one: Tensor, other: Tensor) -> bool:
-    """Whether most tokens' states stayed; single ones may move where a rounding sends a token to another expert."""
+    """Whether most tokens' states are unchanged; a few may change if rounding sends a token to another expert."""
     limit = _UNMOVED.get(other.element_size(), _UNMOVED_IN_HALF)
     one, other = _finite(one), _finite(other)
     apart = torch.linalg.vector_norm(one - other, dim=1)
@@ -172,23 +172,23 @@ def _stayed(one: Tensor, other: Tensor) -> bool:
 
 
 def _with_blocks(network: Network, calls: list[Call]) -> Network:
-    """The blocks that ran, in order, and the arrangement of what they pass on; or why they cannot be read."""
+    """Adds the blocks that ran, in order, and the arrangement of their states; or why they cannot be read."""
     steps = block_calls(network.model, calls)
     try:
         expected = count_blocks(network.model.config)
     except ModelError as error:
         return replace(network, fault=str(error))
     if not steps:
-        return replace(network, fault=f"{network.name} has no list of {expected} blocks that it runs on a text")
+        return replace(network, fault=f"{network.name} has no list of {expected} blocks that run on a text")
     if len(steps) != expected:
         return replace(
-            network, fault=f"{network.name} runs {len(steps)} blocks on a text, and its configuration says {expected}"
+            network, fault=f"{network.name} runs {len(steps)} blocks on a text, but its configuration says {expected}"
         )
     passed = [steps[0].given, *(step.output for step in steps)]
     found = {_arrangement_among(one) for one in passed}
     (arrangement,) = found if len(found) == 1 else (None,)
     if arrangement is None:
-        return replace(network, fault=f"the blocks of {network.name} do not pass on one hidden state for each token")
+        return replace(network, fault=f"the blocks of {network.name} do not pass on one hidden state per token")
     return replace(network, blocks=tuple(step.module for step in steps), arrangement=arrangement)
 
 
@@ -198,7 +198,7 @@ def _arrangement_among(values: Any) -> Arrangement | None:
 
 
 def _possible_bodies(model: PreTrainedModel) -> list[nn.Module]:
-    """Modules that may be the network without its head, the likeliest first."""
+    """Modules that may be the network without its head, most likely first."""
     found: list[nn.Module] = []
     for candidate in (model.get_decoder(), model.base_model, getattr(model, "model", None)):
         if isinstance(candidate, nn.Module) and candidate is not model and all(candidate is not one for one in found):
@@ -207,7 +207,7 @@ def _possible_bodies(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def _agrees(network: Network, plain: _Plain, calls: list[Call]) -> bool:
-    """Whether body and head run apart give what the model gives."""
+    """Whether body and head run separately give the same result as the model."""
     blocks = len(network.blocks)
     layers = (*(str(layer) for layer in range(blocks + 1)), "last") if blocks else ("last",)
     seen: dict[str, Tensor] = {}
@@ -216,7 +216,7 @@ def _agrees(network: Network, plain: _Plain, calls: list[Call]) -> bool:
             network, Batch.of([plain.ids]), layers, lambda layer, states: seen.update({layer: states[0].cpu()})
         )
     except RankscopeError:
-        return False  # not the body: another candidate, or the model as a whole
+        return False  # not the body: try another candidate, or the model as a whole
     if plain.head_input is not None and not _same(seen["last"], plain.head_input):
         return False
     if losses is not None and abs(float(losses[0]) - plain.loss) > _tolerance(plain.logits) * max(1.0, plain.loss):
@@ -238,7 +238,7 @@ def _padding_fault(network: Network, longer: list[int], shorter: list[int]) -> s
     layers = (str(len(network.blocks)), "last") if network.blocks else ("last",)
 
     def states(texts: list[list[int]]) -> dict[str, Tensor]:
-        """Of the last text, at each layer."""
+        """The states of the last text at each layer."""
         seen: dict[str, Tensor] = {}
         forward(
             network, Batch.of(texts), layers, lambda layer, hidden: seen.update({layer: hidden[-1].cpu()}), loss=False
@@ -263,7 +263,7 @@ def _relative(one: Tensor, other: Tensor) -> float:
 
 
 def _finite(states: Tensor) -> Tensor:
-    """In float64, with zeros for what is not finite: measuring reports that, and names the layer."""
+    """Converts to float64, with zeros for non-finite values: measuring reports those, and names the layer."""
     return states.double().nan_to_num(0.0, 0.0, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Baselines to compare a trained model with: untrained twins, and others that stand in for them."""
+"""Baselines for a trained model: untrained twins and their alternatives."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def untrained_twin(
     description: ModelDescription, seed: int, placement: Placement, *, train_mode: bool = False
 ) -> PreTrainedModel:
-    """A model of the same configuration with random weights; no weights are read for it.
+    """A model with the same configuration and random weights; no weights are read for it.
 
     Equal to `torch.manual_seed(seed); AutoModelForCausalLM.from_config(config)` in float32, then
-    cast to the placement's dtype: the same seed gives the same network in every dtype.
+    cast to the placement's dtype: a seed gives the same network in every dtype.
 
     Args:
-        description: whose configuration; its own dtype and quantization are left out.
-        seed: of torch's generator, which is put back afterwards.
+        description: whose configuration is used, except for its dtype and quantization.
+        seed: of torch's generator, which is restored afterwards.
         placement: dtype and device.
-        train_mode: keep dropout active, as the published Diff-eRank script does.
+        train_mode: keep dropout active, as in the published Diff-eRank script.
     """
     placement = placement.of(description.config)
     config = unquantized(description.config)
@@ -44,10 +44,10 @@ def untrained_twin(
 
 
 def permuted_twin(description: ModelDescription, seed: int, placement: Placement) -> PreTrainedModel:
-    """The trained model with each weight tensor's numbers shuffled: the same scale, no structure.
+    """The trained model with each weight tensor's values shuffled: the same scale, no structure.
 
-    Each tensor is shuffled by a generator of its own, seeded by the seed and the tensor's name, so
-    that the result does not depend on the order of tensors. Tied weights stay tied. In eval mode.
+    Each tensor is shuffled by its own generator, seeded by the seed and the tensor's name, so that the result
+    does not depend on the order of tensors. Tied weights stay tied. In eval mode.
     """
     placement = placement.of(description.config)
     model = load_model(description, Placement(placement.dtype, "cpu"))
@@ -61,7 +61,7 @@ def permuted_twin(description: ModelDescription, seed: int, placement: Placement
 
 
 def check_same_shape(model: ModelDescription, baseline: ModelDescription) -> None:
-    """A checkpoint that stands in for the untrained twin must be of the same architecture.
+    """Checks that a checkpoint used in place of the untrained twin has the same architecture.
 
     Raises:
         ModelError: another model type, hidden size or number of blocks.
@@ -70,7 +70,7 @@ def check_same_shape(model: ModelDescription, baseline: ModelDescription) -> Non
         ours, theirs = _config_value(model.config, name), _config_value(baseline.config, name)
         if ours != theirs:
             raise ModelError(
-                f"{baseline.reference.text} cannot stand in for the untrained {model.reference.text}: "
+                f"{baseline.reference.text} cannot replace the untrained twin of {model.reference.text}: "
                 f"its {name} is {theirs}, not {ours}"
             )
 

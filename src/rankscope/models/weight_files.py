@@ -1,4 +1,4 @@
-"""The local files that a model's numbers depend on, and whether they are whole."""
+"""The local files that a model's numbers depend on, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 _INDEX = ".index.json"
 _WHOLE = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _LONGEST_HEADER = 100_000_000
-"""Of a safetensors file, in bytes; the format's own limit."""
+"""Limit of a safetensors header in bytes, set by the format."""
 
 
 def weight_files(reference: ModelReference) -> tuple[Path, ...]:
-    """All local files with weights that transformers reads for a reference, and their indices; none of a hub model.
+    """All local weight files that transformers reads for a reference, and their indices; empty for a hub model.
 
-    These are all parts of a GGUF file; or the safetensors file, or the index and the files that it names, or the same
-    of PyTorch's own format, in transformers' order of preference; and an adapter's settings and weights.
+    These are all parts of a GGUF file; or the safetensors file, or the index and the files that it names, or the
+    equivalents in PyTorch's own format, in transformers' order of preference; and an adapter's settings and weights.
 
     Raises:
-        ModelError: a part is missing, an index is damaged, or it is not clear which files are meant.
+        ModelError: a part is missing, an index is damaged, or it is ambiguous which files to use.
     """
     files: tuple[Path, ...] = ()
     if reference.kind == "folder":
@@ -40,7 +40,7 @@ def weight_files(reference: ModelReference) -> tuple[Path, ...]:
 
 
 def downloaded_files(reference: ModelReference) -> tuple[Path, ...]:
-    """As `weight_files`, and those of a hub model that was loaded before, which are in the hub's cache."""
+    """As `weight_files`, including those of a hub model that was loaded before, which are in the hub's cache."""
     if reference.kind == "folder":
         return weight_files(reference)
     from transformers.utils import cached_file
@@ -50,10 +50,10 @@ def downloaded_files(reference: ModelReference) -> tuple[Path, ...]:
 
 
 def check_weight_files(reference: ModelReference) -> None:
-    """Checks that safetensors files are whole, before anything is read from them.
+    """Checks that safetensors files are complete, before anything is read from them.
 
     Raises:
-        ModelError: as `weight_files`, or a file that is cut off or damaged.
+        ModelError: as for `weight_files`, or a truncated or damaged file.
     """
     for file in weight_files(reference):
         if file.suffix == ".safetensors":
@@ -61,10 +61,10 @@ def check_weight_files(reference: ModelReference) -> None:
 
 
 def safetensors_header(file: Path) -> dict[str, dict[str, Any]]:
-    """What a safetensors file states of each tensor: `dtype`, `shape`, `data_offsets`.
+    """The header of a safetensors file, for each tensor: `dtype`, `shape`, `data_offsets`.
 
     Raises:
-        ModelError: the file is cut off or damaged.
+        ModelError: the file is truncated or damaged.
     """
     size = file.stat().st_size
     with file.open("rb") as opened:
@@ -72,7 +72,7 @@ def safetensors_header(file: Path) -> dict[str, dict[str, Any]]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 0 < length <= min(size - 8, _LONGEST_HEADER):
             raise ModelError(
-                f"{file} is no whole safetensors file: {size:,} bytes, of which the header is said to take {length:,}"
+                f"{file} is not a complete safetensors file: it has {size:,} bytes, its header alone needs {length:,}"
             )
         text = opened.read(length)
     try:
@@ -80,10 +80,10 @@ def safetensors_header(file: Path) -> dict[str, dict[str, Any]]:
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
     except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise ModelError(f"{file} is damaged: its safetensors header cannot be read ({error})") from error
+        raise ModelError(f"{file} is damaged: cannot read its safetensors header ({error})") from error
     if 8 + length + end != size:
         raise ModelError(
-            f"{file} is cut off or damaged: {size:,} bytes, its header describes {8 + length + end:,}; copy it again"
+            f"{file} is truncated or damaged: {size:,} bytes, its header describes {8 + length + end:,}; copy it again"
         )
     return tensors
 
@@ -91,7 +91,7 @@ def safetensors_header(file: Path) -> dict[str, dict[str, Any]]:
 def _files_in(folder: Path) -> tuple[Path, ...]:
     there = [folder / name for name in _WHOLE if (folder / name).is_file()]
     if [file.name for file in there[:2]] == list(_WHOLE[:2]):
-        raise ModelError(f"{folder} holds both {_WHOLE[0]} and {_WHOLE[1]}: remove the one that is not meant")
+        raise ModelError(f"{folder} has both {_WHOLE[0]} and {_WHOLE[1]}: remove the one that should not be used")
     if not there:
         return ()
     first = there[0]
@@ -99,16 +99,14 @@ def _files_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _listed(index: Path) -> tuple[Path, ...]:
-    """The files that an index names."""
+    """The files listed in an index."""
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         files = tuple(index.parent / name for name in names)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{index} is damaged: expected a weight_map from names to files ({error})") from error
     if missing := [file.name for file in files if not file.is_file()]:
-        raise ModelError(
-            f"{index} names {len(missing)} files that are not there, first {missing[0]}: copy them as well"
-        )
+        raise ModelError(f"{index} lists {len(missing)} missing files, first {missing[0]}: copy them as well")
     if outside := [file for file in files if file.parent != index.parent]:
-        raise ModelError(f"{index} names {outside[0]}, which is not in its folder")
+        raise ModelError(f"{index} lists {outside[0]}, which is not in its folder")
     return files

@@ -1,4 +1,4 @@
-"""Monitoring: the same probe measured at every few steps of a training, with alarms; the model stays as it was."""
+"""Monitoring: measures the same probe every few steps of a training, with alarms, and leaves the model unchanged."""
 
 from rankscope.monitoring.alarms import Alarm, Alarms
 from rankscope.monitoring.monitor import Monitor

@@ -1,4 +1,4 @@
-"""When a training's spectra say that something is wrong, with thresholds tuned on sound and broken trainings."""
+"""Alarms on a training's spectra, with thresholds tuned on sound and broken trainings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _RANK, _LOSS = "effective_rank", "loss"
 
 @dataclass(frozen=True)
 class Alarm:
-    """One thing that is wrong at one step.
+    """One problem at one step.
 
     Attributes:
         kind: `nan`, `collapse`, `jump`, `divergence` or `not-learning`.
         step: of the training.
-        layer: where; None where it concerns the whole model.
-        text: what was seen, and the threshold.
+        layer: where; None if it concerns the whole model.
+        text: the observation and the threshold.
     """
 
     kind: str
@@ -41,13 +41,13 @@ class Alarms:
     """Thresholds; None switches an alarm off.
 
     Attributes:
-        collapse: effective rank below this share of its median over the last `window` measurements. The first one is
-            left out: in a sound training the rank falls to a third or a fifth of it before it rises.
+        collapse: effective rank below this share of its median over the last `window` measurements. The first
+            measurement is excluded: in a sound training the rank falls to a third or a fifth of it before it rises.
         floor: effective rank below this share of its first value.
-        jump: effective rank this many times its last value or more.
-        divergence: one layer's effective rank, over another's, moved by this factor since the last measurement.
-        patience: after so many measurements the probe's loss must be below its first value, beyond its interval.
-        window: measurements that the median is over.
+        jump: effective rank at least this many times its last value.
+        divergence: the ratio of two layers' effective ranks changed by this factor since the last measurement.
+        patience: after this many measurements the probe's loss must be below its first value, beyond its interval.
+        window: number of measurements in the median.
         action: what callbacks do: `warn`, `stop` the training, or call a function with the alarm.
     """
 
@@ -60,7 +60,7 @@ class Alarms:
     action: Action | Callable[[Alarm], None] = "warn"
 
     def check(self, one: Measurement, before: Sequence[Measurement]) -> list[Alarm]:
-        """The alarms of a measurement, given those before it."""
+        """The alarms of a measurement, given the earlier ones."""
         if one.fault is not None:
             return [Alarm("nan" if "finite" in one.fault else "collapse", one.step, None, one.fault)]
         sound = [other for other in before if other.fault is None]
@@ -94,7 +94,7 @@ class Alarms:
         for lower, upper in zip(one.layers, one.layers[1:], strict=False):
             now, then = (_ratio(measurement, lower, upper) for measurement in (one, sound[-1]))
             if now is not None and then is not None and abs(math.log(now / then)) >= math.log(self.divergence):
-                text = f"its effective rank over that of layer {lower} went from {then:.3g} to {now:.3g}"
+                text = f"its effective rank relative to layer {lower} went from {then:.3g} to {now:.3g}"
                 yield Alarm("divergence", one.step, upper, f"{text} (a factor of {self.divergence:g} or more)")
 
     def _of_loss(self, one: Measurement, sound: Sequence[Measurement]) -> Iterator[Alarm]:
@@ -104,7 +104,7 @@ class Alarms:
         if falls is not None and falls[0] <= 0:
             yield Alarm(
                 "not-learning", one.step, None,
-                f"after {len(sound)} measurements the probe's loss is not below its first value: the fall is "
+                f"after {len(sound)} measurements the probe's loss is not below its first value: it fell by "
                 f"{falls[0]:.3g} to {falls[1]:.3g} nats per token (95 % interval over texts)",
             )  # fmt: skip
 

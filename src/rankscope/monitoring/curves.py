@@ -1,4 +1,4 @@
-"""What is known of a model at one step, and the tidy rows that show it beside earlier steps."""
+"""Measurements of a model by step, and tidy rows that compare them with earlier steps."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _COLUMNS = {
     "texts": pl.Int64,
     **{f"{what}{end}": pl.Float64 for what in ("value", "from_first", "from_last") for end in ("", "_low", "_high")},
 }
-"""Of a value, of its interval over texts, and of its distances from other steps."""
+"""Columns of a value, of its interval over texts, and of its differences from other steps."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A model at one step.
+    """The measurement of a model at one step.
 
     Attributes:
         step: of the training.
-        texts: places of the texts that could be measured at every layer.
+        texts: positions of the texts that could be measured at every layer.
         columns: by layer and metric, a number for each of these texts.
-        pooled: by layer and metric, a number of the whole probe.
-        fault: what is wrong with the model's hidden states, where they could not be measured at all.
+        pooled: by layer and metric, a number for the whole probe.
+        fault: the problem with the model's hidden states, if they could not be measured.
     """
 
     step: int
@@ -46,7 +46,7 @@ class Measurement:
     def of(
         cls, step: int, rows: Sequence[Mapping[str, object]], layers: Sequence[str], fault: str | None
     ) -> Measurement:
-        """From a row for each text and layer."""
+        """Builds a measurement from one row per text and layer."""
         usable = {(row["text_index"], row["layer"]): row for row in rows if row["status"] == "ok"}
         indices = sorted({int(str(text)) for text, _ in usable})
         texts = tuple(text for text in indices if all((text, layer) in usable for layer in layers))
@@ -68,30 +68,30 @@ class Measurement:
 
     @property
     def layers(self) -> list[str]:
-        """Those that were measured, in order."""
+        """The measured layers, in order."""
         return list(dict.fromkeys(layer for layer, _ in self.columns))
 
     def fall_of_loss(self, first: Measurement) -> tuple[float, float] | None:
-        """How far the probe's loss is below that of another measurement, as the interval over their common texts."""
+        """How far the probe's loss is below that of another measurement, as an interval over their common texts."""
         place = next(((layer, "loss") for layer in self.layers if (layer, "loss") in self.columns), None)
         if place is None or self.texts != first.texts or place not in first.columns:
             return None
         return bootstrap_interval(first.columns[place] - self.columns[place])
 
     def value(self, layer: str, metric: str) -> float | None:
-        """One number over texts: a mean, or what the metric is of a mean."""
+        """One number over texts: the mean, or the metric computed from a mean."""
         if metric in POOLED:
             return self.pooled.get((layer, metric))
         column, exponential = self.column(layer, metric)
         return None if column is None else float(np.exp(column.mean()) if exponential else column.mean())
 
     def column(self, layer: str, metric: str) -> tuple[Numbers | None, bool]:
-        """What is averaged over texts, and whether the metric is the exponential of that mean."""
+        """The values that are averaged over texts, and whether the metric is the exponential of that mean."""
         base = None if metric == ACROSS else metric_named(metric).exponential_of
         return self.columns.get((layer, base or metric)), base is not None
 
     def metrics(self, asked: Sequence[str]) -> list[tuple[str, str]]:
-        """The layers and metrics that there are, in order."""
+        """The available layers and metrics, in order."""
         names = [name for name in (*asked, ACROSS) if name != "matrix_entropy" or name in asked]
         found = [(layer, name) for layer in self.layers for name in dict.fromkeys(names)]
         found = [one for one in found if self.column(*one)[0] is not None]
@@ -99,7 +99,7 @@ class Measurement:
 
 
 def _of_the_probe(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """Metrics of one vector for each text; none where there are too few."""
+    """Metrics of one vector per text; empty if there are too few."""
     vectors = [vector for row in rows if isinstance(vector := row.get("pooled"), list)]
     if len(vectors) < _FEWEST_VECTORS:
         return {}
@@ -107,7 +107,7 @@ def _of_the_probe(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
 
 
 def tidy_rows(one: Measurement | None, before: Sequence[Measurement], asked: Sequence[str] | None) -> pl.DataFrame:
-    """A row for each layer and metric of a measurement, beside the first and the last one before it."""
+    """A row for each layer and metric of a measurement, with the first and the previous measurement."""
     rows: list[dict[str, object]] = []
     if one is not None and asked is not None:
         others = {"from_first": before[0], "from_last": before[-1]} if before else {}
@@ -118,7 +118,7 @@ def tidy_rows(one: Measurement | None, before: Sequence[Measurement], asked: Seq
 
 
 def _numbers(one: Measurement, others: Mapping[str, Measurement], layer: str, metric: str) -> dict[str, float | None]:
-    """A value and its distances; intervals over texts where it is a mean of them, the same texts for both steps."""
+    """A value and its differences; for means over texts, with intervals that use the same texts for both steps."""
     value = one.value(layer, metric)
     found: dict[str, float | None] = {"value": value}
     column, exponential = one.column(layer, metric) if (layer, metric) not in one.pooled else (None, False)
@@ -138,6 +138,6 @@ def _numbers(one: Measurement, others: Mapping[str, Measurement], layer: str, me
 
 
 def _resampled(column: Numbers, *, exponential: bool) -> Numbers:
-    """Bootstrap means of a column; the same texts are drawn for every column of as many texts."""
+    """Bootstrap means of a column; columns of the same length use the same draws of texts."""
     means = resampled_means(column[:, None], rng=np.random.default_rng(0))[:, 0]
     return np.exp(means) if exponential else means

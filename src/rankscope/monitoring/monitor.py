@@ -1,4 +1,4 @@
-"""Spectra of a fixed probe as a training goes on: numbers, distances from earlier measurements, alarms."""
+"""Spectra of a fixed probe during training: values, differences from earlier measurements, alarms."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _BATCH_TOKENS = 4096
 
 @dataclass
 class Monitor:
-    """Measures a model on the same texts again and again, and leaves it as it was.
+    """Measures a model on the same texts repeatedly, and leaves the model unchanged.
 
     Attributes:
         probe: strings, or a data reference such as `stdlib-docs` or `texts.jsonl`.
-        tokenizer: the model's; None where a callback is to take the training's.
+        tokenizer: the model's; None if a callback provides the training's.
         layers: as for `evaluate`.
         metrics: names of metrics.
-        pool: what RankMe and alpha-ReQ are computed of: the `mean` of each text's states, or the `last` or `first`.
-        max_length: longer texts are cut to this many tokens.
-        limit: so many texts of a data reference.
+        pool: input of RankMe and alpha-ReQ: the `mean` of each text's states, or the `last` or `first` state.
+        max_length: truncate texts to this many tokens.
+        limit: number of texts to use from a data reference.
         alarms: when to warn; see `Alarms`.
-        fired: the alarms that fired so far.
+        fired: all alarms that have fired.
     """
 
     probe: Sequence[str] | str
@@ -63,21 +63,21 @@ class Monitor:
     def measure(self, model: nn.Module, step: int) -> pl.DataFrame:
         """Measures a model on the probe.
 
-        Where parameters are divided over processes all of them have to call this, and all run the model; elsewhere
-        the first process alone measures. The others get no rows.
+        If parameters are sharded over processes, all of them must call this and run the model; otherwise only the
+        first process measures. The other processes get no rows.
 
         Args:
             model: of transformers, bare or wrapped (torch.compile, DDP, FSDP2, DeepSpeed, PEFT), in any mode.
-            step: of the training. Measurements of this step and of later ones are forgotten: the training was taken
-                up from an earlier state, or begun anew.
+            step: of the training. Measurements of this step and of later ones are discarded: training was resumed from
+                an earlier state, or restarted.
 
         Returns:
             A row for each layer and metric: `step`, `layer`, `metric`, `value` with its interval over texts, and its
-            distance from the first and from the last measurement, `from_first` and `from_last`, with theirs.
+            difference from the first and from the last measurement, `from_first` and `from_last`, with intervals.
 
         Raises:
-            SettingsError: layers or metrics that are not there, or a probe without two usable texts.
-            RankscopeError: the model cannot be run. What an alarm stands for is no error.
+            SettingsError: unknown layers or metrics, or a probe with fewer than two usable texts.
+            RankscopeError: the model cannot be run. Problems that trigger an alarm are not errors.
         """
         whole, bare = model, unwrapped(model)
         sharded = is_sharded(whole)
@@ -88,7 +88,7 @@ class Monitor:
             return tidy_rows(None, [], None) if _rank() else self._found(step, rows, fault)
 
     def _found(self, step: int, rows: Sequence[Row], fault: str | None) -> pl.DataFrame:
-        """A measurement beside those before it, and its alarms."""
+        """Adds a measurement, and returns its rows after checking for alarms."""
         self._measured = [one for one in self._measured if one.step < step]
         self.fired = [one for one in self.fired if one.step < step]
         measurement = Measurement.of(step, rows, self._layers.names, fault)
@@ -99,17 +99,17 @@ class Monitor:
 
     @property
     def last_step(self) -> int | None:
-        """The step of the last measurement; None before the first, and on processes that get no rows."""
+        """The step of the last measurement; None before the first one, and on processes that get no rows."""
         return self._measured[-1].step if self._measured else None
 
     @property
     def last_alarms(self) -> list[Alarm]:
-        """Those that fired at the last measurement."""
+        """The alarms of the last measurement."""
         return [one for one in self.fired if one.step == self.last_step]
 
     @property
     def new_alarms(self) -> list[Alarm]:
-        """Those of the last measurement that did not fire at the one before it, for the same layer."""
+        """The alarms of the last measurement that did not fire at the previous one for the same layer."""
         earlier = self._measured[-2].step if len(self._measured) > 1 else None
         known = {(one.kind, one.layer) for one in self.fired if one.step == earlier}
         return [one for one in self.last_alarms if (one.kind, one.layer) not in known]
@@ -135,7 +135,7 @@ class Monitor:
         return Settings(layers=self.layers, metrics=self.metrics, max_length=self.max_length)  # type: ignore[arg-type]
 
     def _rows(self, model: Any, *, sharded: bool) -> tuple[list[Row], str | None]:
-        """A row for each text and layer, or what is wrong with the model's states."""
+        """A row per text and layer, or the problem with the model's states."""
         if self._plan is None:
             self._prepare(model)
         plan = self._plan
@@ -150,12 +150,12 @@ class Monitor:
     def _prepare(self, model: Any) -> None:
         settings = self._settings
         if self.tokenizer is None:
-            raise SettingsError("the monitor has no tokenizer: give it the model's, tokenizer=...")
+            raise SettingsError("the monitor has no tokenizer: pass the model's, tokenizer=...")
         self._chosen = choose_layers(model.config, settings)
         layout = Layout.of(settings, positions_of(model.config), _BATCH_TOKENS)
         self._plan = plan_batches(self._probe_texts(), self.tokenizer, layout)
         if sum(map(len, self._plan.batches)) < 2:
-            raise SettingsError("a probe needs at least two texts of two tokens or more")
+            raise SettingsError("a probe needs at least two texts with two or more tokens")
 
     def _probe_texts(self) -> TextSet:
         if isinstance(self.probe, str):
@@ -172,7 +172,7 @@ class Monitor:
 
 
 def _sound(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Those that have numbers."""
+    """The measurements that have values."""
     return [one for one in measurements if one.columns]
 
 

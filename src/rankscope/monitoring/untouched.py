@@ -1,4 +1,4 @@
-"""Looking at a model that is being trained, and leaving it and everything around it as it was."""
+"""Measuring a model during training without changing it or any global state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-_WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and the like, and of torch.compile
+_WRAPPERS = ("module", "_orig_mod")  # of DistributedDataParallel and similar, and of torch.compile
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -23,7 +23,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether parameters are divided over processes (FSDP, FSDP2, DeepSpeed ZeRO-3), which then all have to run it."""
+    """Whether parameters are sharded over processes (FSDP, FSDP2, DeepSpeed ZeRO-3), which then all must run it."""
     from torch.distributed.tensor import DTensor
 
     return any(isinstance(one, DTensor) or hasattr(one, "ds_id") for one in model.parameters()) or any(
@@ -33,11 +33,11 @@ def is_sharded(model: nn.Module) -> bool:
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Within it the model is in eval mode, uncompiled and outside autocast; afterwards all is as before.
+    """In this context the model is in eval mode, uncompiled and outside autocast; everything is restored afterwards.
 
-    Put back are the mode of each module and the generators of Python, NumPy and torch, of the CPU and of the model's
-    devices. Gradients, hooks, settings and buffers are not touched: forward passes run without gradients and without
-    a cache.
+    Restored are the mode of each module and the random generators of Python, NumPy and torch, for the CPU and the
+    model's devices. Gradients, hooks, settings and buffers are not touched: forward passes run without gradients and
+    without a cache.
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
@@ -46,10 +46,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng([one for one in devices if one.type == "cuda"]))
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
-        stack.enter_context(torch.inference_mode(False))  # or what modules keep for later could not be trained with
+        stack.enter_context(torch.inference_mode(False))  # tensors that modules keep must remain trainable
         for kind in {one.type for one in devices} - {"meta"}:
             stack.enter_context(torch.autocast(kind, enabled=False))
-        if "torch._dynamo" in sys.modules:  # hooks and pieces of a batch would be compiled anew
+        if "torch._dynamo" in sys.modules:  # hooks and partial batches would trigger recompilation
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_without_autocast_of_accelerate(modules))
         try:
@@ -65,7 +65,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _without_autocast_of_accelerate(modules: list[nn.Module]) -> Iterator[None]:
-    """Models prepared by accelerate for mixed precision enter autocast in a `forward` of their own."""
+    """Models prepared by accelerate for mixed precision enter autocast in their own `forward`."""
     wrapped = [(module, vars(module)) for module in modules if {"forward", "_original_forward"} <= vars(module).keys()]
     own = [attributes["forward"] for _, attributes in wrapped]
     try:
@@ -78,5 +78,5 @@ def _without_autocast_of_accelerate(modules: list[nn.Module]) -> Iterator[None]:
 
 
 def _is_fsdp2(module: nn.Module) -> bool:
-    distributed = sys.modules.get("torch.distributed.fsdp")  # nobody has used it who has not imported it
+    distributed = sys.modules.get("torch.distributed.fsdp")  # FSDP cannot be in use unless it was imported
     return distributed is not None and isinstance(module, distributed.FSDPModule)

@@ -1,4 +1,4 @@
-"""Tables: rows in; terminal text, Markdown, LaTeX, CSV and HTML out."""
+"""Tables: from rows to terminal text, Markdown, LaTeX, CSV and HTML."""
 
 from rankscope.tables.alignment import alignment_table, control_table
 from rankscope.tables.headline import headline_table, is_of_images

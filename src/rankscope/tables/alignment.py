@@ -1,4 +1,4 @@
-"""Tables of image-text alignment: the five effective ranks and what follows from them, and what controls change."""
+"""Tables of image-text alignment: the five effective ranks, their ratios, and the effect of controls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RATIOS = ("image_reduction_ratio", "image_text_alignment")
 
 
 def alignment_table(rows: Sequence[Summary]) -> Table:
-    """The five effective ranks, the two ratios with their intervals, MIR and loss; a line for each control."""
+    """The five effective ranks, the two ratios with their intervals, MIR and loss; one row per control."""
     columns = [model_column(rows), column("dataset")]
     columns += [column("control")] if {row["control"] for row in rows} != {"base"} else []
     columns += [column("texts", heading="pairs")]
@@ -29,7 +29,7 @@ def alignment_table(rows: Sequence[Summary]) -> Table:
 
 
 def control_table(rows: Sequence[Summary]) -> Table:
-    """What each control changes on the same pairs: the difference with its paired interval."""
+    """The effect of each control on the same pairs: the difference with its paired interval."""
     columns = [model_column(rows), column("dataset"), column("control")]
     for key in (f"{name}_change" for name in (*_RATIOS, "loss")):
         columns += [column(key, aligned=True), column(key, heading=INTERVAL, interval=True, aligned=True)]

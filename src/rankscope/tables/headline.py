@@ -1,4 +1,4 @@
-"""The table that stands for a run, whatever was measured."""
+"""The main table of a run of any kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_of_images(row: Summary) -> bool:
-    """Whether a row of a summary is of images and texts."""
+    """Whether a summary row belongs to images and texts."""
     return "erank1" in row
 
 

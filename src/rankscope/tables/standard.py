@@ -1,4 +1,4 @@
-"""The tables that every run has: its headline, its differences from other runs, its way through training."""
+"""The tables that every run has: headline, differences from other runs, trajectory over training."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 def short_name(model: object) -> str:
-    """A path's last part; hub ids stay whole."""
+    """The last part of a path; hub ids stay whole."""
     path = Path(str(model))
-    is_path = path.is_absolute() or os.path.exists(path)  # noqa: PTH110 (a name need not be fit for a path)
+    is_path = path.is_absolute() or os.path.exists(path)  # noqa: PTH110 (a name need not be a valid path)
     return path.name.removesuffix(".gguf") if is_path else str(model)
 
 
 def short_names(models: Iterable[object]) -> dict[str, str]:
-    """A short name for each model; a reference stays whole where another has the same short name."""
+    """A short name for each model; a reference stays whole if another one has the same short name."""
     references = dict.fromkeys(str(model) for model in models)
     count = Counter(short_name(reference) for reference in references)
     return {one: short_name(one) if count[short_name(one)] == 1 else one for one in references}
 
 
 def model_column(rows: Sequence[Row]) -> Column:
-    """The models of rows by names that tell them apart."""
+    """The models of rows, by unique names."""
     names = short_names(row["model"] for row in rows)
     return column("model", show=lambda model: names[str(model)])
 
 
 def summary_table(rows: Sequence[Summary]) -> Table:
-    """The headline table: both terms of Diff-eRank beside it, then H/ln d, MNN, loss and what was asked for by name.
+    """The headline table: Diff-eRank with both its terms, then H/ln d, MNN, loss and explicitly requested metrics.
 
-    The interval is Diff-eRank's over texts, without twins the effective rank's; "of noise" is the trained
-    effective rank over that of isotropic noise of the same shape. Where a twin's initialiser is assumed, a column
-    says so.
+    The interval over texts is Diff-eRank's, or the effective rank's if there are no twins; "vs noise" is the trained
+    effective rank as a share of that of isotropic noise of the same shape. If a twin's initialiser is assumed, a
+    column says so.
     """
     twins = any("effective_rank_untrained" in row for row in rows)
     assumed = {row.get("initializer_source") for row in rows} - {None, "configuration", "unknown"}
@@ -69,7 +69,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
 
 
 def metrics_table(rows: Sequence[Summary]) -> Table:
-    """All metrics that were measured, each with its interval; effective rank also against twins and noise."""
+    """All measured metrics, each with its interval; effective rank also against twins and noise."""
     columns = [model_column(rows), column("dataset"), column("layer"), column("texts")]
     for name in _measured(rows):
         columns += [column(name), column(name, heading=INTERVAL, interval=True)]
@@ -82,12 +82,12 @@ def metrics_table(rows: Sequence[Summary]) -> Table:
 
 
 def _measured(rows: Sequence[Summary]) -> list[str]:
-    """The metrics of which at least one row has a number, in the order of a summary."""
+    """The metrics for which at least one row has a number, in the order of a summary."""
     return [metric.name for metric in summary_metrics() if any(row.get(metric.name) is not None for row in rows)]
 
 
 def _initializer(row: Summary) -> str | None:
-    """The range of a twin's weights and where it comes from."""
+    """The initializer range of a twin and its source."""
     value, source = row.get("initializer_range"), row.get("initializer_source")
     if not isinstance(value, (int, float)):
         return None
@@ -95,9 +95,10 @@ def _initializer(row: Summary) -> str | None:
 
 
 def differences_table(rows: Sequence[Row]) -> Table:
-    """Differences as `Comparison.rows` has them: both values, the difference, its p-value.
+    """Differences as in `Comparison.rows`: both values, the difference, its p-value.
 
-    From the first model; or, where a setting differs instead of the model, from the first run, with a column for it.
+    The reference is the first model; or, if a setting differs instead of the model, the first run, with a column for
+    the setting.
     """
     setting = rows[0].get("setting") if rows else None
     told_by = () if setting is None else (column("model_setting", heading=str(setting), align="left"),)
@@ -125,7 +126,7 @@ def _base_of(row: Row) -> str:
 
 
 def _difference_row(row: Row) -> Row:
-    """With the interval's ends under the difference's name."""
+    """The row with the interval's ends under the difference's name."""
     return {**row, "difference_low": row["low"], "difference_high": row["high"]}
 
 
@@ -133,7 +134,7 @@ _OF_TRAINING = ("loss", "effective_rank", "normalized_matrix_entropy", "matrix_n
 
 
 def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:
-    """One model through its training: loss and effective rank at each checkpoint, with a bar for the rank."""
+    """One model over its training: loss and effective rank at each checkpoint, with a bar for the rank."""
     columns = (
         column("model", heading="checkpoint", show=short_name),
         column("step"),
@@ -144,7 +145,7 @@ def trajectory_table(rows: Sequence[Summary], steps: Sequence[int]) -> Table:
 
 
 def checkpoints_table(rows: Sequence[Summary]) -> Table:
-    """The checkpoints of one training, a row for each with each data set and layer.
+    """The checkpoints of one training, one row per data set and layer.
 
     Args:
         rows: of summaries, with `checkpoint` and `step`.
@@ -158,6 +159,6 @@ def checkpoints_table(rows: Sequence[Summary]) -> Table:
 
 
 def whole_table(rows: Sequence[Row]) -> Table:
-    """Every key of the rows as a column of its own name, in the order in which they come."""
+    """Every key of the rows as a column of the same name, in order of appearance."""
     keys = dict.fromkeys(key for row in rows for key in row)
     return Table(tuple(Column(key, key) for key in keys), tuple(rows))

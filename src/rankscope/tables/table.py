@@ -1,4 +1,4 @@
-"""One table, many forms: terminal, Markdown, LaTeX, CSV and HTML from the same columns and rows."""
+"""One table in several formats: terminal, Markdown, LaTeX, CSV and HTML from the same columns and rows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Row = Mapping[str, object]
 
 ABSENT = "–"
-"""What a cell without a value shows."""
+"""Shown in a cell without a value."""
 
-_BAR = 24  # blocks of the longest bar
+_BAR = 24  # length of the longest bar in blocks
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Column:
 
     Attributes:
         key: of the rows.
-        heading: for people.
+        heading: for display.
         digits: decimals. A row with `<key>_low` and `<key>_high` is rounded by that interval instead, unless
-            `aligned`. None, and no interval: three decimals.
-        aligned: always `digits`, so that the points of a column stand below each other.
-        rounded_by: the key whose interval decides the decimals; the column's own if left out.
-        percent: a share, shown in per cent.
-        interval: show `<key>_low` to `<key>_high` in place of the value.
-        sign: show the plus of positive numbers.
+            `aligned`. None without an interval: three decimals.
+        aligned: always use `digits`, so that decimal points line up.
+        rounded_by: the key whose interval determines the decimals; by default the column's own.
+        percent: a share, shown as a percentage.
+        interval: show `<key>_low` to `<key>_high` instead of the value.
+        sign: show the plus sign of positive numbers.
         significant: this many significant digits, as for p-values.
-        before: a key whose value stands before this one, with an arrow: untrained → trained.
-        bar: show a bar, the longest for the largest value; in the terminal and in HTML only.
+        before: a key whose value is shown before this one, with an arrow: untrained → trained.
+        bar: show a bar, the longest for the largest value; only in the terminal and in HTML.
         align: `left` for names.
-        show: another way to write a value, such as `short_name`; CSV keeps the value.
+        show: another format of a value, such as `short_name`; CSV keeps the value.
     """
 
     key: str
@@ -62,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, rows and what the table is about."""
+    """Columns, rows and a caption."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -73,7 +73,7 @@ class Table:
 
 
 def to_terminal(table: Table, *, compact: bool = False) -> rich.table.Table:
-    """For rich's console; compact leaves one space between columns instead of two."""
+    """A table for rich's console; compact uses one space between columns instead of two."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -89,7 +89,7 @@ def to_terminal(table: Table, *, compact: bool = False) -> rich.table.Table:
 
 
 def to_markdown(table: Table) -> str:
-    """A GitHub-flavoured Markdown table; the caption is a line below it."""
+    """A GitHub-flavoured Markdown table, followed by its caption."""
     columns = _without_bars(table)
     lines = [[_markdown(column.heading) for column in columns]]
     lines.append([":--" if column.align == "left" else "--:" for column in columns])
@@ -99,7 +99,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""A `tabular` in the style of booktabs (`\usepackage{booktabs}`); in a `table` where there is a caption."""
+    r"""A `tabular` in booktabs style (`\usepackage{booktabs}`); within a `table` if there is a caption."""
     columns = _without_bars(table)
     lines = [" & ".join(to_latex_text(column.heading) for column in columns) + r" \\"]
     lines += [
@@ -128,7 +128,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_html(table: Table, *, sortable: bool = True) -> str:
-    """A `<table>`; sortable, its headings are buttons: the page's script sorts by `data-value`, keeps `aria-sort`."""
+    """A `<table>`; if sortable, headings are buttons: the page's script sorts by `data-value` and sets `aria-sort`."""
     parts = ['<table class="sortable">' if sortable else "<table>"]
     if table.caption:
         parts.append(f"<caption>{html.escape(table.caption)}</caption>")
@@ -143,12 +143,12 @@ def to_html(table: Table, *, sortable: bool = True) -> str:
 
 
 def to_latex_text(text: str) -> str:
-    """Text with everything that LaTeX would read as a command written out."""
+    """Text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(letter, letter) for letter in text if letter.isprintable() or letter == " ")
 
 
 def digits_of(low: float, high: float) -> int:
-    """Decimals that an interval deserves: two digits of its width."""
+    """Number of decimals for an interval: two digits of its width."""
     width = high - low
     return 3 if width <= 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
 
@@ -193,7 +193,7 @@ def _without_bars(table: Table) -> list[Column]:
 
 
 def _cell(column: Column, row: Row, rows: Sequence[Row]) -> str:
-    """What a cell shows, before any escaping."""
+    """The content of a cell, before escaping."""
     value = row.get(column.key)
     if column.bar:
         return "█" * round(_BAR * _share(column, row, rows))
@@ -243,7 +243,7 @@ def _share(column: Column, row: Row, rows: Sequence[Row]) -> float:
 
 
 def _printable(text: str) -> str:
-    """Nothing in a name steers a terminal."""
+    """Replaces control characters, so that a name cannot affect the terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 

@@ -1,6 +1,6 @@
-"""What every column is called wherever it is shown, in which unit, and with how many decimals.
+"""The label, unit and number of decimals of every column, wherever it is shown.
 
-Metrics are described in `metrics/table.py`; here stands what follows from them and what is counted beside them.
+Metrics are described in `metrics/table.py`; this module adds derived columns, counts and other values.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from rankscope.metrics import metric_named, metric_names
 from rankscope.tables.table import Column
 
 INTERVAL = "95 % interval"
-"""What the column behind a number is called."""
+"""Heading of the column after a number."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """A column in words.
+    """The wording of a column.
 
     Attributes:
         label: in tables, charts and metadata.
         unit: empty for none.
-        digits: decimals where no interval decides them; None for three.
-        said: in a sentence or on an axis, where the label would not do.
-        spelled_out: for readers who meet it on its own.
-        percent: a share, shown in per cent.
-        sign: show the plus of positive numbers.
-        is_name: text, set to the left.
+        digits: decimals if no interval determines them; None for three.
+        said: in a sentence or on an axis, if the label is unsuitable.
+        spelled_out: long form, for use out of context.
+        percent: a share, shown as a percentage.
+        sign: show the plus sign of positive numbers.
+        is_name: text, aligned left.
     """
 
     label: str
@@ -55,7 +55,7 @@ _TERMS = {
     "pearson": Term("Pearson", digits=2, sign=True),
     "size": Term("size", "texts"),
     "length": Term("length", "tokens"),
-    "tokens_per_text": Term("tokens a text", "tokens", 1, said="length"),
+    "tokens_per_text": Term("tokens per text", "tokens", 1, said="length"),
     "hidden_size": Term("hidden size", "dimensions"),
     "log_hidden_size": Term("hidden size"),
     "log_parameters": Term("ln(parameters)"),
@@ -109,13 +109,13 @@ _TERMS = {
     "of_weights": Term("low-rank reader / its weights", percent=True),
     "share": Term("variance", percent=True),
 }
-"""What is not a metric; a key that is not here either is its own label."""
+"""Columns that are not metrics; a key that is missing here is its own label."""
 
 _SPELLED_OUT = {"effective_rank": "effective rank", "matrix_nuclear_norm": "Matrix Nuclear-Norm"}
 
 
 def term(key: str) -> Term:
-    """A column in words, also one that follows from another: its noise, its twin's, its change."""
+    """The wording of a column, including derived ones: noise, untrained twin, change."""
     if key in _TERMS:
         return _TERMS[key]
     if key in metric_names():
@@ -133,8 +133,8 @@ def _change(base: Term, label: str) -> Term:
 
 
 _ENDINGS: dict[str, Callable[[Term], Term]] = {
-    "_over_noise": lambda _: Term("of noise", percent=True),
-    "_noise": lambda base: replace(base, label="of noise", said=None, spelled_out=None),
+    "_over_noise": lambda _: Term("vs noise", percent=True),
+    "_noise": lambda base: replace(base, label="noise", said=None, spelled_out=None),
     "_untrained": lambda base: replace(base, label=f"{base.label} untrained", said=None, spelled_out=None),
     "_b": lambda base: replace(base, label=f"{base.label} (b)", said=None, spelled_out=None),
     "_difference": lambda base: _change(base, f"{base.label} - base"),
@@ -143,18 +143,18 @@ _ENDINGS: dict[str, Callable[[Term], Term]] = {
 
 
 def said(key: str) -> str:
-    """What a column is called in a sentence."""
+    """The name of a column in a sentence."""
     one = term(key)
     return one.said or one.label
 
 
 def titled(key: str, *, spelled_out: bool = False, scale: str = "") -> str:
-    """What an axis is called, with the unit behind it.
+    """The title of an axis, with its unit.
 
     Args:
         key: of the column.
-        spelled_out: for readers who meet it on its own.
-        scale: what else to say of the axis, such as `log scale`.
+        spelled_out: use the long form, for use out of context.
+        scale: further description of the axis, such as `log scale`.
     """
     one = term(key)
     name = (one.spelled_out if spelled_out else None) or said(key)
@@ -167,7 +167,7 @@ def column(key: str, **changes: Any) -> Column:
 
     Args:
         key: of the rows.
-        **changes: fields of `Column` that are otherwise here.
+        **changes: fields of `Column` to override.
     """
     one = term(key)
     align = "left" if one.is_name else "right"

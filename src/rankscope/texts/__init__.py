@@ -1,4 +1,4 @@
-"""Texts: the catalogue of data sets, files, hub data sets; from a reference to strings with ids."""
+"""Texts: the catalogue of data sets, local files and hub data sets, read into strings with ids."""
 
 from rankscope.texts.catalogue import CATALOGUE, CatalogueEntry
 from rankscope.texts.images import ImageSource, UnusableImageError, changed_image, open_image

@@ -1,10 +1,10 @@
-r"""The first tokens of a very long text, without encoding the rest of it.
+r"""The first tokens of a very long text, without encoding the rest.
 
-A text is cut before a space that follows another character, and what is cut off cannot change the tokens before: no
-token of the vocabulary reaches from a character into a space after it, so the merges of BPE stay on either side, and
-each path of a unigram model passes the cut. That rests on the tokenizer's rules; so two beginnings, the second twice as
-long, must also give the same ids, and the last ids before the cut are not used. Where any of this fails, the text is
-encoded whole.
+A text is cut before a space that follows another character. What is cut off cannot change the tokens before it: no
+token of the vocabulary spans a character and a following space, so BPE merges stay on either side, and every path of a
+unigram model passes through the cut. This relies on the tokenizer's rules, so it is also checked: a second beginning,
+twice as long, must give the same ids, and the last ids before the cut are not used. If any of this fails, the whole
+text is encoded.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CHARACTERS_OF_A_TOKEN = 8
-_UNUSED = 64  # ids before a cut
-# White space as vocabularies write it: itself, sentencepiece's, and the bytes 9 to 13 and 32 of byte-level BPE.
+_UNUSED = 64  # ids discarded before a cut
+# White space as written in vocabularies: itself, sentencepiece's, and bytes 9 to 13 and 32 of byte-level BPE.
 _SPACE_AFTER_CHARACTER = re.compile("[^\\s\u2581\u0109-\u010d\u0120][ \u2581\u0120]")
 
 
 @dataclass(frozen=True)
 class Beginnings:
-    """The first tokens of long texts, by one tokenizer.
+    """The first tokens of long texts, for one tokenizer.
 
     Attributes:
         tokenizer: the model's own.
-        shortest: characters of the first beginning that is tried; texts of less than four times as many are not cut.
+        shortest: characters of the first beginning to try; texts shorter than four times this are not cut.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -39,7 +39,7 @@ class Beginnings:
         """The first `enough` ids of a text, equal to those of the whole text.
 
         Returns:
-            None where the text is not very long, has fewer ids, or the ids cannot be shown to be equal.
+            None if the text is not very long, has fewer ids, or the ids cannot be shown to be equal.
         """
         length = max(self.shortest, _CHARACTERS_OF_A_TOKEN * enough)
         while 4 * length < len(text) and self._is_local:
@@ -57,12 +57,12 @@ class Beginnings:
 
     @cached_property
     def _is_local(self) -> bool:
-        """Whether no token reaches from a character into a space; of slow tokenizers' own code nothing is known."""
+        """Whether no token spans a character and a space after it; False for slow tokenizers, whose code is unknown."""
         return bool(self.tokenizer.is_fast) and not any(map(_SPACE_AFTER_CHARACTER.search, self.tokenizer.get_vocab()))
 
 
 def _cut(text: str, length: int) -> str | None:
-    """The text before the last space that follows another character, within so many characters."""
+    """The text before the last space that follows another character, within `length` characters."""
     place = text.rfind(" ", length // 2, length)
     while place > 0 and text[place - 1].isspace():
         place = text.rfind(" ", length // 2, place)

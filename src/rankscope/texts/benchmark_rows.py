@@ -1,6 +1,6 @@
-"""Questions with choices, from the hub's row shape or the original release's to the hub's columns.
+"""Multiple-choice questions, converted from the hub's or the original release's row shape to the hub's columns.
 
-The columns are those that lm-evaluation-harness's tasks of the same names read.
+The columns are those read by the lm-evaluation-harness tasks of the same names.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ def openbookqa_columns(row: Row) -> dict[str, Any]:
     """`question_stem`, `choices` {`text`: [...], `label`: [...]}, `answerKey`.
 
     Raises:
-        DataError: a field that is missing, or a key that is no label.
+        DataError: a missing field, or an answer key that is not among the labels.
     """
     choices = value_at(row, "choices" if "choices" in row else "question.choices")
-    if isinstance(choices, list):  # the hub keeps columns, the release a list of objects
+    if isinstance(choices, list):  # the hub stores columns, the release a list of objects
         choices = {name: [text_at(choice, name) for choice in choices] for name in ("text", "label")}
     texts, labels = value_at(choices, "text"), value_at(choices, "label")
     if not isinstance(texts, list) or not isinstance(labels, list) or len(texts) != len(labels):
-        raise DataError(f"choices are a list of texts and as many labels, got {texts!r} and {labels!r}")
+        raise DataError(f"choices must be a list of texts and one label for each, got {texts!r} and {labels!r}")
     key = text_at(row, "answerKey").strip()
     _check_answer(key, labels)
     return {
@@ -37,11 +37,11 @@ def piqa_columns(row: Row) -> dict[str, Any]:
     """`goal`, `sol1`, `sol2`, `label` 0 or 1.
 
     Raises:
-        DataError: a field that is missing, or a label that is neither.
+        DataError: a missing field, or a label other than 0 or 1.
     """
     texts = {name: text_at(row, name) for name in ("goal", "sol1", "sol2")}
     if "label" not in row:
-        raise DataError("no field 'label': give the file of labels too, piqa=valid.jsonl,valid-labels.lst")
+        raise DataError("no field 'label': add the file of labels, as in piqa=valid.jsonl,valid-labels.lst")
     label = str(row["label"])
     _check_answer(label, ["0", "1"])
     return texts | {"label": int(label)}
@@ -51,11 +51,11 @@ def winogrande_columns(row: Row) -> dict[str, Any]:
     """`sentence` with a gap `_`, `option1`, `option2`, `answer` "1" or "2".
 
     Raises:
-        DataError: a field that is missing, a sentence without a gap, or an answer that is neither.
+        DataError: a missing field, a sentence without a gap, or an answer other than "1" or "2".
     """
     texts = {name: text_at(row, name) for name in ("sentence", "option1", "option2")}
     if "_" not in texts["sentence"]:
-        raise DataError(f"no gap: expected a sentence with _ where an option goes, got {texts['sentence'][:60]!r}")
+        raise DataError(f"no gap: expected a sentence with _ in place of an option, got {texts['sentence'][:60]!r}")
     answer = str(value_at(row, "answer"))
     _check_answer(answer, ["1", "2"])
     return texts | {"answer": answer}

@@ -1,4 +1,4 @@
-"""The catalogue: the data sets of the papers, with exactly their fields, order and sampling, and one of ours.
+"""The catalogue: the papers' data sets with their exact fields, order and sampling, and one of rankscope's own.
 
 Sources: arXiv 2401.17139 (Diff-eRank) with its published script, and arXiv 2410.10672 (Matrix Nuclear-Norm).
 """
@@ -16,11 +16,11 @@ from rankscope.texts.stdlib_docs import describe_stdlib_docs, read_stdlib_docs
 
 @dataclass(frozen=True)
 class MadeSource:
-    """Rows that are made when they are asked for.
+    """Rows that are generated on demand.
 
     Attributes:
-        rows: makes them.
-        describe: says of what.
+        rows: generates them.
+        describe: returns a description of their source.
     """
 
     rows: Callable[[], Iterable[LocatedRow]]
@@ -32,13 +32,13 @@ class MadeSource:
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A data set with a name.
+    """A named data set.
 
     Attributes:
-        description: what a text is, in a line.
-        source: where it is on the hub, or what makes it.
-        render: from a row to its text; rows of the hub's and of the original release's shape.
-        sample: the papers' sample: this many rows by `random.Random(123).sample`; None for all rows.
+        description: what a text is, in one line.
+        source: where it is on the hub, or what generates it.
+        render: from a row, in the hub's or the original release's shape, to its text.
+        sample: the size of the papers' sample, drawn by `random.Random(123).sample`; None for all rows.
     """
 
     description: str
@@ -75,55 +75,55 @@ _HH_RLHF = ("harmless-base", "helpful-base", "helpful-online", "helpful-rejectio
 
 CATALOGUE: dict[str, CatalogueEntry] = {
     "dolly-15k": CatalogueEntry(
-        "context of Databricks' instructions, rows where it is not empty; all",
+        "contexts of Databricks' instructions, where not empty; all",
         HubSource("databricks/databricks-dolly-15k", split="train"),
         _dolly,
     ),
     "wikipedia": CatalogueEntry(
-        "articles of English Wikipedia; 10,000 by seed 123",
+        "English Wikipedia articles; 10,000 sampled with seed 123",
         HubSource("wikimedia/wikipedia", config="20231101.en", split="train"),
         render_field("text"),
         sample=10_000,
     ),
     "openwebtext2": CatalogueEntry(
-        "documents of OpenWebText2's validation split; 10,000 by seed 123",
+        "documents of OpenWebText2's validation split; 10,000 sampled with seed 123",
         HubSource("suolyer/pile_openwebtext2", split="validation"),
         render_field("text"),
         sample=10_000,
     ),
     "hh-rlhf": CatalogueEntry(
-        "chosen dialogues of Anthropic's HH-RLHF, the four test sets in the papers' order; all",
+        "chosen dialogues of Anthropic's HH-RLHF, four test sets in the papers' order; all",
         HubSource("Anthropic/hh-rlhf", split="test", folders=_HH_RLHF),
         render_field("chosen"),
     ),
     "openbookqa": CatalogueEntry(
-        "question and correct answer, test; all",
+        "question with correct answer, test split; all",
         HubSource("allenai/openbookqa", config="main", split="test"),
         _openbookqa,
     ),
     "piqa": CatalogueEntry(
-        "goal and correct solution, validation; all",
+        "goal with correct solution, validation split; all",
         HubSource("baber/piqa", split="validation"),
         _piqa,
     ),
     "winogrande": CatalogueEntry(
-        "sentence with the correct option in its gap, validation; all",
+        "sentence with the correct option filled in, validation split; all",
         HubSource("allenai/winogrande", config="winogrande_xl", split="validation"),
         _winogrande,
     ),
     "alpaca-eval": CatalogueEntry(
-        "instructions of AlpacaEval, for instruct models to answer; all 805",
-        # The main branch is a loading script, which the datasets library no longer runs.
+        "AlpacaEval instructions, for instruct models to answer; all 805",
+        # The main branch is a loading script, which the datasets library no longer supports.
         HubSource("tatsu-lab/alpaca_eval", revision="refs/convert/parquet", folders=("alpaca_eval",)),
         render_field("instruction"),
     ),
     "arena-hard": CatalogueEntry(
-        "prompts of Arena-Hard v0.1, for instruct models to answer; all 500",
+        "Arena-Hard v0.1 prompts, for instruct models to answer; all 500",
         HubSource("lmarena-ai/arena-hard-auto-v0.1", split="train"),
         _arena_hard,
     ),
     "stdlib-docs": CatalogueEntry(
-        "prose from the docstrings of Python's own standard library, made offline; all",
+        "prose from the docstrings of Python's standard library, read offline; all",
         MadeSource(read_stdlib_docs, describe_stdlib_docs),
         render_field("text"),
     ),

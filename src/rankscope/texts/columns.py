@@ -1,4 +1,4 @@
-"""Rows of tables with columns: Parquet files, Arrow data sets on disk, data sets of the hub."""
+"""Rows of tables with columns: Parquet files, Arrow data sets on disk, hub data sets."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def wanted_columns(names: Sequence[str], paths: Sequence[str] | None) -> list[str]:
-    """The columns that paths lead into, and those with ids; all of them where a path leads into none.
+    """The columns that paths start with, and those with ids; all columns if a path starts with none of them.
 
     Args:
-        names: of the columns that there are.
-        paths: what is read of a row; None for anything.
+        names: of the available columns.
+        paths: fields that are read from a row; None for any.
     """
     heads = [path if path in names else path.partition(".")[0] for path in paths or ()]
     if not heads or not set(heads) <= set(names):
-        return list(names)  # what is missing is said of a row, with all the names that are there
+        return list(names)  # the missing field is reported for a row, with all available names
     return [name for name in names if name in heads or name in ID_FIELDS]
 
 
 def read_parquet(path: Path, paths: Sequence[str] | None) -> Iterator[LocatedRow | BadRow]:
-    """The rows of a Parquet file; only the columns that are asked for are decoded.
+    """The rows of a Parquet file; only the required columns are decoded.
 
     Raises:
-        DataError: not a readable Parquet file, or two columns of one name.
+        DataError: not a readable Parquet file, or two columns have the same name.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -51,10 +51,10 @@ def read_parquet(path: Path, paths: Sequence[str] | None) -> Iterator[LocatedRow
 
 
 def read_arrow_folder(folder: Path, paths: Sequence[str] | None) -> Iterator[LocatedRow | BadRow]:
-    """The rows of a data set that `save_to_disk` wrote.
+    """The rows of a data set written by `save_to_disk`.
 
     Raises:
-        DataError: it cannot be read, or holds several splits.
+        DataError: it cannot be read, or has several splits.
     """
     import datasets
 
@@ -63,7 +63,7 @@ def read_arrow_folder(folder: Path, paths: Sequence[str] | None) -> Iterator[Loc
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is not a readable Arrow data set: {error}") from error
     if isinstance(table, datasets.DatasetDict):
-        raise DataError(f"{folder} holds several splits: name one, {' or '.join(str(folder / name) for name in table)}")
+        raise DataError(f"{folder} has several splits: choose {' or '.join(str(folder / name) for name in table)}")
     for number, row in enumerate(plain_table(table, paths)):
         yield LocatedRow(f"{folder} row {number}", row)
 
@@ -71,8 +71,8 @@ def read_arrow_folder(folder: Path, paths: Sequence[str] | None) -> Iterator[Loc
 def plain_table(table: Dataset, paths: Sequence[str] | None = None) -> Dataset:
     """A table of the datasets library whose rows are plain Python values.
 
-    A format that was set (torch, numpy, some of the columns) is reset. Columns that nobody asks for are not read, and
-    images, audio and video stay as they are stored, `{"bytes", "path"}`.
+    A format (torch, numpy, a selection of columns) is reset. Unused columns are not read. Images, audio and video stay
+    in their stored form, `{"bytes", "path"}`.
     """
     table = table.with_format(None)
     table = table.select_columns(wanted_columns(table.column_names, paths))
@@ -84,14 +84,14 @@ def plain_table(table: Dataset, paths: Sequence[str] | None = None) -> Dataset:
 
 
 def _as_stored(feature: Any) -> Any:
-    """The same feature, not decoded, at whatever depth."""
+    """The same feature without decoding, at any depth."""
     if isinstance(feature, dict):
         return {name: _as_stored(inner) for name, inner in feature.items()}
     if isinstance(feature, (list, tuple)):
         return type(feature)(_as_stored(inner) for inner in feature)
     if not dataclasses.is_dataclass(feature) or isinstance(feature, type):
         return feature
-    if getattr(feature, "decode", False) is True and type(feature).__name__ != "Json":  # that is text and values
+    if getattr(feature, "decode", False) is True and type(feature).__name__ != "Json":  # JSON holds text and values
         return dataclasses.replace(feature, decode=False)
     if hasattr(feature, "feature"):
         return dataclasses.replace(feature, feature=_as_stored(feature.feature))

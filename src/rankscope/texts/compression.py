@@ -1,4 +1,4 @@
-"""Files as bytes, whether they are compressed or not."""
+"""Reads files as bytes, decompressing if necessary."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import IO, cast
 from rankscope.errors import DataError
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard"}
-"""What a file's last suffix says of its compression."""
+"""Compression by last file suffix."""
 
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 def without_compression(path: Path) -> Path:
-    """The name of a file without the suffix of its compression."""
+    """The file name without its compression suffix."""
     return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
 
 
@@ -29,7 +29,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """A file's content, decompressed as it is read.
 
     Raises:
-        DataError: the file cannot be read, or is not a whole file of its compression.
+        DataError: the file cannot be read, or is damaged or truncated.
     """
     compression = COMPRESSIONS.get(path.suffix.lower())
     try:
@@ -37,8 +37,8 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield file
     except _UNREADABLE as error:
         if compression is None or isinstance(error, PermissionError):
-            raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        raise DataError(f"{path} is not a whole {compression} file: {error}") from error
+            raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError(f"{path} is not a complete {compression} file: {error}") from error
 
 
 def _opened(path: Path, compression: str | None) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""Conversations: lists of messages, in the shapes in which data sets keep them."""
+"""Conversations: lists of messages, in the shapes that data sets use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rankscope.errors import DataError
 from rankscope.texts.text import Message
 
 CONVERSATION_FIELDS = ("messages", "conversations")
-"""Where a conversation is looked for unless a field is named."""
+"""Fields that are searched for a conversation by default."""
 
-# ShareGPT's names of the speakers.
+# ShareGPT's names of the roles.
 _ROLES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant"}
 
 
@@ -25,11 +25,11 @@ def are_messages(value: Any) -> bool:
 
 
 def read_conversation(value: Any, field: str) -> tuple[Message, ...]:
-    """The messages of a conversation as `{role, content}`; other keys with a value are kept.
+    """The messages of a conversation as `{role, content}`; other non-empty keys are kept.
 
     Args:
         value: a list of `{role, content}` or of `{from, value}`, or the columns of such a list; None for no messages.
-        field: its name, for messages.
+        field: its name, for error messages.
 
     Raises:
         DataError: a value of another shape.
@@ -44,7 +44,7 @@ def read_conversation(value: Any, field: str) -> tuple[Message, ...]:
 
 
 def plain_text(messages: tuple[Message, ...]) -> str:
-    """The contents of the messages, with an empty line between them."""
+    """The contents of the messages, separated by empty lines."""
     return "\n\n".join(message["content"] for message in messages if message.get("content"))
 
 
@@ -53,23 +53,23 @@ def _message(turn: Mapping[str, Any], where: str) -> Message:
     message = {renamed.get(name, name): value for name, value in turn.items() if value is not None}
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str):
-        raise DataError(f"{where}: a message has a role, got {role!r}")
+        raise DataError(f"{where}: a message needs a role, got {role!r}")
     if isinstance(content, list):
         content = message["content"] = "".join(_part(part, where) for part in content)
     if content is None and "tool_calls" in message:
         content = message["content"] = ""
     if not isinstance(content, str):
-        raise DataError(f"{where}: the content of a message is text, got {type(content).__name__}")
+        raise DataError(f"{where}: the content of a message must be text, got {type(content).__name__}")
     if any("\ud800" <= character <= "\udfff" for character in content):
-        raise DataError(f"{where}: holds half of a character (a lone surrogate), which is no text: mend the file")
+        raise DataError(f"{where}: contains a lone surrogate, which is not valid text: repair the file")
     return message | {"role": _ROLES.get(role, role) if renamed else role}
 
 
 def _part(part: Any, where: str) -> str:
-    """The text of a part of a content that comes in parts."""
+    """The text of one part of a multi-part content."""
     text = part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
     if not isinstance(text, str):
-        raise DataError(f"{where}: a part of this message is not text, and only text is measured")
+        raise DataError(f"{where}: this message has a part that is not text, and only text is measured")
     return text
 
 

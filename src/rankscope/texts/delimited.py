@@ -1,8 +1,8 @@
 r"""CSV and TSV.
 
-CSV is as in RFC 4180: a field that begins with a quote ends at the next single quote, may hold delimiters and line
-breaks, and writes a quote as two. TSV knows no quoting: a quote is a character like any other. Lines end with \n,
-\r\n or \r; empty lines are left out. Values stay strings.
+CSV follows RFC 4180: a field that begins with a quote ends at the next single quote, may contain delimiters and line
+breaks, and doubles its quotes. TSV has no quoting: a quote is an ordinary character. Lines end with \n, \r\n or \r;
+empty lines are ignored. Values stay strings.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from rankscope.errors import DataError
 from rankscope.texts.rows import BadRow, LocatedRow, repeated
 
 _LINE_ENDS = "\r\n"
-# Bytes that are not UTF-8, as the codec hands them through.
+# Bytes that are not UTF-8, as decoded by surrogateescape.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def read_delimited(path: Path, content: IO[bytes], delimiter: str, *, quoted: bool) -> Iterator[LocatedRow | BadRow]:
     """The rows of a file whose first line names the columns.
 
-    A row with too many or too few fields, or with bytes that are no text, is bad by itself. A quote in the wrong place
-    stops the reading: where the next row begins is then a guess.
+    A row with too many or too few fields, or with invalid bytes, is bad by itself. A misplaced quote stops the reading,
+    because the start of the next row would be a guess.
 
     Args:
-        path: for messages.
+        path: for error messages.
         content: the file.
         delimiter: between fields.
         quoted: whether fields may be quoted.
 
     Raises:
-        DataError: no first line, two columns of one name, or a misplaced quote.
+        DataError: no header line, two columns with the same name, or a misplaced quote.
     """
     text = io.TextIOWrapper(content, "utf-8-sig", errors="surrogateescape", newline="")
     try:
         yield from _rows(_Lines(path, text), delimiter, quoted=quoted)
     finally:
-        text.detach()  # who opened the file closes it
+        text.detach()  # the caller closes the file
 
 
 def _rows(lines: _Lines, delimiter: str, *, quoted: bool) -> Iterator[LocatedRow | BadRow]:
@@ -61,11 +61,11 @@ def _rows(lines: _Lines, delimiter: str, *, quoted: bool) -> Iterator[LocatedRow
         else:
             yield LocatedRow(where, dict(zip(names, fields, strict=True)))
     if names is None:
-        raise DataError(f"{lines.path}: an empty file: expected a first line with the names of the columns")
+        raise DataError(f"{lines.path}: empty file: expected a first line with column names")
 
 
 class _Lines:
-    """Lines with their ends, counted; remembers the first of a record that is no text."""
+    """Lines with their line endings, counted; remembers the first invalid line of a record."""
 
     def __init__(self, path: Path, text: Iterator[str]) -> None:
         self.path, self.number, self.fault = path, 0, ""
@@ -89,7 +89,7 @@ class _Lines:
 
 
 def _split(line: str, lines: _Lines, delimiter: str) -> list[str]:
-    """The fields of the record that begins with a line; of a record over several lines the others are taken too."""
+    """The fields of the record that begins with a line; reads further lines if the record spans several."""
     fields: list[str] = []
     position = 0
     while True:
@@ -98,8 +98,8 @@ def _split(line: str, lines: _Lines, delimiter: str) -> list[str]:
             end = position
             if not line.startswith(delimiter, end) and line[end:].rstrip(_LINE_ENDS):
                 raise DataError(
-                    f"{lines.path}:{lines.number}: text after a closing quote: a quote inside a quoted field is "
-                    'written twice ("")'
+                    f"{lines.path}:{lines.number}: text after a closing quote: inside a quoted field, write a quote "
+                    'twice ("")'
                 )
         else:
             end = line.find(delimiter, position)
@@ -111,7 +111,7 @@ def _split(line: str, lines: _Lines, delimiter: str) -> list[str]:
 
 
 def _quoted(line: str, position: int, lines: _Lines) -> tuple[str, str, int]:
-    """A quoted field, the line in which it ends, and the place after its closing quote."""
+    """A quoted field, the line in which it ends, and the position after its closing quote."""
     start = lines.number
     pieces: list[str] = []
     while True:
@@ -140,7 +140,7 @@ def _names(names: list[str], fault: str, where: str) -> list[str]:
 
 
 def _fault(line: str) -> str:
-    """Why a line is no text; empty where it is."""
+    """Why a line is not valid text; empty if it is."""
     if "\0" in line:
         return f"a NUL byte at column {line.index(chr(0)) + 1}: not a text file, or not UTF-8"
     if not line.isascii() and (found := _NOT_UTF8.search(line)):

@@ -1,8 +1,8 @@
-"""Drawn scenes: pictures of two coloured shapes and sentences that describe them, made when they are asked for.
+"""Drawn scenes: pictures of two coloured shapes with captions, generated on demand.
 
-A scene is a red circle above a blue square: two colours, two shapes, two sizes and a relation. Pictures are
-drawn at a jittered place on a tinted ground with some noise, all from the scene's seed, so nothing is stored.
-One combination of colours, shapes and relation in ten is held out: `drawn-scenes` has these alone, and
+A scene is, for example, a red circle above a blue square: two colours, two shapes, two sizes and a relation. Pictures
+are drawn at a jittered place on a tinted background with some noise, all from the scene's seed, so nothing is stored.
+One in ten combinations of colours, shapes and relation is held out: `drawn-scenes` consists of these, and
 `recipes/pico_vlm` trains on the others.
 """
 
@@ -34,7 +34,7 @@ RELATIONS = {"above": (0, -1), "below": (0, 1), "left of": (-1, 0), "right of": 
 INSTRUCTION = "Describe the picture."
 HELD_OUT_IN = 10
 SIDE = 56
-"""Pixels of a picture's side."""
+"""Side length of a picture in pixels."""
 
 _SUPERSAMPLING = 4
 _RADIUS = 8.0  # pixels of a shape of size 1
@@ -56,7 +56,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """Two shapes and where the first is, seen from the second."""
+    """Two shapes and the position of the first relative to the second."""
 
     first: Thing
     relation: str
@@ -64,18 +64,18 @@ class Scene:
 
     @property
     def caption(self) -> str:
-        """The sentence that describes it."""
+        """A sentence that describes the scene."""
         return f"A {self.first} is {self.relation} a {self.second}."
 
     @property
     def held_out(self) -> bool:
-        """Whether the combination, whatever its sizes, is kept out of training."""
+        """Whether the combination, regardless of sizes, is held out of training."""
         words = (self.first.colour, self.first.shape, self.relation, self.second.colour, self.second.shape)
         return int.from_bytes(hashlib.sha256(" ".join(words).encode()).digest()[:4], "big") % HELD_OUT_IN == 0
 
 
 def scenes(*, held_out: bool, seed: int = 0) -> Iterator[tuple[int, Scene]]:
-    """Scenes without end, each with the seed that draws it."""
+    """An endless sequence of scenes, each with the seed that draws it."""
     number = seed
     while True:
         scene = _scene(random.Random(number))  # noqa: S311 (a drawing, not a secret)
@@ -85,7 +85,7 @@ def scenes(*, held_out: bool, seed: int = 0) -> Iterator[tuple[int, Scene]]:
 
 
 def distractors(scene: Scene, seed: int, count: int = 7) -> list[Scene]:
-    """Other scenes that differ from one in a single word each: a size, colour, shape or the relation."""
+    """Other scenes that each differ from one in a single word: a size, a colour, a shape or the relation."""
     generator = random.Random(seed)  # noqa: S311
     choices = {"size": tuple(SIZES), "colour": tuple(COLOURS), "shape": SHAPES}
     every = [replace(scene, relation=relation) for relation in RELATIONS]
@@ -142,7 +142,7 @@ def _draw_shape(pen: object, thing: Thing, centre: tuple[float, float], radius: 
 
 
 def _outline(shape: str) -> list[tuple[float, float]]:
-    """Corners around the origin, within a unit circle or nearly."""
+    """Corners around the origin, roughly within a unit circle."""
     if shape == "square":
         return [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]
     if shape == "triangle":

@@ -17,19 +17,19 @@ LABELS = ".lst"
 
 
 def read_files(paths: Sequence[Path]) -> Iterator[LocatedRow]:
-    """The rows of files and folders, as `scan_files`.
+    """The rows of files and folders; see `scan_files`.
 
     Raises:
-        DataError: a file that is missing, of an unknown kind, or malformed.
+        DataError: a missing file, an unknown file type, or malformed content.
     """
     return refuse_bad_rows(scan_files(paths))
 
 
 def read_path(path: Path) -> Iterator[LocatedRow]:
-    """The rows of one file or folder, as `scan_path`.
+    """The rows of one file or folder; see `scan_path`.
 
     Raises:
-        DataError: a file that is missing, of an unknown kind, or malformed.
+        DataError: a missing file, an unknown file type, or malformed content.
     """
     return refuse_bad_rows(scan_path(path))
 
@@ -37,20 +37,20 @@ def read_path(path: Path) -> Iterator[LocatedRow]:
 def scan_files(paths: Sequence[Path], fields: Sequence[str] | None = None) -> Iterator[LocatedRow | BadRow]:
     """The rows of files and folders, one after the other, in the order given.
 
-    A `.lst` file is no data file: it gives the rows of the file before it a field `label`, one a line,
-    as PIQA's release does.
+    A `.lst` file holds labels: it adds a field `label`, one per line, to the rows of the file before it, as in PIQA's
+    release.
 
     Args:
         paths: of files and folders.
-        fields: what is read of a row, so that other columns need not be decoded; None for anything.
+        fields: fields that are read from a row, so that other columns need not be decoded; None for any.
 
     Raises:
-        DataError: a file that is missing, of an unknown kind, or malformed as a whole.
+        DataError: a missing file, an unknown file type, or a file that is malformed as a whole.
     """
     for place, path in enumerate(paths):
         if path.suffix == LABELS:
             if place == 0:
-                raise DataError(f"{path} holds labels only: give the data file before it")
+                raise DataError(f"{path} holds only labels: put the data file before it")
             continue
         rows = scan_path(path, fields)
         following = paths[place + 1] if place + 1 < len(paths) else None
@@ -58,19 +58,19 @@ def scan_files(paths: Sequence[Path], fields: Sequence[str] | None = None) -> It
 
 
 def scan_path(path: Path, fields: Sequence[str] | None = None) -> Iterator[LocatedRow | BadRow]:
-    """The rows of one file or folder, bad ones among them.
+    """The rows of one file or folder, including bad ones.
 
     Raises:
-        DataError: as `scan_files`.
+        DataError: as for `scan_files`.
     """
     if path.is_dir():
         return read_arrow_folder(path, fields) if is_arrow_folder(path) else _scan_folder(path, fields)
     if not path.is_file():
-        raise DataError(f"no such data file: {path}")
+        raise DataError(f"data file not found: {path}")
     kind = suffix_of(path)
     if kind not in KINDS:
         raise DataError(
-            f"{path} is of no kind that can be read: {', '.join(KINDS)} (also {', '.join(COMPRESSIONS)}), or an Arrow "
+            f"unknown file type: {path}. Expected {', '.join(KINDS)} (also {', '.join(COMPRESSIONS)}), or an Arrow "
             "folder"
         )
     if kind == ".parquet":
@@ -108,22 +108,22 @@ def _line(where: str, line: bytes) -> LocatedRow | BadRow:
 
 def _with_labels(rows: Iterator[LocatedRow | BadRow], labels: Path) -> Iterator[LocatedRow | BadRow]:
     if not labels.is_file():
-        raise DataError(f"no such file of labels: {labels}")
+        raise DataError(f"file of labels not found: {labels}")
     lines = (line.row["text"].strip() for line in refuse_bad_rows(_scan_bytes(labels, ".txt")))
     for row in rows:
         label = next(lines, None)
         if label is None:
-            raise DataError(f"{labels} has fewer lines than there are rows: none for {row.where}")
+            raise DataError(f"{labels} has fewer lines than the data has rows: no label for {row.where}")
         yield row if isinstance(row, BadRow) else LocatedRow(row.where, {**row.row, "label": label})
     if (left := sum(bool(line) for line in lines)) > 0:
-        raise DataError(f"{labels} has {left} more lines than there are rows")
+        raise DataError(f"{labels} has {left} more lines than the data has rows")
 
 
 def read_text(path: Path) -> str:
-    """All of a text file.
+    """The whole content of a text file.
 
     Raises:
-        DataError: it cannot be read, is not UTF-8, or not a whole file of its compression.
+        DataError: it cannot be read, is not UTF-8, or is damaged or truncated.
     """
     with open_bytes(path) as file:
         content = file.read()

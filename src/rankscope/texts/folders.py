@@ -1,4 +1,4 @@
-"""Which files of a folder are its data."""
+"""Which files of a folder are data."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KINDS = {
     ".parquet": "Parquet",
     ".txt": "plain text",
 }
-"""What a file holds, by the suffix that is left without that of its compression."""
+"""Content of a file by suffix, without a compression suffix."""
 
-# Files that lie beside data: about the data set, its code, or a model's tokenizer.
+# Files next to data that are not data: documentation, code, or a model's tokenizer.
 _NEVER_DATA = re.compile(
     r"(read[-_ ]?me|licen[cs]e|copying|notice|authors|contributors|contributing|changes|changelog|citation|security"
     r"|code[-_]of[-_]conduct|requirements|constraints|cmakelists|robots)([-_. ].*)?"
@@ -39,7 +39,7 @@ class FolderContent:
 
     Attributes:
         kind: of all its data files, a value of `KINDS`.
-        files: the data files, in the order of their paths.
+        files: the data files, sorted by path.
         left_out: names of other files and of hidden folders, relative to the folder.
     """
 
@@ -49,25 +49,25 @@ class FolderContent:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells a file's kind, without that of its compression."""
+    """The suffix that determines a file's type, without a compression suffix."""
     return without_compression(path).suffix.lower()
 
 
 def is_arrow_folder(folder: Path) -> bool:
-    """Whether a folder is what `save_to_disk` of the datasets library writes."""
+    """Whether a folder was written by `save_to_disk` of the datasets library."""
     info = (folder / "dataset_info.json").is_file()
     stored = (folder / "state.json").is_file() or any(folder.glob("*.arrow"))
     return (folder / "dataset_dict.json").is_file() or (info and stored)
 
 
 def data_files(folder: Path) -> FolderContent:
-    """The data files of a folder and its subfolders, which are of one kind.
+    """The data files of a folder and its subfolders, which must be of one type.
 
-    Left out are: hidden files and folders (`.` or `__` before the name), files of other kinds than those that can be
-    read, and files that lie beside data by their name, such as LICENSE.txt, requirements.txt or dataset_infos.json.
+    Ignored: hidden files and folders (names starting with `.` or `__`), files of unknown types, and files whose names
+    mark them as documentation, code or metadata, such as LICENSE.txt, requirements.txt or dataset_infos.json.
 
     Raises:
-        DataError: no data file, or files of several kinds.
+        DataError: no data file, or files of several types.
     """
     found: list[Path] = []
     left_out: list[Path] = []
@@ -79,21 +79,21 @@ def data_files(folder: Path) -> FolderContent:
         by_kind.setdefault(KINDS[suffix_of(path)], []).append(path)
     names = tuple(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in sorted(left_out))
     if not by_kind:
-        beside = f" (left out: {name_some(names)})" if names else ""
-        raise DataError(f"{folder} holds no data: no {', '.join(KINDS)} file, and no Arrow data set{beside}")
+        beside = f" (ignored: {name_some(names)})" if names else ""
+        raise DataError(f"no data in {folder}: expected {', '.join(KINDS)} files, or an Arrow data set{beside}")
     if len(by_kind) > 1:
         listed = " and ".join(f"{kind} ({name_some([one.name for one in some])})" for kind, some in by_kind.items())
-        raise DataError(f"{folder} holds data of several kinds: {listed}. Give the file, or a folder with one kind")
+        raise DataError(f"{folder} has several types of data: {listed}. Give a file, or a folder with one type")
     ((kind, files),) = by_kind.items()
     return FolderContent(kind, tuple(files), names)
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Files, and folders that are not entered: hidden ones, and those that a link leads back to."""
+    """Files, and folders that are not entered: hidden ones, and those reached a second time through a link."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
     for entry in entries:
         if not entry.is_dir() or _is_hidden(entry) or entry.resolve() in seen:
             yield entry

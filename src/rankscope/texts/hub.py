@@ -20,10 +20,10 @@ class HubSource:
 
     Attributes:
         repository: `owner/name`.
-        config: its configuration, where it has several.
-        split: one split; None where the data set has only one.
+        config: its configuration, if it has several.
+        split: one split; None if the data set has only one.
         revision: branch, tag or commit.
-        folders: folders of the repository (`data_dir`), read one after the other.
+        folders: folders of the repository (`data_dir`), read in this order.
     """
 
     repository: str
@@ -42,7 +42,7 @@ class HubSource:
 
 
 class HubRows:
-    """Rows with random access: a sample of ten thousand out of millions reads ten thousand."""
+    """Rows with random access: a sample of ten thousand out of millions reads only ten thousand rows."""
 
     def __init__(self, table: Dataset, name: str) -> None:
         self._table, self._name = table, name
@@ -58,13 +58,13 @@ class HubRows:
 
 
 def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
-    """Downloads, or finds in the cache, and opens.
+    """Opens a data set from the cache, or downloads it.
 
-    Images, audio and video come as they are stored, `{"bytes", "path"}`.
+    Images, audio and video stay in their stored form, `{"bytes", "path"}`.
 
     Args:
         source: which data set.
-        fields: what is read of a row, so that other columns need not be decoded; None for anything.
+        fields: fields that are read from a row, so that other columns need not be decoded; None for any.
 
     Raises:
         DataError: no such data set, configuration or split, or no connection.
@@ -78,10 +78,10 @@ def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
                 source.repository, source.config, split=source.split, revision=source.revision, data_dir=folder
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise DataError(f"cannot load the data set {source}: {first_line(error)}") from error
+            raise DataError(f"could not load data set {source}: {first_line(error)}") from error
         if isinstance(table, datasets.DatasetDict):
             if len(table) > 1:
-                raise DataError(f"{source.repository} has several splits: give --split {' or '.join(table)}")
+                raise DataError(f"{source.repository} has several splits: add --split {' or '.join(table)}")
             table = next(iter(table.values()))
         tables.append(plain_table(table, fields))
     return HubRows(datasets.concatenate_datasets(tables) if len(tables) > 1 else tables[0], source.repository)

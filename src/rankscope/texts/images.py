@@ -1,4 +1,4 @@
-"""Pictures: opened within bounds, named when they cannot be, and changed for controls."""
+"""Images: opened within size limits, with a short reason on failure, and modified for controls."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LaterImage:
-    """A picture that is fetched or drawn when it is wanted.
+    """An image that is fetched or drawn on demand.
 
     Attributes:
-        identity: tells it from others.
-        read: gives the picture, or a file's content.
+        identity: distinguishes it from others.
+        read: returns the image, or a file's content.
     """
 
     identity: str
@@ -32,22 +32,22 @@ class LaterImage:
 
 
 ImageSource = Path | bytes | LaterImage | None
-"""A file, a file's content, or what gives one; None where a row names none."""
+"""A file, a file's content, or a source that provides one; None if a row names no image."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
-_NARROWEST = 200  # sides in proportion: resized by its shorter side, a narrower image would grow without bound
+_NARROWEST = 200  # limit of the aspect ratio: scaled by its shorter side, a narrower image would become too large
 _GREY = (127, 127, 127)
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
 
 
 class UnusableImageError(RankscopeError):
-    """A picture that cannot be had; its text is the short reason that skipped pairs carry."""
+    """An image that cannot be used; the message is the short reason recorded for skipped pairs."""
 
 
 def require_pillow() -> None:
-    """Says what to install where pictures cannot be read.
+    """Checks that images can be read.
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -57,12 +57,12 @@ def require_pillow() -> None:
 
 
 def open_image(source: ImageSource) -> Image:
-    """A picture in RGB, as a viewer shows it (`as_shown`).
+    """An image in RGB, as an image viewer shows it (`as_shown`).
 
-    Of a picture with more pixels than Pillow's `MAX_IMAGE_PIXELS` only the header is read.
+    Of an image with more pixels than Pillow's `MAX_IMAGE_PIXELS`, only the header is read.
 
     Raises:
-        UnusableImageError: no such file, no picture, a damaged one, or one that is too large or too narrow.
+        UnusableImageError: a missing file, not an image, damaged, too large or too narrow.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -75,7 +75,7 @@ def open_image(source: ImageSource) -> Image:
         raise UnusableImageError("no such image file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # how Pillow tells of damaged EXIF data
+            warnings.simplefilter("ignore", UserWarning)  # Pillow warns of damaged EXIF data
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
                 if max(image.size) > _NARROWEST * min(image.size):
@@ -90,7 +90,7 @@ def open_image(source: ImageSource) -> Image:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; a name that no file can have is none."""
+    """Whether a file exists; False for an invalid file name."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def is_file(path: Path) -> bool:
 
 
 def changed_image(image: Image, control: str, seed: int) -> Image:
-    """The picture as a control shows it: `base` as it is, else as the control's name says."""
+    """The image of a control: unchanged for `base`, else as the control's name says."""
     if control == "base":
         return image
     if control.startswith("rotated-"):
@@ -107,29 +107,29 @@ def changed_image(image: Image, control: str, seed: int) -> Image:
 
 
 def rotated(image: Image, degrees: int) -> Image:
-    """The picture turned clockwise by 90, 180 or 270 degrees; no pixel is resampled."""
+    """The image turned clockwise by 90, 180 or 270 degrees; no pixel is resampled."""
     from PIL import Image
 
     turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
-    return image.transpose(turns[degrees])  # Pillow counts the other way round
+    return image.transpose(turns[degrees])  # Pillow counts anticlockwise
 
 
 def mirrored(image: Image) -> Image:
-    """The picture with left and right exchanged."""
+    """The image with left and right exchanged."""
     from PIL import Image
 
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
 def blank(image: Image) -> Image:
-    """A grey picture of the same size."""
+    """A grey image of the same size."""
     from PIL import Image
 
     return Image.new("RGB", image.size, _GREY)
 
 
 def noise(image: Image, seed: int) -> Image:
-    """Uniform noise of the same size, the same for the same seed."""
+    """An image of uniform noise of the same size, reproducible by seed."""
     from PIL import Image
 
     width, height = image.size

@@ -10,13 +10,13 @@ from typing import Any
 from rankscope.errors import DataError
 from rankscope.texts.rows import BadRow, LocatedRow, repeated
 
-_TOO_DEEP_OR_LONG = (RecursionError, ValueError)  # nested a thousand times, an integer of thousands of digits
+_TOO_DEEP_OR_LONG = (RecursionError, ValueError)  # thousands of nesting levels, or an integer of thousands of digits
 
 
 def read_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[LocatedRow | BadRow]:
-    r"""An object a line; empty lines are left out.
+    r"""One object per line; empty lines are ignored.
 
-    Lines end with the byte \n alone: some texts hold U+2028, at which `str.splitlines` would break them.
+    Lines end only with the byte \n: texts may contain U+2028, at which `str.splitlines` would break them.
     """
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -29,7 +29,7 @@ def read_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[LocatedRow |
 
 
 def read_json(path: Path, content: bytes) -> Iterator[LocatedRow | BadRow]:
-    """The objects of a list, or of the one list that an object holds; also JSON lines under the name .json.
+    """The objects of a list, or of the only list that an object holds; also JSON lines in a .json file.
 
     Raises:
         DataError: not JSON, or JSON of another shape.
@@ -45,7 +45,7 @@ def read_json(path: Path, content: bytes) -> Iterator[LocatedRow | BadRow]:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except _TOO_DEEP_OR_LONG as error:
-        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
+        raise DataError(f"{path}: unreadable JSON: {error}") from error
     if isinstance(value, dict):
         lists = [name for name, inner in value.items() if isinstance(inner, list)]
         if len(lists) != 1:
@@ -64,7 +64,7 @@ def read_json(path: Path, content: bytes) -> Iterator[LocatedRow | BadRow]:
 
 
 def decoded(content: bytes) -> str:
-    """UTF-8 as text, without a byte order mark.
+    """Decodes UTF-8, without a byte order mark.
 
     Raises:
         DataError: not UTF-8.
@@ -81,7 +81,7 @@ def _parse(line: str) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON: {error.msg} at column {error.colno}") from error
     except _TOO_DEEP_OR_LONG as error:
-        raise DataError(f"JSON that cannot be read: {error}") from error
+        raise DataError(f"unreadable JSON: {error}") from error
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

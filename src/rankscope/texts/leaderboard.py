@@ -10,15 +10,15 @@ from rankscope.texts.files import read_path
 
 
 def read_leaderboard(path: Path, column: str, name_column: str | None = None) -> dict[str, float]:
-    """Numbers by model, in the file's order; models whose cell is empty have no entry.
+    """Scores by model, in the file's order; models with an empty cell are omitted.
 
     Args:
         path: a CSV file, or any other file of rows.
-        column: the numbers'.
-        name_column: the models' names'; the first if left out.
+        column: with the scores.
+        name_column: with the models' names; the first column if None.
 
     Raises:
-        DataError: no such column, a cell that is no finite number, or a name twice.
+        DataError: no such column, a cell that is not a finite number, or a repeated name.
     """
     numbers: dict[str, float] = {}
     seen: set[str] = set()
@@ -26,10 +26,10 @@ def read_leaderboard(path: Path, column: str, name_column: str | None = None) ->
         names = next(iter(row)) if name_column is None else name_column
         for wanted in (column, names):
             if wanted not in row:
-                raise DataError(f"{path}: no column {wanted!r}: columns there: {', '.join(map(repr, row))}")
+                raise DataError(f"{path}: no column {wanted!r}; available columns: {', '.join(map(repr, row))}")
         name, cell = str(row[names]), row[column]
         if name in seen:
-            raise DataError(f"{where}: {name!r} is there twice")
+            raise DataError(f"{where}: {name!r} occurs twice")
         seen.add(name)
         if cell is None or cell == "":
             continue
@@ -38,7 +38,7 @@ def read_leaderboard(path: Path, column: str, name_column: str | None = None) ->
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            raise DataError(f"{where}: {column} of {name!r} is {cell!r}: expected a number")
+            raise DataError(f"{where}: {column} of {name!r} must be a number, got {cell!r}")
         numbers[name] = number
     if not seen:
         raise DataError(f"{path}: no rows")

@@ -1,4 +1,4 @@
-"""From a data reference to the texts that are measured."""
+"""From a data reference to the texts to measure."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ def load_texts(
     on_bad_row: OnBadRow = "stop",
     told: Callable[[int], None] = lambda _: None,
 ) -> TextSet:
-    """Reads a data set's texts, in the order in which they are measured.
+    """Reads a data set's texts, in measuring order.
 
-    The data set is read once. Its texts move to a temporary file where they become many.
+    The data set is read once. Large sets of texts move to a temporary file.
 
     Args:
         reference: which data set.
-        limit: the first so many usable texts in the data set's order; with `sample_seed` so many
-            at random. Left out: what the catalogue says, else all.
-        sample_seed: rows are drawn by `random.Random(sample_seed).sample(range(rows), limit)`, and
-            on in random order where some of those are unusable.
+        limit: take the first `limit` usable texts in the data set's order; with `sample_seed`, a random sample of
+            that size. By default the catalogue's sample, else all texts.
+        sample_seed: draw rows by `random.Random(sample_seed).sample(range(rows), limit)`; unusable ones are replaced
+            from the remaining rows in random order.
         on_bad_row: a malformed line, or a row without the field, is an error, or is skipped and counted.
         told: called every thousand rows with the number of rows read so far.
 
     Raises:
-        DataError: a bad row, data that cannot be read as a whole, or no usable text at all.
-        SettingsError: a seed for a sample of unknown size.
-        StorageError: no room for the texts.
+        DataError: a bad row, data that cannot be read as a whole, or no usable text.
+        SettingsError: a seed without a sample size.
+        StorageError: not enough space for the texts.
     """
     rows, source, left_out = _open(reference)
     paper_sample = reference.entry.sample if reference.entry else None
     if sample_seed is not None:
         size = limit or paper_sample
         if size is None:
-            raise SettingsError("sample-seed draws a sample: say of how many texts with --limit N")
+            raise SettingsError("sample-seed needs a sample size: add --limit N")
         chosen, source = _draw(rows, size, sample_seed, spare=True), f"{source}; {size} at random, seed {sample_seed}"
     elif limit is None and paper_sample is not None:
         size = paper_sample
-        chosen, source = _draw(rows, size, PAPER_SEED, spare=False), f"{source}; {size} by seed {PAPER_SEED}"
+        chosen, source = _draw(rows, size, PAPER_SEED, spare=False), f"{source}; {size} sampled with seed {PAPER_SEED}"
     else:
         size = limit
         chosen = enumerate(rows)
@@ -70,7 +70,7 @@ def load_texts(
 
 
 def _open(reference: DataReference) -> tuple[Iterable[LocatedRow | BadRow], str, tuple[str, ...]]:
-    """The rows, where they come from, and files that lie beside them."""
+    """The rows, a description of their source, and files next to them that were ignored."""
     source = reference.source
     if isinstance(source, HubSource):
         return read_hub(source, reference.fields), str(source), ()
@@ -87,11 +87,11 @@ def _open(reference: DataReference) -> tuple[Iterable[LocatedRow | BadRow], str,
 
 def _described(content: FolderContent) -> str:
     files = f"{len(content.files)} {content.kind} file{'s' if len(content.files) > 1 else ''}"
-    return f"{files}; left out: {name_some(content.left_out)}" if content.left_out else files
+    return f"{files}; ignored: {name_some(content.left_out)}" if content.left_out else files
 
 
 def _counted(skipped: Sequence[SkippedText]) -> str:
-    """How many rows were skipped, and the first bad one, for the message that there is no text."""
+    """Numbers of skipped rows and the first bad one, for the error that no text is usable."""
     bad = [one for one in skipped if one.reason != EMPTY]
     if bad:
         return f"{len(skipped) - len(bad)} empty, {len(bad)} bad, first {bad[0].id}: {bad[0].reason})"
@@ -101,7 +101,7 @@ def _counted(skipped: Sequence[SkippedText]) -> str:
 def _draw(
     rows: Iterable[LocatedRow | BadRow], size: int, seed: int, *, spare: bool
 ) -> Iterator[tuple[int, LocatedRow | BadRow]]:
-    """Rows at random, with their numbers; all in order where a paper's sample is larger than the data."""
+    """Rows at random, with their numbers; all rows in order if the paper's sample is larger than the data."""
     table = rows if isinstance(rows, HubRows) else Spool(rows)
     count = len(table)
     if size >= count and not spare:
@@ -124,7 +124,7 @@ def _collect(
     on_bad_row: OnBadRow,
     told: Callable[[int], None],
 ) -> tuple[Sequence[Text], tuple[SkippedText, ...]]:
-    """The first `size` usable texts; empty ones and bad rows met before are skipped and counted."""
+    """The first `size` usable texts; empty texts and bad rows on the way are skipped and counted."""
     found = Collector()
     for met, (place, row) in enumerate(chosen, start=1):
         if met % _TOLD_EVERY == 0:
@@ -144,7 +144,7 @@ def _collect(
 
 
 def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | None, Content | None]:
-    """A row's own id, and what it holds.
+    """A row's own id, and its content.
 
     Raises:
         DataError: a bad row, or one without the field.

@@ -1,8 +1,8 @@
 """Pairs of an image and a text: from a data reference to images, instructions and responses.
 
-Rows may come from JSON lines, JSON, CSV or Parquet files, a folder of images, a data set on the hub, or
-`drawn-scenes`, which is made on the spot. Two published shapes are known by their fields: LLaVA's `conversations`,
-of which the first exchange is taken, and MiniGPT-4's `image_id` with a `caption`. No image is opened here.
+Rows come from JSON lines, JSON, CSV or Parquet files, a folder of images, a hub data set, or the generated
+`drawn-scenes`. Two published shapes are recognised by their fields: LLaVA's `conversations` (the first exchange is
+used) and MiniGPT-4's `image_id` with a `caption`. No image is opened here.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class PairFields:
     """Where the parts of a pair are.
 
     Attributes:
-        images: the folder that image names are relative to; the data file's own if left out.
-        image: the field with the image: a file's name, or the image itself in a hub data set.
-        instruction: the field with the instruction, where rows have it.
+        images: the folder that image paths are relative to; None for the data file's folder.
+        image: the field with the image: a file name, or the image itself in a hub data set.
+        instruction: the field with the instruction, in rows that have one.
         response: the field with the response.
-        prompt: the instruction of all pairs, for data that have none of their own.
+        prompt: the instruction of all pairs, for data without instructions.
         split: of a hub data set.
     """
 
@@ -55,7 +55,7 @@ class PairFields:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One item: the data set's own id, else its row's number; an image not opened yet; its text in two parts."""
+    """One item: the data set's own id or the row number, an image that is not opened yet, and a text in two parts."""
 
     id: str
     image: ImageSource
@@ -68,8 +68,8 @@ class PairSet:
     """The pairs of one data set.
 
     Attributes:
-        name: as results call it.
-        source: where the pairs came from, for people.
+        name: the data set's name in results.
+        source: description of where the pairs came from.
         pairs: in order.
     """
 
@@ -79,7 +79,7 @@ class PairSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and the content of the images, which are read but not opened as pictures."""
+        """sha256 over ids, texts and the files of the images, which are not decoded."""
         digest = hashlib.sha256()
         images = _contents([pair.image for pair in self.pairs])
         for pair, image in zip(self.pairs, images, strict=True):
@@ -90,15 +90,15 @@ class PairSet:
 
 
 def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> PairSet:
-    """Reads a data set's pairs in its order.
+    """Reads a data set's pairs in order.
 
     Args:
         text: a data file, a folder of images, a hub id, or `drawn-scenes`.
         fields: where the parts of a pair are.
-        limit: only the first so many rows.
+        limit: read only the first `limit` rows.
 
     Raises:
-        DataError: no such data, a row without the fields, or no rows at all.
+        DataError: no such data, a row without the fields, or no rows.
         MissingExtraError: Pillow is not installed.
         UnknownNameError: neither a path nor a name.
     """
@@ -107,7 +107,7 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
         pairs = _drawn(limit or _DRAWN)
         return PairSet(text, f"{len(pairs)} scenes drawn on this machine", pairs)
     if fields.images is not None and not fields.images.is_dir():
-        raise DataError(f"no such folder of images: {fields.images}")
+        raise DataError(f"folder of images not found: {fields.images}")
     rows, images = _rows(text, fields)
     read = _reader(fields, images)
     ids: list[str] = []
@@ -122,7 +122,7 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
         ids.append(own_id(row, _ID_FIELDS) or str(place))
         found.append((image, instruction, response))
     if not found:
-        raise DataError(f"{text} has no rows: an empty data set?")
+        raise DataError(f"{text} has no rows: is the data set empty?")
     if len(set(ids)) < len(ids):
         ids = [str(place) for place in range(len(ids))]
     pairs = tuple(Pair(own, *parts) for own, parts in zip(ids, found, strict=True))
@@ -141,19 +141,19 @@ def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:
         source = HubSource(match["repository"], match["config"], fields.split, match["revision"])
         return read_hub(source), fields.images or Path()
     if "/" in text or path.suffix:
-        raise DataError(f"no such data file: {text}")
+        raise DataError(f"data file not found: {text}")
     raise UnknownNameError("data set of images and texts", text, [DRAWN_SCENES])
 
 
 def _image_folder(folder: Path) -> Iterator[LocatedRow]:
-    """Images with the text file of the same name beside each."""
+    """Images with the text file of the same name next to each."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
-        raise DataError(f"{folder} holds no images: no {', '.join(SUFFIXES)} file")
+        raise DataError(f"no images in {folder}: expected {', '.join(SUFFIXES)} files")
     for file in files:
         text = file.with_suffix(".txt")
         if not text.is_file():
-            raise DataError(f"{file} has no text: expected {text.name} beside it, or a metadata.jsonl in the folder")
+            raise DataError(f"no text for {file}: expected {text.name} next to it, or a metadata.jsonl in the folder")
         row = {"id": file.name, "image": file.name, "response": read_text(text).strip()}
         yield LocatedRow(str(file), row)
 
@@ -175,18 +175,18 @@ def _reader(fields: PairFields, images: Path) -> Callable[[Row], tuple[ImageSour
 def _first_exchange(row: Row) -> tuple[str, str]:
     turns = value_at(row, "conversations")
     if not isinstance(turns, list):
-        raise DataError(f"conversations is a list of {{from, value}}, got {type(turns).__name__}")
+        raise DataError(f"conversations must be a list of {{from, value}}, got {type(turns).__name__}")
     said = [(turn.get("from"), turn.get("value")) for turn in turns if isinstance(turn, dict)]
     human = next((value for who, value in said if who == "human"), "")
     model = next((value for who, value in said if who == "gpt"), "")
     if not isinstance(human, str) or not isinstance(model, str):
-        raise DataError("a conversation is a list of {from, value} with strings, got other values")
+        raise DataError("conversations must be a list of {from, value} with strings, got other values")
     return human.replace(_PLACEHOLDER, "").strip(), model
 
 
 def _image(row: Row, field: str, images: Path) -> ImageSource:
     value = value_at(row, field)
-    if isinstance(value, dict):  # an image of the datasets library, not decoded
+    if isinstance(value, dict):  # an undecoded image of the datasets library
         content, name = value.get("bytes"), value.get("path")
         if isinstance(content, bytes) and content:
             return content
@@ -195,11 +195,11 @@ def _image(row: Row, field: str, images: Path) -> ImageSource:
         return None
     if isinstance(value, (str, int)):
         return images / str(value)
-    raise DataError(f"field {field!r} holds {type(value).__name__}, not an image or a file's name")
+    raise DataError(f"field {field!r} holds {type(value).__name__}, not an image or a file name")
 
 
 def _fetched_again(rows: HubRows, place: int, field: str, content: bytes) -> LaterImage:
-    """A hub data set's images stay where they are until they are wanted."""
+    """An image of a hub data set that is not kept in memory but fetched on demand."""
     return LaterImage(hashlib.sha256(content).hexdigest(), lambda: rows[place].row[field]["bytes"])
 
 
@@ -215,7 +215,7 @@ def _drawn(count: int) -> tuple[Pair, ...]:
 
 
 def _contents(images: Sequence[ImageSource]) -> list[str]:
-    """What tells images from others: of a file its content, whatever its name."""
+    """What identifies images: for a file its content, regardless of its name."""
     files = sorted({image for image in images if isinstance(image, Path) and is_file(image)})
     with ThreadPoolExecutor(_READERS) as pool:
         digests = dict(zip(files, pool.map(_digest, files), strict=True))
@@ -234,4 +234,4 @@ def _digest(file: Path) -> str:
     try:
         return default_digest_cache().digest(file)
     except OSError:
-        return "unreadable"  # its pair will be skipped, and will not be the same once it can be read
+        return "unreadable"  # the pair is skipped; the fingerprint changes once the file can be read

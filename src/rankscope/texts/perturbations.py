@@ -1,4 +1,4 @@
-"""Texts with their words or tokens in another order: what is left of a number when the order is gone?
+"""Texts with their words or tokens reordered: how much of a number depends on order?
 
 Source of the conditions: arXiv 2410.10672, figure 3 (base, reversed, shuffled, both).
 """
@@ -24,14 +24,14 @@ _WORDS_AND_SPACES = re.compile(r"(\s+)")
 
 
 def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation | None) -> TextSet:
-    """The texts with their words reordered, then with the prefix and a space before them.
+    """The texts with their words reordered, then preceded by the prefix and a space.
 
-    An order of tokens is left to `reorder_tokens`, once there are tokens. Texts without white space between words
-    would keep their order: where they are more than one in a hundred they are refused, and fewer are named in the
-    remarks of the texts.
+    Token perturbations are applied by `reorder_tokens`, after tokenization. Texts without white space between words
+    would keep their order: if more than one in a hundred are such texts, all are refused; fewer are named in the
+    remarks of the text set.
 
     Raises:
-        SettingsError: an order of words for texts without white space between words.
+        SettingsError: words are to be reordered in texts without white space between words.
     """
     before = f"{prefix} " if prefix else ""
     of_words = perturbation if perturbation is not None and perturbation.startswith("words-") else None
@@ -55,17 +55,17 @@ def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation
 
 
 def _refuse_many(unspaced: Sequence[str], texts: TextSet, perturbation: Perturbation) -> None:
-    """A few texts whose words have no white space between them can be borne, and are named in the remarks."""
+    """Refuses a data set in which more than a few texts have no white space between words."""
     if len(unspaced) > _FEW * len(texts.texts):
         raise SettingsError(
-            f"perturbation {perturbation!r} moves what white space sets apart, and {len(unspaced):,} of "
-            f"{len(texts.texts):,} texts of {texts.name} have none between words, as in Chinese, Japanese or Thai (the "
+            f"perturbation {perturbation!r} needs white space between words, and {len(unspaced):,} of "
+            f"{len(texts.texts):,} texts of {texts.name} have none, as in Chinese, Japanese or Thai (the "
             f"first: {unspaced[0]}): reorder tokens instead, with {perturbation.replace('words', 'tokens')}"
         )
 
 
 def reorder_words(text: str, perturbation: Perturbation, name: str) -> str:
-    """The same words in another order; white space stays where it is."""
+    """Reorders the words of a text; white space stays in place."""
     parts = _WORDS_AND_SPACES.split(text)
     words = [place for place, part in enumerate(parts) if part and not part.isspace()]
     for place, word in zip(words, _reordered([parts[place] for place in words], perturbation, name), strict=True):
@@ -74,7 +74,7 @@ def reorder_words(text: str, perturbation: Perturbation, name: str) -> str:
 
 
 def reorder_tokens(ids: Sequence[int], perturbation: Perturbation, name: str, special: Collection[int]) -> list[int]:
-    """The same token ids in another order; special tokens stay where they are."""
+    """Reorders token ids; special tokens stay in place."""
     found = list(ids)
     places = [place for place, token in enumerate(found) if token not in special]
     for place, token in zip(places, _reordered([found[place] for place in places], perturbation, name), strict=True):
@@ -83,7 +83,7 @@ def reorder_tokens(ids: Sequence[int], perturbation: Perturbation, name: str, sp
 
 
 def _reordered(items: list[_Item], perturbation: Perturbation, name: str) -> list[_Item]:
-    """Shuffled by a generator seeded with the text's name, so that a text has the same order in every run."""
+    """Shuffles with a generator seeded by the text's id, so that a text has the same order in every run."""
     if "shuffled" in perturbation:
         random.Random(name).shuffle(items)  # noqa: S311 (an order, not a secret)
     return items[::-1] if perturbation.endswith("reversed") else items

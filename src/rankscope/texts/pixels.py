@@ -1,6 +1,6 @@
-"""Decoded pictures in RGB, as a viewer shows them.
+"""Decoded images in RGB, as an image viewer shows them.
 
-Turned as their EXIF orientation says, transparent parts over white, and more than 8 bits scaled down, not clipped.
+EXIF orientation is applied, transparency is blended over white, and more than 8 bits are scaled down, not clipped.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _DEEP_MODES = ("I", "F")
 
 
 def as_shown(image: Image) -> Image:
-    """The first frame of a picture, in RGB.
+    """The first frame of an image, in RGB.
 
-    - Greyscale of 16 bits is divided by 257; greyscale of 32 bits, whole or floating-point, goes linearly from its
-      lowest finite value (black) to its highest (white), and values that are not finite are black.
-    - Transparent pixels lie over white.
-    - An orientation in the EXIF data is followed; EXIF data that cannot be read are passed over, as by viewers.
+    - 16-bit greyscale is divided by 257. 32-bit greyscale, integer or floating-point, is scaled linearly from its
+      lowest finite value (black) to its highest (white); non-finite values are black.
+    - Transparent pixels are blended over white.
+    - EXIF orientation is applied; unreadable EXIF data are ignored, as viewers do.
     """
     image.load()
     return _upright(_in_rgb(image), _orientation(image))
@@ -46,7 +46,7 @@ def _deep_grey(image: Image) -> Image:
     from PIL import Image
 
     values = np.asarray(image)
-    # 16-bit PNGs have come in mode I, too.
+    # Some 16-bit PNGs are opened in mode I.
     is_16_bit = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
     grey = np.rint(values / 257) if is_16_bit else _stretched(values.astype(np.float64))
     transparent = image.info.get("transparency")
@@ -56,7 +56,7 @@ def _deep_grey(image: Image) -> Image:
 
 
 def _stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values from 0 to 255 in proportion; 0 where all are equal."""
+    """Values scaled to the range 0 to 255; 0 if all are equal."""
     import numpy as np
 
     finite = np.isfinite(values)
@@ -65,7 +65,7 @@ def _stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = values[finite].min(), values[finite].max()
     shares = np.zeros_like(values)
     if high > low:
-        # Halves, so that the range of the widest floats does not overflow.
+        # Halved, so that the range of the widest floats does not overflow.
         shares[finite] = (values[finite] / 2 - low / 2) / (high / 2 - low / 2)
     return np.rint(255 * shares)
 

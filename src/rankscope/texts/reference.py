@@ -1,4 +1,4 @@
-"""Where texts come from: a catalogue name, a catalogue name read from files, a file, a folder, a hub id."""
+"""Where texts come from: a catalogue name, a catalogue name read from local files, a file, a folder, a hub id."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<config>[\w.-]+))?(@(?
 
 @dataclass(frozen=True)
 class DataReference:
-    """A data reference, parsed.
+    """A parsed data reference.
 
     Attributes:
         name: the data set's name in results.
-        source: local files, a place on the hub, or what makes the rows.
+        source: local files, a place on the hub, or a generator of rows.
         render: from a row to its text or messages.
-        fields: what `render` reads of a row; None for anything.
-        entry: the catalogue's, where the name is from there.
+        fields: fields that `render` reads from a row; None for any.
+        entry: the catalogue entry, if the name is from the catalogue.
     """
 
     name: str
@@ -44,18 +44,18 @@ def parse_data_reference(
     *,
     chat: bool = False,
 ) -> DataReference:
-    """Reads `name`, `name=PATH[,PATH]`, a path, or `owner/name[:config][@revision]`.
+    """Parses `name`, `name=PATH[,PATH]`, a path, or `owner/name[:config][@revision]`.
 
     Args:
         text: the reference.
         field: the field with the text, or with the messages.
-        template: of a text, instead of a field.
+        template: of the text, instead of a field.
         split: of a hub data set.
-        chat: rows hold conversations.
+        chat: whether rows hold conversations.
 
     Raises:
         UnknownNameError: neither a path nor a catalogue name.
-        DataError: a path that is not there, or no word on which field holds the text.
+        DataError: a path that does not exist, or no field or template is given.
     """
     name, equals, paths = text.partition("=")
     if name in CATALOGUE and (equals or not Path(text).exists()):
@@ -69,7 +69,7 @@ def parse_data_reference(
     if equals:
         raise UnknownNameError("data set", name, CATALOGUE)
     if is_path(text):
-        raise DataError(f"no such data file: {text}")
+        raise DataError(f"data file not found: {text}")
     if match := HUB_ID.fullmatch(text):
         source = HubSource(match["repository"], match["config"], split, match["revision"])
         return DataReference(text, source, *_reading(text, field, template, chat=chat))
@@ -77,7 +77,7 @@ def parse_data_reference(
 
 
 def is_path(text: str) -> bool:
-    """Whether a reference can only be meant as a path, so that nobody asks the hub for `data/mistyped.jsonl`."""
+    """Whether a reference must be a path, so that the hub is not asked for `data/mistyped.jsonl`."""
     return text.startswith(("/", "./", "../", "~")) or suffix_of(Path(text)) in KINDS
 
 
@@ -85,23 +85,23 @@ def _from_catalogue(name: str, paths: str, given: Mapping[str, object]) -> DataR
     for option, value in given.items():
         if value is not None:
             raise DataError(
-                f"{option} does not go with {name}: the catalogue says what its texts are. "
-                "For other texts give the file or the hub id itself"
+                f"{option} cannot be combined with {name}: the catalogue defines its texts. "
+                "To use other texts, give the file or the hub id"
             )
     entry = CATALOGUE[name]
     if not paths:
         return DataReference(name, entry.source, entry.render, entry=entry)
     if isinstance(entry.source, MadeSource):
-        raise DataError(f"{name} is made on this machine and not read from files: leave ={paths} out")
+        raise DataError(f"{name} is generated, not read from files: omit ={paths}")
     files = tuple(Path(path) for path in paths.split(","))
     for file in files:
         if not file.exists():
-            raise DataError(f"no such data file: {file}")
+            raise DataError(f"data file not found: {file}")
     return DataReference(name, files, entry.render, entry=entry)
 
 
 def _plain_field(path: Path) -> str | None:
-    """Lines of text files have only one field."""
+    """The field of text files, whose lines have only one."""
     if path.is_dir():
         return "text" if not is_arrow_folder(path) and data_files(path).kind == KINDS[".txt"] else None
     return "text" if suffix_of(path) == ".txt" else None
@@ -110,13 +110,11 @@ def _plain_field(path: Path) -> str | None:
 def _reading(
     text: str, field: str | None, template: str | None, *, chat: bool
 ) -> tuple[Render, tuple[str, ...] | None]:
-    """What makes texts of rows, and which fields it reads."""
+    """The function that makes texts from rows, and the fields it reads."""
     if chat:
         return render_conversation(field), None if field is None else (field,)
     if template is not None:
         return render_template(template), fields_of_template(template)
     if field is None:
-        raise DataError(
-            f"{text}: which field holds the text? Give --field NAME, --template '{{a}} {{b}}', or --chat for messages"
-        )
+        raise DataError(f"{text}: no text field: add --field NAME, --template '{{a}} {{b}}', or --chat for messages")
     return render_field(field), (field,)

@@ -1,4 +1,4 @@
-"""Models' responses that are there already: AlpacaEval's, Arena-Hard's, our own."""
+"""Existing responses of models: in AlpacaEval's, Arena-Hard's or rankscope's own format."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ _RESPONSE_FIELDS = ("response", "output")
 
 
 def read_responses(path: Path) -> dict[str, TextSet]:
-    """The responses of each model, in the file's order; text alone, without the prompt.
+    """The responses of each model, in the file's order, without the prompts.
 
     A row names its model (`model`, or AlpacaEval's `generator`) and holds the response: `response`, `output`, or
-    Arena-Hard's `messages`, of which the last by the assistant counts. Its id is `i`, `uid` or another of the data
-    set's own, else the number among the model's rows. Empty responses, and prompts that were not answered, are skipped
-    with their reason.
+    Arena-Hard's `messages`, of which the assistant's last one counts. Its id is `i`, `uid` or another id of the data
+    set, else the number among the model's rows. Empty responses and unanswered prompts are skipped with their reason.
 
     Raises:
-        DataError: a file that cannot be read, a row without model or response, or an id twice for one model.
+        DataError: an unreadable file, a row without model or response, or a repeated id for one model.
     """
     texts: dict[str, list[Text]] = {}
     skipped: dict[str, list[SkippedText]] = {}
@@ -39,7 +38,7 @@ def read_responses(path: Path) -> dict[str, TextSet]:
         ids = seen.setdefault(model, set())
         name = _id(row, number=len(ids))
         if name in ids:
-            raise DataError(f"{where}: a second response of {model} to {name!r}: expected one for each prompt")
+            raise DataError(f"{where}: second response of {model} to {name!r}: expected one per prompt")
         ids.add(name)
         texts.setdefault(model, [])
         skipped.setdefault(model, [])

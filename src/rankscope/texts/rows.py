@@ -1,6 +1,6 @@
-"""Rows and the strings in them: fields by path, templates.
+"""Rows and their strings: fields by path, templates.
 
-A path is a field's name, or names and list places joined by dots: `question.stem`, `choices.text.0`.
+A path is a field name, or field names and list indices joined by dots: `question.stem`, `choices.text.0`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from rankscope.texts.text import Content
 
 Row = Mapping[str, Any]
 Render = Callable[[Row], Content | None]
-"""From a row to its text or messages; None where the row is no part of the data set by its definition."""
+"""From a row to its text or messages; None if the row is not part of the data set by definition."""
 
 ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
 
 
 def own_id(row: Row, fields: Sequence[str] = ID_FIELDS) -> str | None:
-    """The data set's own id of a row, where it has one: a number or a text in the first such field."""
+    """The data set's own id of a row, if any: a number or a text in the first of these fields that has one."""
     for name in fields:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
@@ -31,21 +31,21 @@ def own_id(row: Row, fields: Sequence[str] = ID_FIELDS) -> str | None:
 
 
 class LocatedRow(NamedTuple):
-    """A row and where it stands, for messages: `file.jsonl:17`."""
+    """A row and its location for messages, such as `file.jsonl:17`."""
 
     where: str
     row: Row
 
 
 class BadRow(NamedTuple):
-    """A row that cannot be read though those around it can: where it stands, and why."""
+    """A row that cannot be read, although its neighbours can: its location, and why."""
 
     where: str
     reason: str
 
 
 def refuse_bad_rows(rows: Iterable[LocatedRow | BadRow]) -> Iterator[LocatedRow]:
-    """The same rows.
+    """The same rows, if none is bad.
 
     Raises:
         DataError: at the first bad one.
@@ -57,7 +57,7 @@ def refuse_bad_rows(rows: Iterable[LocatedRow | BadRow]) -> Iterator[LocatedRow]
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first name that comes a second time."""
+    """The first name that occurs a second time."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -70,9 +70,9 @@ def value_at(row: Row, path: str) -> Any:
     """The value at a path.
 
     Raises:
-        DataError: there is none; the message lists the fields that are there.
+        DataError: there is no such value; the message lists the available fields.
     """
-    if isinstance(row, Mapping) and path in row:  # rows inside rows come from files
+    if isinstance(row, Mapping) and path in row:  # nested rows come from files
         return row[path]
     value: Any = row
     for part in path.split("."):
@@ -96,35 +96,34 @@ def text_at(row: Row, path: str) -> str:
         return ""
     if not isinstance(value, str):
         hint = (
-            "a list of messages, not text: --chat writes them with the model's chat template"
+            "a list of messages, not text: add --chat to use the model's chat template"
             if are_messages(value)
-            else f"{type(value).__name__}, not text: name the text inside it (a.b), or use --template"
+            else f"{type(value).__name__}, not text: use the path of the text inside it (a.b), or --template"
         )
         raise DataError(f"field {path!r} holds {hint}")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"field {path!r} holds half of a character (a lone surrogate), which is no text: mend the file")
+        raise DataError(f"field {path!r} contains a lone surrogate, which is not valid text: repair the file")
     return value
 
 
 def render_field(path: str) -> Render:
-    """Texts are the strings at a path."""
+    """A function that returns the string at a path."""
     return lambda row: text_at(row, path)
 
 
 def render_template(template: str) -> Render:
-    """Texts are a template with paths in braces, such as `{question} {choices.text.0}`.
+    """A function that fills in a template with paths in braces, such as `{question} {choices.text.0}`.
 
-    `{{` and `}}` stand for braces. Numbers are written as they are. Nothing but the row's own
-    fields can be reached.
+    `{{` and `}}` are literal braces. Numbers are written unformatted. Only the row's own fields can be accessed.
 
     Raises:
         DataError: the template is malformed, or names no field.
     """
     parts = _parts(template)
     if any(form or change for _, _, form, change in parts):
-        raise DataError(f"template {template!r}: fields take no format (':' or '!'), only names and dots")
+        raise DataError(f"template {template!r}: fields cannot have a format (':' or '!'), only names and dots")
     if not any(field for _, field, _, _ in parts):
-        raise DataError(f"template {template!r} names no field: write {{field}} where a field's value goes")
+        raise DataError(f"template {template!r} names no field: write {{field}} to insert a field's value")
 
     def render(row: Row) -> str:
         written = []
@@ -142,7 +141,7 @@ def render_template(template: str) -> Render:
 
 
 def fields_of_template(template: str) -> tuple[str, ...]:
-    """The paths that a template reads.
+    """The paths in a template.
 
     Raises:
         DataError: it is malformed.
@@ -151,7 +150,7 @@ def fields_of_template(template: str) -> tuple[str, ...]:
 
 
 def render_conversation(path: str | None) -> Render:
-    """The messages at a path; of None at `messages`, or at `conversations` where there is no such field."""
+    """A function that returns the messages at a path; by default at `messages`, else at `conversations`."""
 
     def render(row: Row) -> Content:
         found = path or next((name for name in CONVERSATION_FIELDS if name in row), CONVERSATION_FIELDS[0])
@@ -169,7 +168,8 @@ def _parts(template: str) -> list[tuple[str, str | None, str | None, str | None]
 
 def _hint(part: str, value: Any) -> str:
     if not isinstance(value, Mapping):
-        return f": {part!r} does not lead into {type(value).__name__}"
+        return f": {part!r} is not a field of {type(value).__name__}"
     names = [str(name) for name in value]
     close = difflib.get_close_matches(part, names, n=2)
-    return f": {'did you mean ' + ' or '.join(close) + '? ' if close else ''}fields there: {', '.join(names) or 'none'}"
+    suggestion = f"did you mean {' or '.join(close)}? " if close else ""
+    return f": {suggestion}available fields: {', '.join(names) or 'none'}"

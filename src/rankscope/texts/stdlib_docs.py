@@ -1,7 +1,7 @@
-"""Passages of prose from the docstrings of Python's own standard library: real text, on every machine.
+"""Prose from the docstrings of Python's standard library: real text that is available on every machine.
 
-Nothing is imported: sources are parsed. Files come in the order of a hash of their names, so that the
-first hundred passages are of many modules. The passages change with the version of Python.
+Sources are parsed, not imported. Files are ordered by a hash of their names, so that the first hundred texts come from
+many modules. The texts depend on the version of Python.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from rankscope.errors import DataError
 from rankscope.texts.rows import LocatedRow
 
 _NO_LIBRARY = {"test", "tests", "idle_test", "idlelib", "lib2to3", "site-packages", "turtledemo", "__pycache__"}
-_SHORTEST, _LONGEST = 400, 1200  # characters of a passage
-_LETTERS = 0.9  # share of letters and spaces in prose; code and tables have less
+_SHORTEST, _LONGEST = 400, 1200  # characters of a text
+_LETTERS = 0.9  # minimum share of letters and spaces in prose; code and tables have less
 
 
 def describe_stdlib_docs() -> str:
-    """Which library's docstrings these are."""
+    """The Python version whose docstrings these are."""
     return f"docstrings of the standard library of Python {platform.python_version()}"
 
 
 def read_stdlib_docs() -> Iterator[LocatedRow]:
-    """Rows `{"id": "json/decoder.py:JSONDecoder:0", "text": passage}`, no passage twice.
+    """Rows `{"id": "json/decoder.py:JSONDecoder:0", "text": passage}`, without duplicates.
 
     Raises:
-        DataError: this Python came without the sources of its library.
+        DataError: this Python was installed without the sources of its library.
     """
     root = Path(sysconfig.get_path("stdlib"))
     library = list(_sources(root))
     if not library:
-        raise DataError(f"no sources of the standard library in {root}: this Python came without them")
+        raise DataError(f"no sources of the standard library in {root}: this Python was installed without them")
     seen: set[str] = set()
     for file in sorted(library, key=lambda file: hashlib.sha256(file.as_posix().encode()).digest()):
         for name, docstring in _docstrings(root / file):
@@ -48,14 +48,14 @@ def read_stdlib_docs() -> Iterator[LocatedRow]:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    """Relative to the root; folders that are no part of the library, such as installed packages, are not entered."""
+    """Files relative to the root; skips folders that are not part of the library, such as installed packages."""
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if name not in _NO_LIBRARY]
         yield from (Path(folder, name).relative_to(root) for name in names if name.endswith(".py"))
 
 
 def passages(docstring: str) -> Iterator[str]:
-    """Neighbouring paragraphs of prose joined to passages of 400 to 1,200 characters."""
+    """Adjacent paragraphs of prose, joined to passages of 400 to 1,200 characters."""
     passage = ""
     for paragraph in docstring.split("\n\n"):
         joined = f"{passage}\n\n{paragraph}" if passage else paragraph
@@ -77,7 +77,7 @@ def _is_prose(paragraph: str) -> bool:
 def _docstrings(file: Path) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):  # templates and samples among the sources that are no Python
+    except (SyntaxError, ValueError):  # templates and samples that are not Python
         return
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -1,4 +1,4 @@
-"""Texts that lie in a spool, so that a data set of millions is never in memory as a whole."""
+"""Texts stored in a spool, so that a data set of millions is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _Row = tuple[str | None, int, str, tuple[Message, ...]]
 
 @dataclass(frozen=True, eq=False)
 class StoredTexts(Sequence[Text]):
-    """Texts that are read when they are asked for.
+    """Texts that are read on demand.
 
     Attributes:
-        rows: what they are made of.
-        own_ids: whether they have the data set's own ids; else their row's numbers.
-        known_digest: where it was computed as the texts were stored.
+        rows: their content.
+        own_ids: whether texts have the data set's own ids; otherwise their row numbers.
+        known_digest: the digest, if it was computed while storing.
     """
 
     rows: Spool[_Row]
@@ -36,10 +36,10 @@ class StoredTexts(Sequence[Text]):
 
     @classmethod
     def of(cls, texts: Iterable[Text]) -> StoredTexts:
-        """Stores texts, one after the other.
+        """Stores texts in order.
 
         Raises:
-            StorageError: there is no room for them.
+            StorageError: not enough space for them.
         """
         rows: Spool[_Row] = Spool()
         digest = TextsDigest()
@@ -50,7 +50,7 @@ class StoredTexts(Sequence[Text]):
 
     @cached_property
     def digest(self) -> TextsDigest:
-        """Over ids and texts."""
+        """The digest over ids and texts."""
         return self.known_digest or digest_of(self)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class StoredTexts(Sequence[Text]):
 
 
 def digest_of(texts: Iterable[Text]) -> TextsDigest:
-    """Over the ids and texts of a sequence of texts."""
+    """The digest over the ids and texts of a sequence of texts."""
     digest = TextsDigest()
     for text in texts:
         digest.add(text.id, content_bytes(text.text, text.messages))
@@ -91,10 +91,10 @@ def digest_of(texts: Iterable[Text]) -> TextsDigest:
 
 @dataclass
 class Collector:
-    """Stores the contents of rows, and settles in the end which ids tell them apart.
+    """Stores the contents of rows, and finally decides which ids are unique.
 
     Attributes:
-        usable: how many texts there are so far.
+        usable: number of texts so far.
     """
 
     usable: int = 0
@@ -106,10 +106,10 @@ class Collector:
     _all_have_ids: bool = True
 
     def add(self, own: str | None, number: int, content: Content) -> None:
-        """What a row holds: its own id, its number, and a text or messages.
+        """Adds the content of a row: its own id, its number, and a text or messages.
 
         Raises:
-            StorageError: there is no room for it.
+            StorageError: not enough space for it.
         """
         self._all_have_ids = self._all_have_ids and own is not None
         if self._all_have_ids:
@@ -126,17 +126,17 @@ class Collector:
             self._digests[True].add(own, digested)
 
     def skip(self, row: SkippedText) -> None:
-        """A bad row."""
+        """Records a bad row."""
         self._bad.append(row)
 
     def finish(self) -> tuple[StoredTexts, tuple[SkippedText, ...]]:
-        """The usable texts; bad rows and, behind them, empty texts."""
+        """The usable texts; bad rows, followed by empty texts."""
         own_ids = self._all_have_ids and self._tell_apart()
         empty = [SkippedText(str(own if own_ids else number), EMPTY) for own, number in self._empty]
         return StoredTexts(self._rows, own_ids, self._digests[own_ids]), (*self._bad, *empty)
 
     def _tell_apart(self) -> bool:
-        """Whether no own id comes twice; only those of one hash are compared."""
+        """Whether the rows' own ids are unique; only ids with the same hash are compared."""
         hashes = np.sort(np.array(self._hashes, dtype=np.int64))
         twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
         ids = chain((row[0] for row in self._rows), (own for own, _ in self._empty))

@@ -1,4 +1,4 @@
-"""A text or a conversation as it goes to a model, and one that was left out."""
+"""A text or a conversation, as given to a model, and a skipped one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 Message = Mapping[str, Any]
-"""A turn of a conversation: `role`, `content`, and what else a chat template may read."""
+"""A turn of a conversation: `role`, `content`, and other keys that a chat template may read."""
 
 Content = str | tuple[Message, ...]
-"""What a row holds: a text, or the messages of a conversation."""
+"""The content of a row: a text, or the messages of a conversation."""
 
 
 EMPTY = "empty"
-"""Why a text is skipped in which nothing is left after `strip()`."""
+"""The reason for skipping a text that is empty after `strip()`."""
 
 _NAMED = 6
 
 
 def name_some(names: Sequence[str]) -> str:
-    """The first few names, and how many there are besides."""
+    """The first few names, and the number of further ones."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -32,9 +32,9 @@ class Text:
     """One item of a data set.
 
     Attributes:
-        id: its own, else its row's number.
-        text: a string; of a conversation the contents of its messages, for people.
-        messages: of a conversation, which each model's chat template writes in its own way; else none.
+        id: its own, else its row number.
+        text: a string; for a conversation the contents of its messages, for display.
+        messages: of a conversation, for each model's chat template; empty for plain text.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class SkippedText:
-    """One item without a usable text, and why; a row that could not be read has its place for an id."""
+    """An item without a usable text, and why; the id of an unreadable row is its location."""
 
     id: str
     reason: str
@@ -57,11 +57,11 @@ class TextsDigest:
         self._digest = hashlib.sha256()
 
     def add(self, name: str, content: bytes) -> None:
-        """A text: its id, and the `content_bytes` of the rest."""
+        """Adds a text: its id, and its `content_bytes`."""
         self._digest.update(_framed(name) + content)
 
     def with_skipped(self, skipped: Iterable[SkippedText]) -> str:
-        """The digest of the texts so far and of what was left out."""
+        """The digest of the texts so far and of the skipped ones."""
         digest = self._digest.copy()
         for one in skipped:
             digest.update(_framed("skipped") + _framed(one.id) + _framed(one.reason))
@@ -69,11 +69,11 @@ class TextsDigest:
 
 
 def content_bytes(text: str, messages: tuple[Message, ...]) -> bytes:
-    """What a text holds, for a digest."""
+    """The content of a text, for a digest."""
     return _framed(text) + (_framed(json.dumps(messages, sort_keys=True, default=str)) if messages else b"")
 
 
 def _framed(part: str) -> bytes:
-    """With its length before it, so that no two lists of parts give the same bytes."""
+    """A part preceded by its length, so that different lists of parts never give the same bytes."""
     encoded = part.encode("utf-8", "surrogatepass")
     return len(encoded).to_bytes(8, "big") + encoded

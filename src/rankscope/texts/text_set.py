@@ -1,4 +1,4 @@
-"""The texts of one data set, with what was left out."""
+"""The texts of one data set, with the skipped ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TextSet:
     """The texts of one data set.
 
     Attributes:
-        name: as results call it.
-        source: where the texts came from and how they were chosen, for people.
-        texts: usable ones, in order; those of a data set are read from where they are stored each time.
-        skipped: empty ones, and bad rows, that were met on the way.
-        left_out: files of the data's folder that are not among its data.
-        kept_order: ids of texts whose words could not be reordered, for want of white space between them.
+        name: the data set's name in results.
+        source: description of where the texts came from and how they were chosen.
+        texts: usable ones, in order; large sets are read from storage each time.
+        skipped: empty texts and bad rows among those read.
+        left_out: files in the data's folder that were ignored because they are not data.
+        kept_order: ids of texts whose words could not be reordered, because they have no white space between words.
     """
 
     name: str
@@ -32,13 +32,13 @@ class TextSet:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What people should know of the texts: files left out, rows that could not be read, words that stayed."""
+        """What users should know of the texts: ignored files, unreadable rows, words that keep their order."""
         found = []
         if self.left_out:
-            found.append(f"{self.name}: left out, not data: {name_some(self.left_out)}")
+            found.append(f"{self.name}: ignored, not data: {name_some(self.left_out)}")
         if self.kept_order:
             found.append(
-                f"{self.name}: words keep their order, for want of white space between them, in "
+                f"{self.name}: words could not be reordered, for lack of white space between them, in "
                 f"{len(self.kept_order):,} of {len(self.texts):,} texts: {name_some(self.kept_order)}"
             )
         bad = [one for one in self.skipped if one.reason != EMPTY]
@@ -48,6 +48,6 @@ class TextSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over ids and texts, and over what was left out: equal where measurements have the same rows."""
+        """sha256 over ids, texts and skipped rows: equal if measurements have the same rows."""
         digest = self.texts.digest if isinstance(self.texts, StoredTexts) else digest_of(self.texts)
         return digest.with_skipped(self.skipped)

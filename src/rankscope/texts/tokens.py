@@ -1,4 +1,4 @@
-"""From texts and conversations to token ids, by a model's own tokenizer."""
+"""From texts and conversations to token ids, with a model's own tokenizer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1000
 _CHARACTERS_AT_ONCE = 1 << 21
-"""A tokenizer keeps about a hundred bytes for each token of a call until the call is over."""
+"""Limit per tokenizer call, which needs about a hundred bytes per token until it returns."""
 _PROBES = ("a", "the", "1", ".", "\u4e00")
 
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """What a tokenizer puts around every text: token ids before it and after it."""
+    """The token ids that a tokenizer adds before and after every text."""
 
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
@@ -32,31 +32,31 @@ class SpecialTokens:
         return len(self.before) + len(self.after)
 
     def around(self, body: Sequence[int]) -> list[int]:
-        """A part of a text, beginning and ending as a text does."""
+        """A part of a text with the special tokens added."""
         return [*self.before, *body, *self.after]
 
     def those_of(self, ids: Sequence[int]) -> SpecialTokens:
-        """Those of them that a text has: a chat template may write others, or none."""
+        """Those that a text has: a chat template may write other special tokens, or none."""
         before = self.before if tuple(ids[: len(self.before)]) == self.before else ()
         rest = ids[len(before) :]
         after = self.after if tuple(rest[len(rest) - len(self.after) :]) == self.after else ()
         return SpecialTokens(before, after)
 
     def off(self, ids: Sequence[int]) -> Sequence[int]:
-        """What is left of a text that has all of them."""
+        """The rest of a text that has all of them."""
         return ids[len(self.before) : len(ids) - len(self.after)]
 
 
 def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens | None:
-    """What a tokenizer puts around every text; None if it does more than to put the same tokens around.
+    """The tokens that a tokenizer adds around every text; None if it does anything else.
 
-    Short texts are encoded with special tokens and without. No attribute such as `add_bos_token` is asked: fast and
+    Short texts are encoded with and without special tokens. Attributes such as `add_bos_token` are not used: fast and
     slow tokenizers, and those with a template of their own, follow different ones.
     """
     for probe in _PROBES:
         whole = list(tokenizer(probe)["input_ids"])
         body = list(tokenizer(probe, add_special_tokens=False)["input_ids"])
-        if not body:  # no token for this probe
+        if not body:  # the tokenizer has no token for this probe
             continue
         for start in range(len(whole) - len(body) + 1):
             if whole[start : start + len(body)] == body:
@@ -65,27 +65,27 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens | Non
 
 
 def check_chat_template(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
-    """Says so where a tokenizer cannot write conversations.
+    """Checks that a tokenizer can write conversations.
 
     Raises:
         ModelError: it has no chat template.
     """
     if not tokenizer.chat_template:
-        raise ModelError(f"the tokenizer of {model} has no chat template: leave --chat out, or take its instruct model")
+        raise ModelError(f"the tokenizer of {model} has no chat template: omit --chat, or use the instruct model")
 
 
 def write_conversation(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
-    """A conversation as the tokenizer's chat template writes it, special tokens and all.
+    """A conversation as written by the tokenizer's chat template, including special tokens.
 
     Raises:
-        DataError: the template does not take these messages.
+        DataError: the template does not accept these messages.
     """
     turns = [dict(message) for message in messages]
     try:
         return str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except Exception as error:  # a template is a program, which raises what it likes
+    except Exception as error:  # a template is a program and can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"the chat template does not take these messages: {reason}") from error
+        raise DataError(f"the chat template does not accept these messages: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Encoded:
 
     Attributes:
         tokens: all of them, or the first ones of a long text.
-        is_whole: whether these are all.
+        is_whole: whether `tokens` is complete.
     """
 
     tokens: list[int]
@@ -107,8 +107,8 @@ class Encoder:
 
     Attributes:
         tokenizer: the model's own.
-        special_tokens: whether it puts its special tokens around texts. Those of a conversation are the template's.
-        enough: how many tokens are needed of a text; None for all.
+        special_tokens: whether to add special tokens to texts. In a conversation, the template adds them.
+        enough: how many tokens of a text are needed; None for all.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -116,15 +116,15 @@ class Encoder:
     enough: int | None = None
 
     def encode(self, texts: Iterable[Text]) -> Iterator[tuple[Text, Encoded | DataError]]:
-        """Each text with its tokens, or with why the chat template does not take its messages.
+        """Each text with its tokens, or with the error if the chat template does not accept its messages.
 
-        Texts are read as the tokens are asked for, so many at a time as one call of the tokenizer takes.
+        Texts are read as tokens are requested, in batches of one tokenizer call.
         """
         for some in _in_portions(texts):
             yield from zip(some, self._encode(some), strict=True)
 
     def _encode(self, texts: Sequence[Text]) -> list[Encoded | DataError]:
-        """Very long texts one by one, others in one call of the tokenizer, which is then fastest."""
+        """Encodes very long texts one by one, and the others in one tokenizer call, which is fastest."""
         found: dict[int, Encoded | DataError] = {}
         waiting: dict[bool, dict[int, str]] = {True: {}, False: {}}
         for place, text in enumerate(texts):
@@ -158,7 +158,7 @@ class Encoder:
 
 
 def _in_portions(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Lists of neighbouring texts, no more and no longer than one call of a tokenizer takes."""
+    """Lists of consecutive texts, limited in number and length to one tokenizer call."""
     portion: list[Text] = []
     characters = 0
     for text in texts:

@@ -1,10 +1,10 @@
-"""Whether white space stands between the words of a text: not in Chinese, Japanese, Thai, Lao, Khmer or Burmese."""
+"""Whether a text has white space between its words: not in Chinese, Japanese, Thai, Lao, Khmer or Burmese."""
 
 from __future__ import annotations
 
 import re
 
-# Letters of scripts that are written without spaces between words, by their blocks in Unicode. Korean has spaces.
+# Letters of scripts written without spaces between words, by Unicode block. Korean has spaces.
 _UNSPACED = re.compile(
     "["
     "\u0e00-\u0eff"  # Thai, Lao
@@ -18,17 +18,17 @@ _UNSPACED = re.compile(
     "]"
 )
 LEAST_SHARE = 0.25
-"""Of a text's letters. A Chinese word has about two letters and an English one five."""
+"""Minimum share of such letters in a text. A Chinese word has about two letters, an English one five."""
 LEAST_RUN = 5
-"""Letters between two spaces. Where words are set apart they have fewer on average, about four in Thai."""
+"""Minimum mean number of letters between two spaces. Segmented text has fewer, about four in Thai."""
 
 
 def lacks_word_spacing(text: str) -> bool:
-    """Whether many words of a text stand together without white space.
+    """Whether many words of a text are not separated by white space.
 
-    A quarter of the letters or more are of scripts without word spacing, and where these stand there are on average
-    five of them or more from one space to the next. A few Chinese names in an English text are too few; a
-    Chinese text whose words have been set apart has spaces; a word alone has nothing beside it.
+    At least a quarter of the letters are of scripts without word spacing, and on average at least five of them occur
+    between two spaces. A few Chinese names in an English text are too few; Chinese text that has been segmented into
+    words has spaces; a single word has no neighbours.
     """
     if text.isascii() or not _UNSPACED.search(text):
         return False
@@ -38,5 +38,5 @@ def lacks_word_spacing(text: str) -> bool:
 
 
 def _letters(part: str) -> int:
-    """Of the scripts without word spacing; signs and digits are none."""
+    """The number of letters of scripts without word spacing; signs and digits do not count."""
     return sum(map(str.isalpha, _UNSPACED.findall(part)))

@@ -47,8 +47,8 @@ def test_the_numbers_of_a_small_tensor(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no readable GGUF file"),
-        (b"GGUF", "no readable GGUF file"),
+        (b"", "not a readable GGUF file"),
+        (b"GGUF", "not a readable GGUF file"),
         (b"GGML" + bytes(40), "begins with b'GGML'"),
         (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "GGUF version 1:"),
         (struct.pack(">4sIQQ", b"GGUF", 3, 0, 0), "big-endian"),
@@ -66,7 +66,7 @@ def test_what_is_no_gguf_file(tmp_path: Path, content: bytes, message: str) -> N
 def test_a_file_that_is_cut_off(file: Path, tmp_path: Path) -> None:
     content = file.read_bytes()
     (tmp_path / "short.gguf").write_bytes(content[:-1000])
-    with pytest.raises(ModelError, match=r"is cut off: tensor .* ends at byte"):
+    with pytest.raises(ModelError, match=r"is truncated: tensor .* ends at byte"):
         read_header(tmp_path / "short.gguf")
 
 

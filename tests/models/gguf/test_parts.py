@@ -49,19 +49,19 @@ def test_without_data_the_file_has_its_length(parts: tuple[Path, ...], tmp_path:
 
 def test_a_missing_part_is_named(parts: tuple[Path, ...]) -> None:
     parts[1].unlink()
-    with pytest.raises(ModelError, match=r"one of 3 parts of a model, and small-00002-of-00003.gguf is not beside it"):
+    with pytest.raises(ModelError, match=r"one of 3 parts of a model, but small-00002-of-00003.gguf is missing"):
         gguf_files(parts[0].parent, parts[0].name)
 
 
 def test_parts_that_do_not_belong_together(parts: tuple[Path, ...], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="states that it is part 1 .* its name says 0"):
+    with pytest.raises(ModelError, match="states that it is part 1 .* but its name says 0"):
         join_parts((parts[1], parts[0], parts[2]), tmp_path / "joined.gguf")
-    with pytest.raises(ModelError, match="part 0 .* of 3, its name says 0 of 2"):
+    with pytest.raises(ModelError, match="part 0 .* of 3, but its name says 0 of 2"):
         join_parts(parts[:2], tmp_path / "joined.gguf")
     other = tmp_path / "other"
     other.mkdir()
     write_gguf(other / "small.gguf", tiny_llama(), split=11)
-    with pytest.raises(ModelError, match="there twice"):
+    with pytest.raises(ModelError, match="occurs twice"):
         join_parts((parts[0], other / parts[1].name, parts[2]), tmp_path / "joined.gguf")
 
 

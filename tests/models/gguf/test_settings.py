@@ -63,15 +63,15 @@ def test_the_largest_gemmas_divide_by_the_width_of_a_head() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"expert_count": 8}, "llama.expert_count = 8, which transformers' LlamaConfig does not take"),
+        ({"expert_count": 8}, "llama.expert_count = 8, which transformers' LlamaConfig does not read"),
         ({"attention.sliding_window": 16}, "attention.sliding_window = 16"),
         ({"attention.causal": False}, "attention.causal = False"),
         ({"attention.scale": 0.5}, "attention.scale = 0.5"),
         ({"logit_scale": 0.5}, "logit_scale = 0.5"),
         ({"attn_logit_softcapping": 50.0}, "attn_logit_softcapping = 50.0"),
-        ({"attention.value_length": 16}, "attention.value_length = 16, where .* heads of 8"),
+        ({"attention.value_length": 16}, "attention.value_length = 16, but .* heads of 8"),
         ({"something.new": 3}, "llama.something.new = 3"),
-        ({"general.type": "adapter"}, "what GGUF calls 'adapter'"),
+        ({"general.type": "adapter"}, "not a model but a GGUF file of type 'adapter'"),
     ],
 )
 def test_what_the_class_cannot_do_is_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:

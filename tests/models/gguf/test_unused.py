@@ -13,7 +13,7 @@ from tiny_gguf import tiny_llama, write_gguf
 def test_tensors_that_the_reader_passes_over_are_named(tmp_path: Path) -> None:
     bias = {"blk.1.attn_q.bias": np.ones(32, dtype=np.float32)}
     path = write_gguf(tmp_path / "tiny.gguf", tiny_llama(), tensors=bias)
-    with pytest.raises(ModelError, match=r"holds 1 weight \(blk.1.attn_q.bias\) that the network does not take"):
+    with pytest.raises(ModelError, match=r"has 1 weight \(blk.1.attn_q.bias\) that the network does not use"):
         load_model(describe_model(parse_model_reference(str(path))), Placement())
 
 

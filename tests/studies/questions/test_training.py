@@ -52,7 +52,7 @@ def test_unfinished_checkpoints_are_left_out_and_named(tmp_path: Path) -> None:
     assert found.table["step"].to_list() == [5, 10]
     told = found.sentences[-1]
     assert "checkpoint-20 (no weights)" in told
-    assert "checkpoint-30 (model.safetensors is cut off)" in told
+    assert "checkpoint-30 (model.safetensors is truncated)" in told
     (run / "checkpoint-10" / "config.json").unlink()
     with pytest.raises(SettingsError, match=r"left out .*checkpoint-10 \(no config.json\)"):
         conduct("training", StudyOptions((str(run),), (str(data),)), output=tmp_path / "again")

@@ -1,4 +1,4 @@
-"""Dense symmetric matrices to symmetric band matrices with the same eigenvalues, one Triton program a matrix.
+"""Dense symmetric matrices to symmetric band matrices with the same eigenvalues, one Triton program per matrix.
 
 Blocked Householder reduction: `WIDTH` columns at a time are triangularised below the band by a QR decomposition
 Q = I - V T V^T, and A becomes Q^T A Q = A - V W^T - W V^T with X = A V T and W = X - V (T^T V^T X) / 2.
@@ -28,7 +28,7 @@ def reduce_to_band(
     Args:
         work_ptr: the matrices, (batch, stride, stride), both triangles, zeros behind a matrix's own size.
         reflectors_ptr: V of this panel and of the last, (batch, 2, stride, WIDTH), zeros.
-        updates_ptr: W of this panel and of the last, likewise.
+        updates_ptr: W of this panel and of the last, same shape as reflectors_ptr, zeros.
         band_ptr: (batch, stride, 2 WIDTH), zeros; element (i, j) of the lower triangle goes to row j, column i - j.
         sizes_ptr: each matrix's own size.
         stride: a multiple of TILE.

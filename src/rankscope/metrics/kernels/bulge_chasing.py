@@ -1,4 +1,4 @@
-"""Symmetric band matrices to tridiagonal ones with the same eigenvalues, one Triton program a matrix.
+"""Symmetric band matrices to tridiagonal ones with the same eigenvalues, one Triton program per matrix.
 
 Sweep s clears column s below the subdiagonal by a Householder reflector and chases the bulge that this makes down the
 band, one block of `WIDTH` rows at each step. Step k of sweep s touches what step k + 2 of sweep s - 1 has left, and
@@ -32,7 +32,7 @@ def chase_bulges(
         tridiagonal_ptr: (batch, 2, stride): the diagonal, behind the matrix's own size 4; and the squares of what
             stands before it in its row, at least 2^-120.
         reflectors_ptr: room for SLOTS WIDTH elements a matrix, which are 2 stride WIDTH elements apart.
-        taus_ptr: likewise.
+        taus_ptr: same size as reflectors_ptr.
         sizes_ptr: each matrix's own size.
         stride: a multiple of CHUNK.
         SLOTS: sweeps at once, a power of two, at least (stride - 1) / (2 WIDTH).

@@ -62,9 +62,9 @@ def pass_over_blocks(
     Args:
         work_ptr: as above.
         reflectors_ptr: as above.
-        updates_ptr: W of even and of odd panels, likewise.
+        updates_ptr: W of even and of odd panels, same shape as reflectors_ptr.
         products_ptr: (batch, stride / ROWS, stride, WIDTH); block k of rows leaves its share of A V in [:, k].
-        inner_ptr: (batch, stride / ROWS, WIDTH, WIDTH); likewise its share of V^T A V, which is the
+        inner_ptr: (batch, stride / ROWS, WIDTH, WIDTH); block k's share of V^T A V in [:, k], which is the
             symmetric part of their sum.
         sizes_ptr: as above.
         stride: a multiple of ROWS.

@@ -1,4 +1,4 @@
-"""GGUF files: their headers, files in parts, and the settings that transformers' reader leaves out."""
+"""GGUF files: headers, multi-part files, and settings that transformers' reader ignores."""
 
 from rankscope.models.gguf.header import GgufHeader, GgufTensor, read_header
 from rankscope.models.gguf.parts import gguf_files, join_parts, name_without_part, part_names

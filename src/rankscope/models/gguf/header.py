@@ -1,4 +1,4 @@
-"""What a GGUF file states before its data: metadata, and where each tensor lies.
+"""The header of a GGUF file: metadata, and the location of each tensor.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian).
 """
@@ -24,12 +24,12 @@ _MOST_DIMENSIONS = 4
 
 @dataclass(frozen=True)
 class GgufTensor:
-    """Where a tensor lies.
+    """The location of a tensor.
 
     Attributes:
-        file: which holds it.
-        name: llama.cpp's.
-        dimensions: the fastest-moving one first.
+        file: that contains it.
+        name: llama.cpp's name.
+        dimensions: fastest-varying first.
         kind: ggml's number of the data type.
         start: first byte in the file.
         size: in bytes.
@@ -43,7 +43,7 @@ class GgufTensor:
     size: int
 
     def floats(self) -> list[float]:
-        """The numbers of a small float32 tensor.
+        """The values of a small float32 tensor.
 
         Raises:
             ModelError: the tensor has another data type.
@@ -61,8 +61,8 @@ class GgufHeader:
 
     Attributes:
         path: the file.
-        metadata: values by key; an array of strings is left out, None stands for it.
-        encoded: the same entries as the bytes that the file has for them, key and type included.
+        metadata: values by key; None for an array of strings, which is not read.
+        encoded: the same entries as raw bytes, including key and type.
         tensors: in the file's order.
     """
 
@@ -82,39 +82,39 @@ class GgufHeader:
         return int(self.metadata.get("general.alignment", 32))
 
     def tensor(self, name: str) -> GgufTensor | None:
-        """The tensor of a name, if there is one."""
+        """The tensor with a name, or None."""
         return next((tensor for tensor in self.tensors if tensor.name == name), None)
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Reads all of a file but its tensors' data.
+    """Reads everything but the tensors' data.
 
     Raises:
-        ModelError: not a GGUF file of a known version, or damaged: the file ends too early.
+        ModelError: not a GGUF file of a supported version, or damaged or truncated.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _Reader(path, content).header()
     except (OSError, ValueError, struct.error, OverflowError) as error:
-        # An empty file, names that are not UTF-8, lengths beyond the file's end.
-        raise ModelError(f"{path} is no readable GGUF file, it may be cut off: {error}") from error
+        # An empty file, names that are not UTF-8, or lengths beyond the end of the file.
+        raise ModelError(f"{path} is not a readable GGUF file, it may be truncated: {error}") from error
 
 
 class _Reader:
-    """A position in a file's bytes, which moves on with each value read."""
+    """A position in a file's bytes, which advances with each value read."""
 
     def __init__(self, path: Path, content: mmap.mmap) -> None:
         self.path, self.content, self.position = path, content, 0
 
     def header(self) -> GgufHeader:
         if self.content[:4] != _MAGIC:
-            raise ModelError(f"{self.path} is no GGUF file: it begins with {self.content[:4]!r}, not with b'GGUF'")
+            raise ModelError(f"{self.path} is not a GGUF file: it begins with {self.content[:4]!r}, not with b'GGUF'")
         self.position = 4
         version, tensors, entries = self.numbers("IQQ")
         if version not in _VERSIONS:
             swapped = " (big-endian)" if version & 0xFFFF == 0 else ""
             raise ModelError(
-                f"{self.path} is GGUF version {version}{swapped}: versions 2 and 3, little-endian, are read"
+                f"{self.path} is GGUF version {version}{swapped}: supported are versions 2 and 3, little-endian"
             )
         metadata: dict[str, Any] = {}
         encoded: dict[str, bytes] = {}
@@ -151,12 +151,12 @@ class _Reader:
         if kind in _SCALARS:
             return self.numbers(_SCALARS[kind])[0]
         if kind != _ARRAY:
-            raise ValueError(f"metadata of the unknown type {kind}")
+            raise ValueError(f"metadata of unknown type {kind}")
         inner, count = self.numbers("IQ")
         if inner in _SCALARS:
             return list(self.numbers(f"{count}{_SCALARS[inner]}"))
         if inner != _STRING:
-            raise ValueError(f"an array of the unknown type {inner}")
+            raise ValueError(f"an array of unknown type {inner}")
         for _ in range(count):
             (length,) = self.numbers("Q")
             self.bytes(length)
@@ -184,7 +184,7 @@ class _Reader:
         size = math.prod(dimensions) // block * width
         if data + offset + size > len(self.content):
             raise ModelError(
-                f"{self.path} is cut off: tensor {name} ends at byte {data + offset + size}, "
+                f"{self.path} is truncated: tensor {name} ends at byte {data + offset + size}, "
                 f"the file at {len(self.content)}"
             )
         return GgufTensor(self.path, name, dimensions, kind, data + offset, size)
@@ -194,4 +194,4 @@ class _Reader:
             raise ModelError(f"{self.path} does not state its general.architecture")
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1:
-            raise ModelError(f"{self.path} states the alignment {alignment!r}: expected a positive whole number")
+            raise ModelError(f"{self.path} states the alignment {alignment!r}: expected a positive integer")

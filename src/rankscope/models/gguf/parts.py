@@ -1,4 +1,4 @@
-"""GGUF models in several files, `NAME-00001-of-00003.gguf` and so on, as llama.cpp's `gguf-split` writes them."""
+"""GGUF models in several files, `NAME-00001-of-00003.gguf` and so on, as written by llama.cpp's `gguf-split`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK = 1 << 24
 
 
 def part_names(name: str) -> tuple[str, ...]:
-    """The names of all parts of a model, from the name of any one; a file that is whole has one part."""
+    """The names of all parts of a model, given the name of one part; a single file is its only part."""
     match = _PART.fullmatch(name)
     if match is None:
         return (name,)
@@ -23,7 +23,7 @@ def part_names(name: str) -> tuple[str, ...]:
 
 
 def name_without_part(name: str) -> str:
-    """`small-00001-of-00003.gguf` is `small.gguf`; any other name stays."""
+    """`small-00001-of-00003.gguf` becomes `small.gguf`; other names are unchanged."""
     match = _PART.fullmatch(name)
     return f"{match['name']}.gguf" if match else name
 
@@ -37,14 +37,14 @@ def gguf_files(folder: Path, name: str) -> tuple[Path, ...]:
     files = tuple(folder / part for part in part_names(name))
     if missing := [file.name for file in files if not file.is_file()]:
         raise ModelError(
-            f"{folder / name} is one of {len(files)} parts of a model, and {', '.join(missing)} is not beside it: "
-            "put all parts into one folder"
+            f"{folder / name} is one of {len(files)} parts of a model, but {', '.join(missing)} is missing: "
+            "put all parts in the same folder"
         )
     return files
 
 
 def read_parts(files: tuple[Path, ...]) -> GgufHeader:
-    """The header of a whole model: the first part's metadata, the tensors of all.
+    """The header of a complete model: the first part's metadata, and the tensors of all parts.
 
     Raises:
         ModelError: parts of different models, or in the wrong order.
@@ -61,36 +61,36 @@ def check_parts(files: tuple[Path, ...]) -> list[GgufHeader]:
     """The headers of all parts.
 
     Raises:
-        ModelError: the files are not the parts of one model in their order.
+        ModelError: the files are not the parts of one model in order.
     """
     headers = [read_header(file) for file in files]
     for position, header in enumerate(headers):
         stated = header.metadata.get("split.no", 0), header.metadata.get("split.count", 1) or 1
         if stated != (position, len(files)):
             raise ModelError(
-                f"{header.path} states that it is part {stated[0]} (counted from 0) of {stated[1]}, its name says "
+                f"{header.path} states that it is part {stated[0]} (counted from 0) of {stated[1]}, but its name says "
                 f"{position} of {len(files)}: name the parts NAME-00001-of-{stated[1]:05}.gguf and so on"
             )
     names = [tensor.name for header in headers for tensor in header.tensors]
     if twice := sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
-        raise ModelError(f"{files[0]}: tensor {twice[0]} is there twice, the parts are of different models")
+        raise ModelError(f"{files[0]}: tensor {twice[0]} occurs twice, so the parts are from different models")
     stated_tensors = headers[0].metadata.get("split.tensors.count", len(names))
     if stated_tensors != len(names):
-        raise ModelError(f"{files[0]} states {stated_tensors} tensors in all parts, there are {len(names)}")
+        raise ModelError(f"{files[0]} states {stated_tensors} tensors in all parts, but there are {len(names)}")
     return headers
 
 
 def join_parts(files: tuple[Path, ...], target: Path, *, with_data: bool = True) -> None:
-    """Writes the parts of a model as one file, copying data as it is, piece by piece.
+    """Writes the parts of a model as one file, copying the data unchanged, piece by piece.
 
     Args:
         files: the parts in order.
         target: the file to write.
-        with_data: without, the file has its full length but holds zeros and takes no space on the disk: enough to
-            read the configuration and the tokenizer.
+        with_data: if False, the file has its full length but holds zeros and takes no disk space: enough to read the
+            configuration and the tokenizer.
 
     Raises:
-        ModelError: the parts do not belong together, or there is no room on the disk.
+        ModelError: the parts do not belong together, or the disk is full.
     """
     headers = check_parts(files)
     first = headers[0]
@@ -118,8 +118,8 @@ def join_parts(files: tuple[Path, ...], target: Path, *, with_data: bool = True)
                         joined.write(part.read(min(_CHUNK, tensor.size - start)))
     except OSError as error:
         raise ModelError(
-            f"cannot join the parts of {files[0].name} in {target.parent} ({error.strerror}): the joined file takes "
-            f"{(data + end) / 1e9:.1f} GB while the model is loaded; TMPDIR names another folder"
+            f"cannot join the parts of {files[0].name} in {target.parent} ({error.strerror}): the joined file needs "
+            f"{(data + end) / 1e9:.1f} GB while the model is loading; set TMPDIR to use another folder"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Rotary position embeddings as a GGUF file states them, in transformers' words.
+"""Rotary position embeddings of a GGUF file, in transformers' terms.
 
-llama.cpp takes `rope.scaling.*` and the tensors `rope_freqs`, `rope_factors_long` and `rope_factors_short` into
-account (src/llama-model.cpp, ggml's `rope_yarn`); transformers' reader takes none of them.
+llama.cpp uses `rope.scaling.*` and the tensors `rope_freqs`, `rope_factors_long` and `rope_factors_short`
+(src/llama-model.cpp, ggml's `rope_yarn`); transformers' reader ignores all of them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rankscope.models.gguf.header import GgufHeader
 
 BASE = 10000.0
-"""llama.cpp's frequency base where a file states none."""
+"""llama.cpp's frequency base if a file states none."""
 _YARN = {"rope.scaling.yarn_beta_fast": "beta_fast", "rope.scaling.yarn_beta_slow": "beta_slow"}
-# What stands for "as usual" in entries that transformers has no word for.
+# Neutral values of entries that transformers has no name for.
 _NEUTRAL: dict[str, tuple[float, ...]] = {
     "rope.scaling.yarn_ext_factor": (1.0, -1.0),
     "rope.scaling.yarn_attn_factor": (1.0, -1.0),
@@ -34,15 +34,15 @@ def rope_scaling(header: GgufHeader, settings: Mapping[str, Any], positions: int
     Args:
         header: of the file, for the tensors of factors.
         settings: the file's metadata without the architecture's name.
-        positions: the longest text, for scaling types that need the length before scaling.
+        positions: maximum length, for scaling types that need the length before scaling.
 
     Raises:
-        ModelError: a scaling that transformers cannot express, or with a value that makes no sense.
+        ModelError: a scaling that transformers cannot express, or an invalid value.
     """
     for key, neutral in _NEUTRAL.items():
         if settings.get(key, neutral[0]) not in neutral:
             raise ModelError(f"{header.path} states {key} = {settings[key]!r}, which transformers cannot apply")
-    # Older files have one entry, and no type; without a type, a factor is of linear scaling.
+    # Older files have one entry and no type; without a type, a factor means linear scaling.
     kind = settings.get("rope.scaling.type", "linear")
     factor = settings.get("rope.scaling.factor", settings.get("rope.scale_linear", 0.0)) or 1.0
     original = settings.get("rope.scaling.original_context_length") or positions
@@ -54,12 +54,12 @@ def rope_scaling(header: GgufHeader, settings: Mapping[str, Any], positions: int
         return _longrope(header, original, stretch)
     if kind not in ("none", "linear", "yarn"):
         raise ModelError(
-            f"{header.path} states rope.scaling.type = {kind!r}: none, linear, yarn and longrope can be applied"
+            f"{header.path} states rope.scaling.type = {kind!r}: only none, linear, yarn and longrope are supported"
         )
     if header.tensor("rope_freqs.weight") is not None:
         return _divided(header, settings, factor if kind == "linear" else 1.0, positions)
     if kind == "yarn" and factor != 1.0:
-        # ggml multiplies the file's factor by 0.1 ln(factor) + 1, transformers takes the product.
+        # ggml multiplies the file's factor by 0.1 ln(factor) + 1, transformers expects the product.
         found = {"rope_type": "yarn", "factor": float(factor), "original_max_position_embeddings": int(original)}
         attention = float(stretch * (0.1 * math.log(factor) + 1.0))
         betas = {name: float(settings[key]) for key, name in _YARN.items() if key in settings}
@@ -85,14 +85,14 @@ def _longrope(header: GgufHeader, original: float, stretch: float) -> dict[str, 
 
 
 def _divided(header: GgufHeader, settings: Mapping[str, Any], factor: float, positions: int) -> dict[str, Any]:
-    """Frequencies divided one by one: in transformers, longrope whose long and short factors are the same."""
+    """Individually divided frequencies: in transformers, longrope with equal long and short factors."""
     tensor = header.tensor("rope_freqs.weight")
     assert tensor is not None  # noqa: S101
     factors = [number * factor for number in tensor.floats()]
     if settings.get("rope.scaling.type") == "yarn" or not all(0 < number < math.inf for number in factors):
         raise ModelError(
-            f"{header.path} has a tensor rope_freqs that cannot be applied: beside yarn scaling, "
-            "or with factors that are not positive"
+            f"{header.path} has a tensor rope_freqs that cannot be applied: it is combined with yarn scaling, "
+            "or has factors that are not positive"
         )
     if all(number == 1.0 for number in factors):
         return {"rope_type": "default"}

@@ -1,7 +1,7 @@
-"""Settings of a network that a GGUF file states and transformers' reader drops: applied, or refused by name.
+"""Network settings in a GGUF file that transformers' reader ignores: applied, or refused by name.
 
 transformers reads about ten entries of each architecture's metadata and leaves the others at the defaults of the
-configuration's class (`GGUF_CONFIG_MAPPING`). Each entry of a file is checked here against the configuration.
+configuration class (`GGUF_CONFIG_MAPPING`). Each entry of a file is checked here against the configuration.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from rankscope.models.gguf.header import GgufHeader
 
-# transformers reads these whole, by functions of their own (integrations/gguf/gguf_config_mapping.py).
+# transformers reads these completely, with dedicated functions (integrations/gguf/gguf_config_mapping.py).
 _READ_WHOLE = ("qwen35", "qwen35moe", "lfm2")
-# Entries by the names that transformers' configurations have for them; the first name that a configuration has is set.
+# Entries and their names in transformers' configurations; the first name that a configuration has is set.
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "vocab_size": ("vocab_size",),
     "context_length": ("max_position_embeddings", "n_positions"),
@@ -50,7 +50,7 @@ _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "ssm.state_size": ("state_size",),
     "ssm.time_step_rank": ("time_step_rank",),
 }
-# Values that leave a network as it is where its configuration has no word for the entry.
+# Values without effect on a network whose configuration has no name for the entry.
 _NEUTRAL: dict[str, tuple[object, ...]] = {
     "attn_logit_softcapping": (0.0,),
     "final_logit_softcapping": (0.0,),
@@ -84,7 +84,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "ssm.dt_b_c_rms": (False,),
     "tensor_data_layout": ("Meta AI original pth",),
 }
-# Sizes, which the shapes of the weights state again: another size is refused when they are loaded.
+# Sizes that are also given by the shapes of the weights: a mismatch is refused when these are loaded.
 _SIZES = ("vocab_size", "context_length", "embedding_length", "feed_forward_length")
 _NO_EFFECT = (
     "pooling_type",
@@ -95,31 +95,31 @@ _NO_EFFECT = (
 _HEADS = ("attention.key_length", "attention.value_length")
 _KNOWN_ROPE = ("rope.freq_base", "rope.scal", "rope.dimension_count", "rope.dimension_sections")
 _READ_AS_A_WORD = ("expert_gating_func", "minimax_m2")
-# Architectures whose networks use a sliding window that the file states.
+# Architectures whose networks use the sliding window stated in the file.
 _WINDOWS = ("phi3", "starcoder2", "mistral", "gemma2", "gemma3_text", "gpt_oss")
 _PARTLY_ROTARY = ("phi3", "stablelm", "nemotron", "gpt_neox", "phi", "persimmon")
-# The largest Gemmas divide by the width of a head, not by its key's length; the number of blocks tells them
-# (llama.cpp, src/llama-model.cpp: f_attention_scale).
+# The largest Gemmas divide by the width of a head instead of the key's length; the number of blocks identifies
+# them (llama.cpp, src/llama-model.cpp: f_attention_scale).
 _SCALED_BY_WIDTH = {"gemma2": 46, "gemma3_text": 62}
 
 
 def apply_settings(config: PretrainedConfig, header: GgufHeader) -> None:
-    """Sets what a file states and the configuration does not say yet.
+    """Applies settings of a file that are missing in the configuration.
 
     Args:
         config: as transformers read it from the file; changed in place.
         header: of the file.
 
     Raises:
-        ModelError: the file states something that transformers' class cannot do, or no weights of a language model.
+        ModelError: the file states something that transformers' class cannot do, or holds no language model.
     """
     if (kind := header.metadata.get("general.type", "model")) != "model":
-        raise ModelError(f"{header.path} holds no model, but what GGUF calls {kind!r}: name the model's own file")
+        raise ModelError(f"{header.path} is not a model but a GGUF file of type {kind!r}: use the model's own file")
     prefix = f"{header.architecture}."
     settings = {key.removeprefix(prefix): value for key, value in header.metadata.items() if key.startswith(prefix)}
     if header.architecture not in _READ_WHOLE:
         if config.model_type == "mistral":
-            config.sliding_window = None  # the class has one of 4,096; what a file states is set below
+            config.sliding_window = None  # the class default is 4,096; the file's value is set below
         for key, value in settings.items():
             if not key.startswith("rope.") and key not in _HEADS and key not in _NO_EFFECT:
                 _apply(config, header, key, value)
@@ -142,7 +142,7 @@ def _apply(config: PretrainedConfig, header: GgufHeader, key: str, value: Any) -
     if isinstance(value, list) or (name is None and value not in _NEUTRAL.get(key, ())):
         raise ModelError(
             f"{header.path} states {header.architecture}.{key} = {_shortened(value)}, which transformers' "
-            f"{type(config).__name__} does not take from a GGUF file: measure the original checkpoint instead"
+            f"{type(config).__name__} does not read from a GGUF file: measure the original checkpoint instead"
         )
     if name is not None and getattr(config, name) != value:
         setattr(config, name, value)
@@ -156,7 +156,7 @@ def _apply_heads(config: PretrainedConfig, header: GgufHeader, settings: Mapping
     for key in _HEADS:
         if width is not None and settings.get(key, width) != width:
             raise ModelError(
-                f"{header.path} states {header.architecture}.{key} = {settings[key]!r}, where transformers' "
+                f"{header.path} states {header.architecture}.{key} = {settings[key]!r}, but transformers' "
                 f"{type(config).__name__} has heads of {width}: measure the original checkpoint instead"
             )
     blocks = _SCALED_BY_WIDTH.get(config.model_type)
@@ -166,7 +166,7 @@ def _apply_heads(config: PretrainedConfig, header: GgufHeader, settings: Mapping
 
 
 def head_width(config: PretrainedConfig) -> int | None:
-    """The length of a query of one head; None where a network has no attention."""
+    """The length of one head's query; None if a network has no attention."""
     if width := getattr(config, "head_dim", None):
         return int(width)
     heads = getattr(config, "num_attention_heads", None)
@@ -179,12 +179,12 @@ def _apply_rope(config: PretrainedConfig, header: GgufHeader, settings: Mapping[
     if not isinstance(parameters, dict):
         if scaling["rope_type"] != "default":
             raise ModelError(
-                f"{header.path} scales rotary frequencies, which transformers' {type(config).__name__} does not have"
+                f"{header.path} scales rotary frequencies, which transformers' {type(config).__name__} does not support"
             )
         return
     by_layer = {kind: value for kind, value in parameters.items() if isinstance(value, dict)}
     base = {"rope_theta": float(settings.get("rope.freq_base", BASE))}
-    if by_layer:  # scaling is of layers with full attention; the others have a base of their own
+    if by_layer:  # scaling applies to layers with full attention; the others have their own base
         local = {"rope_theta": float(settings.get("rope.freq_base_swa", BASE))}
         full = _unscaled(by_layer["full_attention"]) | base | scaling
         config.rope_parameters = {
@@ -193,7 +193,7 @@ def _apply_rope(config: PretrainedConfig, header: GgufHeader, settings: Mapping[
     else:
         if (local_base := settings.get("rope.freq_base_swa", base["rope_theta"])) != base["rope_theta"]:
             raise ModelError(
-                f"{header.path} states rope.freq_base_swa = {local_base}, of layers that are not told apart"
+                f"{header.path} states rope.freq_base_swa = {local_base}, but does not say for which layers"
             )
         config.rope_parameters = _unscaled(parameters) | base | scaling
         _apply_rotary_width(config, header, settings)
@@ -201,7 +201,7 @@ def _apply_rope(config: PretrainedConfig, header: GgufHeader, settings: Mapping[
     if "original_max_position_embeddings" in scaling and hasattr(config, "original_max_position_embeddings"):
         config.original_max_position_embeddings = scaling["original_max_position_embeddings"]
     if unknown := sorted(key for key in settings if key.startswith("rope.") and not key.startswith(_KNOWN_ROPE)):
-        raise ModelError(f"{header.path} states {header.architecture}.{unknown[0]}, which is not known here")
+        raise ModelError(f"{header.path} states {header.architecture}.{unknown[0]}, which is not supported")
 
 
 def _check_factors(config: PretrainedConfig, header: GgufHeader, scaling: Mapping[str, Any]) -> None:
@@ -210,7 +210,7 @@ def _check_factors(config: PretrainedConfig, header: GgufHeader, scaling: Mappin
         if name in scaling and width is not None:
             rotated = int(width * config.rope_parameters.get("partial_rotary_factor", 1.0))
             if len(scaling[name]) != rotated // 2:
-                raise ModelError(f"{header.path} has {len(scaling[name])} factors of {rotated // 2} frequencies")
+                raise ModelError(f"{header.path} has {len(scaling[name])} factors for {rotated // 2} frequencies")
 
 
 def _unscaled(parameters: Mapping[str, Any]) -> dict[str, Any]:

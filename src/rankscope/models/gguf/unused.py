@@ -1,4 +1,4 @@
-"""Tensors of a GGUF file that no part of the network took."""
+"""Tensors of a GGUF file that the network does not use."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from rankscope.models.gguf.header import GgufHeader, GgufTensor
 
-# Applied through the configuration, or tables that llama.cpp's older converters wrote and never read.
+# Applied through the configuration, or tables that older llama.cpp converters wrote and never read.
 _ROTARY = re.compile(r"rope_(freqs|factors_long|factors_short)\.weight|blk\.\d+\.attn_rot_embd(\.weight)?")
 _OUTPUT = "output.weight"
 
 
 def unused_tensors(model: PreTrainedModel, header: GgufHeader) -> list[str]:
-    """The names of tensors that transformers' reader passed over without a word.
+    """The names of tensors that transformers' reader silently skipped.
 
-    Only of architectures that its older reader reads: what the newer one does not take is in the loading report.
+    Only for architectures of its older reader: what the newer one skips is in the loading report.
     """
     if getattr(getattr(model, "hf_quantizer", None), "supported", False):
         return []
@@ -39,7 +39,7 @@ def unused_tensors(model: PreTrainedModel, header: GgufHeader) -> list[str]:
 
 
 def _is_the_head(model: PreTrainedModel, tensor: GgufTensor) -> bool:
-    """A head that the reader takes under no name: GPT-2's, set apart, and tied ones, which equal the embeddings."""
+    """Whether a tensor is a head that the reader does not name: GPT-2's separate one, or one tied to embeddings."""
     head = model.get_output_embeddings()
     if tensor.name != _OUTPUT or head is None:
         return False

@@ -1,4 +1,4 @@
-"""Vision-language models: families, loading, inputs, and the watched forward pass."""
+"""Vision-language models: families, loading, inputs, and the captured forward pass."""
 
 from rankscope.models.vision_language.capture import Seen, VisionLanguageNetwork, watch_forward
 from rankscope.models.vision_language.families import FAMILIES, Family, Parts, family_of

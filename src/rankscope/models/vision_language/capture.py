@@ -1,8 +1,8 @@
-"""The forward pass of a vision-language model, watched at four places.
+"""The forward pass of a vision-language model, captured at four places.
 
-Hooks stand on the model's own modules during its own forward method, so what is seen is what the model does:
-the connector's input, the embeddings that enter the language model, what leaves each of its blocks, and what
-leaves its final norm, which is the head's input.
+Hooks are attached to the model's own modules during its own forward method, so the captured states are the model's:
+the connector's input, the embeddings that enter the language model, the output of each of its blocks, and the output
+of its final norm, which is the head's input.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ OnLayer = Callable[[int, Tensor], None]
 
 @dataclass(frozen=True)
 class Seen:
-    """What one forward pass showed.
+    """The result of one forward pass.
 
     Attributes:
-        after_encoder: image tokens as the vision encoder leaves them, (tokens, d); None without an image.
+        after_encoder: image tokens from the vision encoder, (tokens, d); None without an image.
         after_connector: image tokens as they enter the language model, (tokens, d); None without an image.
         hidden: last hidden states of the language model, after its final norm, at every position, (tokens, d).
         loss: mean cross-entropy of the response's tokens in nats; None without a response.
@@ -49,18 +49,18 @@ class Seen:
 
 @dataclass(frozen=True)
 class VisionLanguageNetwork:
-    """A vision-language model in memory, and where its parts are."""
+    """A vision-language model in memory, and the location of its parts."""
 
     model: PreTrainedModel
     family: Family
 
     @property
     def left_over(self) -> tuple[str, ...]:
-        """Weights in the model's files that are no part of it."""
+        """Weights in the model's files that the model does not use."""
         return tuple(getattr(self.model, "left_over", ()))
 
     def watch(self, given: ModelInput, on_layer: OnLayer | None = None) -> Seen:
-        """As `watch_forward`."""
+        """See `watch_forward`."""
         return watch_forward(self.model, self.family, given, on_layer)
 
 
@@ -70,12 +70,12 @@ def watch_forward(model: PreTrainedModel, family: Family, given: ModelInput, on_
 
     Args:
         model: in eval mode, on its device.
-        family: where its parts are.
-        given: what it reads.
-        on_layer: called for each block of the language model but the last, then for what leaves the final norm.
+        family: location of its parts.
+        given: its input.
+        on_layer: called for each block of the language model but the last, then for the output of the final norm.
 
     Raises:
-        ModelError: the model does not do what its family's description says.
+        ModelError: the model does not match its family's description.
     """
     device = next(model.parameters()).device
     caught: dict[str, Tensor] = {}
@@ -113,7 +113,7 @@ def _arguments(family: Family, given: ModelInput, device: torch.device) -> dict[
 
 @contextmanager
 def _watched(model: nn.Module, family: Family, caught: dict[str, Tensor]) -> Iterator[None]:
-    """Fills `caught` while the model runs; hooks are removed whatever happens."""
+    """Fills `caught` while the model runs; hooks are always removed."""
 
     def connector_enters(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         caught["encoder"] = args[0] if args else next(iter(kwargs.values()))
@@ -147,7 +147,7 @@ def _watched(model: nn.Module, family: Family, caught: dict[str, Tensor]) -> Ite
 
 @contextmanager
 def _watched_blocks(language_model: nn.Module, on_layer: OnLayer) -> Iterator[None]:
-    """Hands over what leaves each block but the last, which is seen after the final norm."""
+    """Passes on the output of each block but the last, which is captured after the final norm."""
 
     def leaves(layer: int) -> Callable[[nn.Module, Any, Any], None]:
         def hand_over(_block: nn.Module, _args: Any, output: Any) -> None:

@@ -1,7 +1,7 @@
-"""The families of vision-language models: where each has its parts, and how an image stands in its input.
+"""The families of vision-language models: the location of their parts, and how an image is inserted into the input.
 
-A description is all that is particular to a family. Which layer of the vision tower is used, what is dropped,
-joined or inserted on the way to the language model is the model's own doing and is only watched.
+A description holds everything specific to a family. Which layer of the vision tower is used, and what is dropped,
+joined or inserted on the way to the language model, is up to the model's own code and only observed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Parts:
-    """What turns an image into a model's input."""
+    """The objects that turn an image into a model's input."""
 
     config: PretrainedConfig
     tokenizer: PreTrainedTokenizerBase
@@ -32,7 +32,7 @@ class Parts:
 
 
 Prepare = Callable[[Parts, "Image"], tuple[list[int], Tensors]]
-"""From an image to the token ids that stand for it, markers included, and to the tensors that hold it."""
+"""From an image to its token ids, including markers, and the tensors that hold it."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Family:
     """One family.
 
     Attributes:
-        name: for people.
+        name: for display.
         model_types: of the configurations that belong to it.
         tower: path of the vision encoder.
         connector: path of the module that leads to the language model.
         language_model: path of the language model without its head.
-        prepare: the image in the model's input.
-        joins_before_connector: neighbouring tokens are joined before the connector's module is reached, so that the
-            encoder's tokens are the tower's output without its class token, and not the connector's input.
+        prepare: makes the image's part of the model's input.
+        joins_before_connector: neighbouring tokens are joined before the connector's module, so the encoder's tokens
+            are the tower's output without its class token, not the connector's input.
         image_first: the image comes before the tokenizer's leading special token.
-        kinds: the name under which the model wants to know each token's kind, if it does.
+        kinds: the name of the model's argument for each token's kind, if it has one.
         response_is_a_kind: that kind is 1 for the response; otherwise it is 1 for the image.
     """
 
@@ -69,7 +69,7 @@ def family_of(config: PretrainedConfig) -> Family:
     """The family of a configuration.
 
     Raises:
-        UnknownNameError: none that is described here; the message lists those that are.
+        UnknownNameError: an unsupported family; the message lists the supported ones.
     """
     for family in FAMILIES:
         if config.model_type in family.model_types:
@@ -94,7 +94,7 @@ def _llava(parts: Parts, image: Image) -> tuple[list[int], Tensors]:
 
 
 def _first_tokens(config: PretrainedConfig) -> int:
-    """Tokens before the patches that reach the connector: the class token, if there is one and it is not dropped."""
+    """Tokens before the patches that reach the connector: the class token, if it exists and is not dropped."""
     class_tokens = int(config.vision_config.model_type == "clip_vision_model")
     return class_tokens - int(config.vision_feature_select_strategy == "default")
 
@@ -146,7 +146,7 @@ def _paligemma(parts: Parts, image: Image) -> tuple[list[int], Tensors]:
 
 
 def _internvl(parts: Parts, image: Image) -> tuple[list[int], Tensors]:
-    # Its processor in transformers asks for tiles, whatever the image processor's own default.
+    # Its processor in transformers requests tiles, whatever the image processor's own default.
     pixel_values = _pixels(parts, image, crop_to_patches=True)["pixel_values"]
     patch_size = parts.config.vision_config.patch_size
     patch_size = patch_size[0] if isinstance(patch_size, (list, tuple)) else patch_size
@@ -160,12 +160,12 @@ def marker_id(tokenizer: PreTrainedTokenizerBase, marker: str) -> int:
     """The id of a special token.
 
     Raises:
-        ModelError: the tokenizer has none of that name.
+        ModelError: the tokenizer has no such token.
     """
     found = tokenizer.convert_tokens_to_ids(marker)
     if found is None or found == tokenizer.unk_token_id:
         raise ModelError(
-            f"the tokenizer has no token {marker!r}, which marks where an image is: is it another model's?"
+            f"the tokenizer has no token {marker!r} to mark the place of an image: does it belong to another model?"
         )
     return int(found)
 
@@ -182,13 +182,13 @@ def module_at(model: torch.nn.Module, path: str) -> torch.nn.Module:
     """The module at a path.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no such module.
     """
     try:
         return model.get_submodule(path)
     except AttributeError as error:
         raise ModelError(
-            f"{type(model).__name__} has no module {path}: made for another version of transformers?"
+            f"{type(model).__name__} has no module {path}: was it made for another version of transformers?"
         ) from error
 
 
@@ -214,4 +214,4 @@ FAMILIES: tuple[Family, ...] = (
         "vision_model", "llama_proj", "language_model.model", _minigpt_v2, joins_before_connector=True,
     ),
 )  # fmt: skip
-"""All that are described."""
+"""All supported families."""

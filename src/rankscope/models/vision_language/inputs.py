@@ -1,4 +1,4 @@
-"""What a model reads: the image alone, the text alone, and both."""
+"""A model's inputs: the image alone, the text alone, and both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_REASON = 100
 
 
 class UnusablePairError(RankscopeError):
-    """A pair that this model cannot read; its text is the short reason that skipped pairs carry."""
+    """A pair that this model cannot read; the message is the short reason recorded for skipped pairs."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class EncodedText:
 
     Attributes:
         leading: the tokenizer's special tokens before the text.
-        ids: the rest.
-        response: how many of the ids belong to the response or come after it.
+        ids: the other token ids.
+        response: number of ids that belong to the response or come after it.
     """
 
     leading: list[int]
@@ -45,10 +45,10 @@ class ModelInput:
     """One sequence.
 
     Attributes:
-        ids: token ids, image tokens included, (tokens,).
+        ids: token ids, including image tokens, (tokens,).
         image: whether a position holds a token of the image, (tokens,).
-        after_image: whether a position comes after the image's last, (tokens,); all, where there is no image.
-        response: how many of the last positions belong to the response and have something before them.
+        after_image: whether a position comes after the image's last, (tokens,); all if there is no image.
+        response: number of positions at the end that belong to the response and have a predecessor.
         tensors: the image's.
     """
 
@@ -62,13 +62,13 @@ class ModelInput:
 def encode_text(tokenizer: PreTrainedTokenizerBase, instruction: str, response: str, longest: int) -> EncodedText:
     """Tokenizes instruction, a line feed and response with the tokenizer's own special tokens.
 
-    Where one of the two is empty, the text is the other. Texts of more than `longest` tokens are cut.
+    If one of the two is empty, the text is the other one. Texts of more than `longest` tokens are truncated.
     """
     before = f"{instruction}\n" if instruction and response else instruction
     encoded = tokenizer(before + response, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
     leading = [*encoded["special_tokens_mask"], 0].index(0)
     ids = encoded["input_ids"][leading:longest]
-    # A token that reaches over the border counts as the instruction's.
+    # A token that spans the boundary counts as the instruction's.
     begun = [start >= len(before) and end > start for start, end in encoded["offset_mapping"][leading:longest]]
     response_starts = begun.index(True) if any(begun) else len(ids)
     return EncodedText(encoded["input_ids"][:leading], ids, len(ids) - response_starts)
@@ -83,7 +83,7 @@ def image_input(family: Family, parts: Parts, image: Image, leading: list[int]) 
     """The image alone, with the tokenizer's leading special tokens and the family's markers.
 
     Raises:
-        UnusablePairError: the image processor does not take it, such as one that is 300 times as wide as high.
+        UnusablePairError: the image processor refuses it, for example because it is 300 times as wide as high.
     """
     try:
         ids, tensors = family.prepare(parts, image)
@@ -98,7 +98,7 @@ def with_text(image: ModelInput, text: EncodedText, image_token_id: int) -> Mode
     """The image, then the text.
 
     Raises:
-        UnusablePairError: the text holds the token that stands for the image.
+        UnusablePairError: the text contains the image token.
     """
     if image_token_id in text.ids:
         raise UnusablePairError("the text holds the image token")
@@ -112,5 +112,5 @@ def _model_input(
     image = torch.zeros_like(ids, dtype=torch.bool) if image_token_id is None else ids == image_token_id
     places = image.nonzero()
     last = int(places[-1]) if len(places) else -1
-    response = min(response, max(len(ids) - 1, 0))  # nothing comes before the first token
+    response = min(response, max(len(ids) - 1, 0))  # the first token has no predecessor
     return ModelInput(ids, image, torch.arange(len(ids)) > last, response, tensors or {})

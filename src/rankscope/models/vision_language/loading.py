@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VisionLanguageModel:
-    """All of a vision-language model but its weights.
+    """A vision-language model without its weights.
 
     Attributes:
-        text: the reference as it was given.
+        text: the reference as given.
         label: a short name.
         language: configuration and tokenizer.
-        family: where its parts are.
-        parts: what makes its input.
-        files: of MiniGPT-v2, whose weights are in files of its own.
+        family: location of its parts.
+        parts: make its input.
+        files: of MiniGPT-v2, whose weights are in separate files.
     """
 
     text: str
@@ -46,7 +46,7 @@ class VisionLanguageModel:
 
     @cached_property
     def parts_of_fingerprint(self) -> FingerprintParts:
-        """What its numbers depend on, part by part; files are read once for each description."""
+        """The parts that its numbers depend on; files are read once per description."""
         processor = digest_of(json.loads(self.parts.image_processor.to_json_string()))
         weights = digests_by_name([*weight_files(self.language.reference), *self._more_files])
         return replace(self.language.parts, weights=weights, image_processor=processor)
@@ -65,11 +65,11 @@ class VisionLanguageModel:
         return pico_vlm_files() if folder.parent == VLM_FAMILY else []
 
     def load_network(self, placement: Placement) -> VisionLanguageNetwork:
-        """The network, refused where its files were changed while they were read.
+        """Loads the network; refused if its files changed while they were read.
 
         Raises:
-            ModelError: as `load`.
-            RankscopeError: files of weights are others than those that were fingerprinted.
+            ModelError: as for `load`.
+            RankscopeError: files of weights differ from the fingerprinted ones.
         """
         model = self.load(placement)
         refuse_changed(self.language, self._more_files, self.parts_of_fingerprint)
@@ -92,7 +92,7 @@ class VisionLanguageModel:
 
 
 def describe_vision_language_model(text: str, *, trust_remote_code: bool = False) -> VisionLanguageModel:
-    """Loads all but the weights.
+    """Loads everything but the weights.
 
     Args:
         text: a hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,eva_vit_g.pth,CHECKPOINT.pth`.
@@ -100,7 +100,7 @@ def describe_vision_language_model(text: str, *, trust_remote_code: bool = False
 
     Raises:
         ModelError: no such model, tokenizer or image processor.
-        UnknownNameError: a kind of model that is not described in `families`.
+        UnknownNameError: an unsupported type of model.
     """
     if files := parse_minigpt_v2(text):
         return _describe_minigpt_v2(text, files, trust_remote_code=trust_remote_code)
@@ -108,10 +108,10 @@ def describe_vision_language_model(text: str, *, trust_remote_code: bool = False
     language = describe_model(reference, trust_remote_code=trust_remote_code)
     family = family_of(language.config)
     if not language.tokenizer.is_fast:
-        raise ModelError(f"{text} has a tokenizer that does not say where tokens begin: a tokenizer.json is needed")
+        raise ModelError(f"{text} has a tokenizer without token positions: it needs a tokenizer.json")
     from transformers import AutoImageProcessor
 
-    # Pillow's resampling on every machine: torchvision's, where it is installed, gives other pixels.
+    # Pillow's resampling on every machine: torchvision, if installed, gives other pixels.
     with as_model_error(reference, "image processor"):
         where = where_to_load(reference, trust_remote_code=trust_remote_code)
         image_processor = AutoImageProcessor.from_pretrained(**where, backend="pil")

@@ -1,8 +1,8 @@
-"""MiniGPT-v2, which transformers does not have, from parts that it has.
+"""MiniGPT-v2, which transformers does not include, built from parts that it does.
 
 The vision model of BLIP-2 (EVA-ViT-g/14) at 448 pixels with interpolated positions, without its class token; four
-neighbouring tokens joined to one; a linear layer; Llama. Weights come from the published files: `eva_vit_g.pth`,
-the MiniGPT-v2 checkpoint with `llama_proj` and the language model's low-rank changes, and Llama-2-chat.
+neighbouring tokens joined into one; a linear layer; Llama. Weights come from the published files: `eva_vit_g.pth`,
+the MiniGPT-v2 checkpoint with `llama_proj` and the language model's low-rank updates, and Llama-2-chat.
 
 Source: Chen et al. 2023, arXiv 2310.09478, and the layout of its published checkpoint.
 """
@@ -33,7 +33,7 @@ _IMAGE_SIDE = 448
 _BLOCKS = 39
 _LN_VISION_EPS = 1e-5
 _MEAN, _SD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-# Sizes of EVA-ViT-g that a file's tensors do not show: the width of a head.
+# Sizes of EVA-ViT-g that cannot be inferred from a file's tensors: the width of a head.
 _HEAD_WIDTH = 88
 _SHOW_SIZES = ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight")
 _IN_BLIP2 = {
@@ -61,19 +61,19 @@ class MiniGPTv2Config:
 
     @property
     def image_token_id(self) -> int:
-        """Beyond the vocabulary: it stands for an image's place and is never embedded."""
+        """Outside the vocabulary: it marks an image's place and is never embedded."""
         return int(self.text_config.vocab_size)
 
     def get_text_config(self) -> PretrainedConfig:
-        """The language model's."""
+        """The language model's configuration."""
         return self.text_config
 
 
 class MiniGPTv2(nn.Module):
-    """The model, to be read only: it answers `forward` as transformers' vision-language models do.
+    """The model, for inference only; its `forward` is compatible with transformers' vision-language models.
 
     Attributes:
-        left_over: tensors of the published files that are no part of it.
+        left_over: tensors of the published files that the model does not use.
     """
 
     def __init__(self, config: MiniGPTv2Config, language_model: LlamaForCausalLM) -> None:
@@ -104,7 +104,7 @@ class MiniGPTv2(nn.Module):
         logits_to_keep: int = 0,
         use_cache: bool = False,
     ) -> Any:
-        """The language model's output on tokens with the image in its place."""
+        """The language model's output for tokens with the image inserted."""
         places = input_ids == self.config.image_token_id
         embeddings = self.language_model.get_input_embeddings()(input_ids.masked_fill(places, 0))
         if pixel_values is not None:
@@ -120,11 +120,11 @@ class MiniGPTv2(nn.Module):
 
 @dataclass
 class Placed:
-    """What became of a file's tensors.
+    """The tensors of a file, assigned to the model.
 
     Attributes:
-        weights: under the names of the model.
-        left_over: names that have no place in it, such as the last block of EVA-ViT-g.
+        weights: under the model's names.
+        left_over: names that the model does not use, such as the last block of EVA-ViT-g.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class MiniGPTv2Files:
-    """Where the weights are.
+    """The locations of the weights.
 
     Attributes:
         llama: the language model's reference.
@@ -146,11 +146,11 @@ class MiniGPTv2Files:
     checkpoint: Path
 
     def config(self, text_config: PretrainedConfig) -> MiniGPTv2Config:
-        """The sizes of the parts, the vision model's as its file shows them."""
+        """The sizes of the parts; those of the vision model are inferred from its file."""
         return config_of(read_tensors(self.vision), text_config)
 
     def image_processor(self, config: MiniGPTv2Config) -> Any:
-        """Pixels as it was trained on them: squeezed to a square of 448, CLIP's mean and deviation."""
+        """The image preprocessing of its training: resized to a square of 448, CLIP's mean and standard deviation."""
         from transformers import BlipImageProcessorPil
 
         patch = config.vision_config.patch_size
@@ -159,36 +159,36 @@ class MiniGPTv2Files:
 
 
 def parse_minigpt_v2(text: str) -> MiniGPTv2Files | None:
-    """Reads `minigpt-v2=LLAMA,EVA,CHECKPOINT`; None for any other reference.
+    """Parses `minigpt-v2=LLAMA,EVA,CHECKPOINT`; None for any other reference.
 
     Raises:
-        ModelError: not three parts, or a file that is not there.
+        ModelError: not three parts, or a missing file.
     """
     if not text.startswith(_PREFIX):
         return None
     parts = text.removeprefix(_PREFIX).split(",")
     if len(parts) != 3:
         raise ModelError(
-            f"MiniGPT-v2 is {_PREFIX}LLAMA,EVA,CHECKPOINT (Llama-2-chat as a hub id or folder, eva_vit_g.pth, the "
+            f"expected {_PREFIX}LLAMA,EVA,CHECKPOINT (Llama-2-chat as a hub id or folder, eva_vit_g.pth, the "
             f"MiniGPT-v2 .pth), got {len(parts)} parts in {text!r}"
         )
     files = [Path(part) for part in parts[1:]]
     for file in files:
         if not file.is_file():
-            raise ModelError(f"no such file of weights: {file}")
+            raise ModelError(f"weight file not found: {file}")
     return MiniGPTv2Files(parts[0], files[0], files[1])
 
 
 def config_of(vision: dict[str, Tensor], text_config: PretrainedConfig) -> MiniGPTv2Config:
-    """Sizes as the vision file's tensors show them; of its 40 blocks the model uses 39.
+    """Sizes inferred from the vision file's tensors; the model uses 39 of its 40 blocks.
 
     Raises:
-        ModelError: the file is another one.
+        ModelError: it is not the expected file.
     """
     from transformers import Blip2VisionConfig
 
     if missing := [name for name in _SHOW_SIZES if name not in vision]:
-        raise ModelError(f"the vision model's file is not eva_vit_g.pth: it holds no {missing[0]!r}")
+        raise ModelError(f"the vision model's file is not eva_vit_g.pth: it has no {missing[0]!r}")
     patches = vision["patch_embed.proj.weight"]
     width, patch = patches.shape[0], patches.shape[-1]
     blocks = 1 + max(int(name.split(".")[1]) for name in vision if name.startswith("blocks."))
@@ -208,7 +208,7 @@ def load_minigpt_v2(files: MiniGPTv2Files, config: MiniGPTv2Config, placement: P
     """The model from its three parts, in eval mode.
 
     Raises:
-        ModelError: a part that is missing or does not fit, or a tensor of the checkpoint that has no place.
+        ModelError: a part is missing or does not fit, or the checkpoint has an unused tensor.
     """
     description = describe_model(parse_model_reference(files.llama))
     language_model = load_model(description, Placement(placement.dtype, "cpu"))
@@ -219,9 +219,9 @@ def load_minigpt_v2(files: MiniGPTv2Files, config: MiniGPTv2Config, placement: P
     rest = place_checkpoint({name: tensor for name, tensor in changing.items() if name not in low_rank})
     weights = seeing.weights | rest.weights
     if rest.left_over:
-        raise ModelError(f"{files.checkpoint} holds tensors that MiniGPT-v2 has no place for: {_some(rest.left_over)}")
+        raise ModelError(f"{files.checkpoint} has tensors that MiniGPT-v2 does not use: {_some(rest.left_over)}")
     report = model.load_state_dict(weights, strict=False)
-    # ln_vision is in no published file: it is used as it was made.
+    # ln_vision is in no published file: it keeps its initial values.
     made = {f"vision_model.post_layernorm.{name}" for name in ("weight", "bias")}
     missing = [name for name in report.missing_keys if not name.startswith("language_model.") and name not in made]
     if missing or report.unexpected_keys:
@@ -235,7 +235,7 @@ def load_minigpt_v2(files: MiniGPTv2Files, config: MiniGPTv2Config, placement: P
 def place_vision(tensors: dict[str, Tensor], config: MiniGPTv2Config) -> Placed:
     """EVA-ViT-g's tensors under the names of BLIP-2's vision model.
 
-    Queries and values have a bias, keys have none: their part of the joint bias is zero.
+    Queries and values have a bias, keys do not: their part of the joint bias is zero.
     """
     placed = Placed()
     blocks = config.vision_config.num_hidden_layers
@@ -250,7 +250,7 @@ def place_vision(tensors: dict[str, Tensor], config: MiniGPTv2Config) -> Placed:
             values = tensors[f"blocks.{block}.attn.v_bias"]
             placed.weights[f"{where}self_attn.qkv.bias"] = torch.cat([tensor, torch.zeros_like(tensor), values])
         elif inside == "attn.v_bias":
-            continue  # joined with the queries'
+            continue  # joined with that of the queries
         elif inside in _IN_BLIP2:
             placed.weights[where + _IN_BLIP2[inside]] = tensor
         elif (stem := inside.rpartition(".")[0]) in _IN_BLIP2:
@@ -261,7 +261,7 @@ def place_vision(tensors: dict[str, Tensor], config: MiniGPTv2Config) -> Placed:
 
 
 def place_checkpoint(tensors: dict[str, Tensor]) -> Placed:
-    """The rest of the checkpoint: the linear layer, and the norm after the vision tower where it is stored."""
+    """The rest of the checkpoint: the linear layer, and the norm after the vision tower if it is stored."""
     placed = Placed()
     for name, tensor in tensors.items():
         if name in ("llama_proj.weight", "llama_proj.bias"):
@@ -274,18 +274,18 @@ def place_checkpoint(tensors: dict[str, Tensor]) -> Placed:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a pickled file, read without running what it may contain.
+    """The tensors of a pickled file, read without running code in it.
 
     Raises:
-        ModelError: not such a file, or one that holds more than tensors and plain values.
+        ModelError: not such a file, or it contains more than tensors and plain values.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read as weights alone: {first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as plain weights: {first_line(error)}") from error
     content = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelError(f"{path} holds no weights: expected names with tensors, at the top or under 'model'")
+        raise ModelError(f"{path} has no weights: expected names with tensors, at the top level or under 'model'")
     return content
 
 

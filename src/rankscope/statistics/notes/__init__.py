@@ -1,7 +1,7 @@
-"""Notes: one line each on what is known to mislead, where it shows in these numbers.
+"""Notes: one line each on a known pitfall that applies to these numbers.
 
 A note has a name and a threshold, both explained in `docs/reading.md`. Each is a function from the rows
-of a summary and what is known of the run to the notes that fire.
+of a summary and facts about the run to the notes that fire.
 """
 
 from rankscope.statistics.notes.note import Facts, Note, ReadingFacts

@@ -1,4 +1,4 @@
-"""A note, what it needs to know, and what rules about notes share."""
+"""A note, its inputs, and helpers for rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ReadingFacts:
 
     Attributes:
         causal: whether it predicts the next token.
-        padding_fault: why its texts ran one by one; None where they ran in batches.
+        padding_fault: why its texts ran one by one; None if they ran in batches.
         streams: whether hidden states between blocks are means over parallel streams.
     """
 
@@ -25,13 +25,13 @@ class ReadingFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What notes need to know of a run beside its numbers.
+    """What notes need to know of a run in addition to its numbers.
 
     Attributes:
         protocol: of the twins.
         dropout: by model, the largest dropout of its configuration.
         readings: by model, how its network reads texts.
-        versions: of libraries that measured parts of the run in several versions, by name.
+        versions: by library name, the versions that measured parts of the run, if several.
     """
 
     protocol: str = "default"
@@ -46,9 +46,9 @@ class Note:
 
     Attributes:
         name: as in the documentation.
-        text: one line for people.
-        rows: `model | dataset | layer` of the rows concerned.
-        numbers: what made it fire.
+        text: one line for display.
+        rows: `model | dataset | layer` of the affected rows.
+        numbers: the values that made it fire.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Note:
 
 
 def note_with_extremes(name: str, text: str, rows: Sequence[Summary], key: str) -> list[Note]:
-    """One note for all rows that it concerns, with their extreme values."""
+    """One note for all affected rows, with their extreme values."""
     if not rows:
         return []
     values = [number(row.get(key), absent=0.0) for row in rows]
@@ -66,12 +66,12 @@ def note_with_extremes(name: str, text: str, rows: Sequence[Summary], key: str) 
 
 
 def row_name(row: Summary) -> str:
-    """What a note calls a row."""
+    """The identifier of a row in a note."""
     return f"{row['model']} | {row['dataset']} | {row['layer']}"
 
 
 def number(value: object, absent: float | None = None) -> float:
-    """A value as a number; what stands for one that is absent, where something does."""
+    """A value as a float; `absent` replaces a missing value, if given."""
     if isinstance(value, (int, float)):
         return float(value)
     if absent is None:
@@ -80,10 +80,10 @@ def number(value: object, absent: float | None = None) -> float:
 
 
 def below(value: object, threshold: float) -> bool:
-    """Whether it is a number below a threshold."""
+    """Whether a value is a number below a threshold."""
     return isinstance(value, (int, float)) and value < threshold
 
 
 def above(value: object, threshold: float) -> bool:
-    """Whether it is a number above a threshold."""
+    """Whether a value is a number above a threshold."""
     return isinstance(value, (int, float)) and value > threshold

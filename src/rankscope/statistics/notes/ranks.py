@@ -1,4 +1,4 @@
-"""Notes on ranks and norms that say little of a model: near noise, explained by hidden size, held by one direction."""
+"""Notes on ranks and norms that say little about a model: near noise, explained by hidden size, one direction."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rankscope.statistics.aggregation import Summary
 from rankscope.statistics.notes.note import Facts, Note, note_with_extremes, number, row_name
 
 NEAR_NOISE = 0.15
-RANKED_BY_SIZE = 0.9  # |Spearman|, from four models on
+RANKED_BY_SIZE = 0.9  # |Spearman|, for four or more models
 FEWEST_MODELS_TO_RANK = 4
-SINK_STABLE_RANK = 2.0  # the largest eigenvalue holds more than half of the spectrum,
+SINK_STABLE_RANK = 2.0  # the largest eigenvalue has more than half of the spectrum,
 SINK_SHARE = 0.5  # and the layer has less than half of the widest layer's effective rank
 
 
 def near_noise(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """A metric is close to what noise of the same shape gives; a note for each metric."""
+    """A metric is close to its value for noise of the same shape; one note per metric."""
     notes: list[Note] = []
     for metric, called in (("effective_rank", "eRank"), ("matrix_nuclear_norm", "MNN")):
         key = f"{metric}_over_noise"
         found = [row for row in rows if abs(number(row.get(key), absent=0.0) - 1) <= NEAR_NOISE]
-        text = f"{called} is within {NEAR_NOISE:.0%} of what noise of the same shape gives: it reflects N and d"
+        text = f"{called} is within {NEAR_NOISE:.0%} of its value for noise of the same shape: it reflects N and d"
         notes += note_with_extremes("near-noise", text, found, key)
     return notes
 
 
 def ranked_by_hidden_size(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """Hidden size alone explains how models rank; a note for each data set."""
+    """Hidden size alone explains the ranking of models; one note per data set."""
     notes = []
     for dataset, called in dict.fromkeys((row["dataset"], _ranked_metric(row)) for row in rows):
         layers: dict[str, float] = {}
@@ -52,7 +52,7 @@ def ranked_by_hidden_size(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 
 def sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """One direction holds much of a layer's spectrum; a note for each model and data set."""
+    """One direction dominates a layer's spectrum; one note per model and data set."""
     notes = []
     for model, dataset in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
         group = [
@@ -70,7 +70,7 @@ def sink_layers(rows: Sequence[Summary], _: Facts) -> list[Note]:
             for row in group
             if number(row["stable_rank"]) < SINK_STABLE_RANK and number(row["effective_rank"]) < SINK_SHARE * widest
         ]
-        text = "one direction holds these layers (attention sinks?): compare with --drop-tokens massive; layers "
+        text = "one direction dominates these layers (attention sinks?): compare with --drop-tokens massive; layers "
         text += ", ".join(str(row["layer"]) for row in found)
         notes += note_with_extremes("sink-layers", text, found, "stable_rank")
     return notes
@@ -81,7 +81,7 @@ def _ranked_metric(row: Summary) -> str:
 
 
 def _rank_by_size(group: Sequence[Summary], key: str) -> float | None:
-    """Spearman's correlation of a metric with hidden size; None where there is too little to rank."""
+    """Spearman's correlation of a metric with hidden size; None if there are too few values to rank."""
     pairs = [(number(row["hidden_size"]), number(row[key])) for row in group if row["hidden_size"] and row.get(key)]
     sizes, values = zip(*pairs, strict=True) if pairs else ((), ())
     if len(pairs) < FEWEST_MODELS_TO_RANK or len(set(sizes)) < 3 or len(set(values)) < 2:

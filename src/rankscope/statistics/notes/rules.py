@@ -1,4 +1,4 @@
-"""Which notes there are, and in which order they come."""
+"""All notes, in the order in which they are reported."""
 
 from __future__ import annotations
 

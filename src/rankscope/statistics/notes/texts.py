@@ -1,4 +1,4 @@
-"""Notes on which texts were measured, how many of them, and how long they are."""
+"""Notes on which texts were measured, how many, and their lengths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANY_SKIPPED = 0.05
 
 
 def lengths_differ(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """Models that stand beside each other read texts of different lengths."""
+    """Compared models read texts of different lengths."""
     notes = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         lengths = {
@@ -23,7 +23,8 @@ def lengths_differ(rows: Sequence[Summary], _: Facts) -> list[Note]:
         }
         if len(lengths) > 1 and max(lengths.values()) > (1 + LENGTHS_APART) * min(lengths.values()):
             low, high = min(lengths.values()), max(lengths.values())
-            text = f"lengths differ on {dataset}: {low:.0f} to {high:.0f} tokens a text; eRank grows with it (--window)"
+            text = f"lengths differ on {dataset}: {low:.0f} to {high:.0f} tokens per text; eRank grows with length "
+            text += "(--window)"
             concerned = tuple(row_name(row) for row in rows if row["dataset"] == dataset)
             notes.append(Note("lengths-differ", text, concerned, {"shortest": low, "longest": high}))
     return notes
@@ -43,18 +44,18 @@ def many_skipped(rows: Sequence[Summary], _: Facts) -> list[Note]:
     if not found:
         return []
     worst = max(share for _, share in found)
-    text = f"up to {worst:.0%} of the texts were skipped: the rest may not stand for them"
+    text = f"up to {worst:.0%} of the texts were skipped: the rest may not be representative"
     return [Note("many-skipped", text, tuple(row_name(row) for row, _ in found), {"share": worst})]
 
 
 def texts_cut(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """Texts were cut at the longest length."""
+    """Texts were truncated to the maximum length."""
     found = [row for row in rows if above(row.get("cut"), 0)]
     if not found:
         return []
     most = max(found, key=lambda row: number(row["cut"]))
     text = (
-        f"up to {number(most['cut']):,.0f} of {number(most['texts']):,.0f} texts were cut at the longest length: "
-        "their numbers are those of their beginnings (--max-length, --skip-overlong, --window)"
+        f"up to {number(most['cut']):,.0f} of {number(most['texts']):,.0f} texts were truncated to the maximum length: "
+        "only their beginnings were measured (--max-length, --skip-overlong, --window)"
     )
     return note_with_extremes("texts-cut", text, found, "cut")

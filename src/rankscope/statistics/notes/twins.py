@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from rankscope.statistics.aggregation import Summary
 from rankscope.statistics.notes.note import Facts, Note, above, below, note_with_extremes, number, row_name
 
-COLLAPSED_TWIN, WIDE_TWIN = 0.15, 0.7  # untrained eRank over that of noise
+COLLAPSED_TWIN, WIDE_TWIN = 0.15, 0.7  # untrained eRank divided by that of noise
 
 
 def initializer_unknown(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """There is no twin, because nothing says how weights are drawn."""
+    """There is no twin, because the initialisation of its weights is unknown."""
     found = [row for row in rows if row.get("initializer_source") == "unknown"]
     text = (
         "a GGUF file does not say how its network was initialised, so there is no untrained eRank and no Diff-eRank: "
-        "give the original configuration (--config-from MODEL_OR_FOLDER) or assume a value (--initializer-range 0.02)"
+        "add the original configuration (--config-from MODEL_OR_FOLDER) or assume a value (--initializer-range 0.02)"
     )
     return [Note("initializer-unknown", text, tuple(map(row_name, found)), {})] if found else []
 
 
 def initializer_assumed(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """The twin's weights are drawn in a way that the model's files do not state."""
+    """The initialisation of the twin's weights is not stated in the model's files."""
     notes = []
     for source, what in (
         ("flag", "the initializer_range of the twin is an assumption (--initializer-range {})"),
-        ("library default", "the configuration leaves out how weights are initialised: transformers' default ({})"),
+        ("library default", "the configuration does not say how weights are initialised: transformers' default ({})"),
     ):
         found = [row for row in rows if str(row.get("initializer_source")).startswith(source)]
         values = ", ".join(dict.fromkeys(f"{number(row['initializer_range'], absent=0.0):.4g}" for row in found))
@@ -35,12 +35,12 @@ def initializer_assumed(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 
 def negative_diff_erank(rows: Sequence[Summary], facts: Facts) -> list[Note]:
-    """The trained network has more effective dimensions than what it is compared with."""
+    """The trained network has more effective dimensions than its baseline."""
     found = [row for row in rows if below(row.get("diff_erank_high", row.get("diff_erank")), 0)]
-    text = "Diff-eRank is negative: what the model is compared with has fewer effective dimensions than the model"
+    text = "Diff-eRank is negative: the baseline has fewer effective dimensions than the model"
     if facts.protocol in ("default", "paper"):
         text += (
-            ". That depends on how the network was initialised, and is no error "
+            ". This depends on how the network was initialised, and is not an error "
             "(--protocol permuted gives another baseline)"
         )
     return note_with_extremes("negative-diff-erank", text, found, "diff_erank")
@@ -50,7 +50,7 @@ def twin_collapsed(rows: Sequence[Summary], _: Facts) -> list[Note]:
     """The twin's eRank is far below that of noise."""
     found = [row for row in rows if below(row.get("effective_rank_untrained_over_noise"), COLLAPSED_TWIN)]
     limit = f"{COLLAPSED_TWIN:.0%}"
-    text = f"the twin is collapsed: its eRank is below {limit} of noise, so Diff-eRank says little of training"
+    text = f"the twin is collapsed: its eRank is below {limit} of noise, so Diff-eRank says little about training"
     return note_with_extremes("twin-collapsed", text, found, "effective_rank_untrained_over_noise")
 
 
