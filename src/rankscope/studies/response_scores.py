@@ -115,7 +115,7 @@ def _rankings(scores: pl.DataFrame, places: Mapping[str, float]) -> list[HeldRan
 def _sentences(found: Sequence[HeldRanking]) -> Iterator[str]:
     fewest = fewest_models(1)
     if not found or found[0].responders < fewest:
-        yield f"with length held fixed nothing can be said of a ranking: it takes {fewest} responders on the leaderboard."
+        yield f"nothing can be said of a ranking at fixed length: it takes {fewest} responders on the leaderboard."
         return
     still = [said(one.metric) for one in found if one.still_ranks]
     yield (
