@@ -236,7 +236,7 @@ def test_what_has_no_number(function: object, bad: object, fault: str) -> None:
 
 
 def test_too_few_eigenvalues_are_counted() -> None:
-    with pytest.raises(RepresentationError, match="has 15 above rounding.*ends at 15 or before"):
+    with pytest.raises(RepresentationError, match="has only 15 above rounding.*ends at 15 or before"):
         alpha_req(full_rank(16, 64))
 
 

@@ -148,8 +148,8 @@ def test_rows_that_differ_by_rounding_have_no_cka() -> None:
     [
         (torch.cat([GOOD[:4], torch.zeros(1, 3)]), "zero state", "state of token 4 of 5"),
         (torch.full((5, 3), math.inf), "not finite", "must be finite"),
-        (torch.randn(5, 2), "wrong shape", "one shape"),
-        (torch.randn(4, 3), "wrong shape", "one shape"),
+        (torch.randn(5, 2), "wrong shape", "the same shape"),
+        (torch.randn(4, 3), "wrong shape", "the same shape"),
         (torch.empty(0, 3), "wrong shape", "at least one token"),
     ],
 )

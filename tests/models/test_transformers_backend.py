@@ -49,6 +49,6 @@ def test_token_ids_and_padding_are_checked_on_the_texts_of_a_run() -> None:
     network = TransformersNetwork.of(tiny_model("llama"))
     assert network.reading == Reading()
     assert network.fitted_to("tiny", [TEXTS]).parts((4, 3)) == [[0, 1]]
-    with pytest.raises(ModelError, match=f"tiny: tokenizer and embedding do not fit: .* up to {VOCABULARY}"):
+    with pytest.raises(ModelError, match=f"tiny: tokenizer and embedding do not match: .* up to {VOCABULARY}"):
         network.fitted_to("tiny", [[[VOCABULARY, 1]]])
     assert network.fitted_to("tiny", []) == network
