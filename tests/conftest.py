@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,12 @@ def own_twin_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     folder = tmp_path_factory.mktemp("twins")
     monkeypatch.setenv("RANKSCOPE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def trackio_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of its own for trackio, which reads its folder when it is imported."""
+    pytest.importorskip("trackio.sqlite_storage")
+    for name, module in list(sys.modules.items()):
+        if name.startswith("trackio") and hasattr(module, "TRACKIO_DIR"):
+            monkeypatch.setattr(module, "TRACKIO_DIR", tmp_path / "trackio")

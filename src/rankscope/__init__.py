@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         token_cross_entropy,
     )
     from rankscope.monitoring import Monitor
-    from rankscope.runs import Comparison, Run, align, compare, evaluate, merge
+    from rankscope.runs import Comparison, Run, align, compare, evaluate, log_run, merge
     from rankscope.settings import AlignmentSettings, Settings
 
 __version__ = "0.1.0"
@@ -81,7 +81,7 @@ _CONTENTS = {
         "token_cross_entropy",
     ),
     "rankscope.monitoring": ("Monitor",),
-    "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate", "merge"),
+    "rankscope.runs": ("Comparison", "Run", "align", "compare", "evaluate", "log_run", "merge"),
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
@@ -104,6 +104,7 @@ __all__ = [
     "image_reduction_ratio",
     "image_text_alignment",
     "linear_cka",
+    "log_run",
     "matrix_entropy",
     "matrix_entropy_change",
     "matrix_nuclear_norm",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -276,3 +278,53 @@ def test_a_wrong_study_is_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("trackio_store")
+def test_a_summary_is_logged_to_a_tracker(
+    tiny_folder: Path, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run", "--json")
+    assert run(*call, "--untrained-seeds", "0", "--log-to", "trackio", "--log-project", "mine") == 0
+    captured = capsys.readouterr()
+    (row,) = json.loads(captured.out)["rows"]
+    assert "logged to trackio, project mine" in captured.err
+    from trackio.sqlite_storage import SQLiteStorage
+
+    (log,) = SQLiteStorage.get_logs("mine", "tiny-llama")
+    assert log["texts.jsonl/last/effective_rank"] == row["effective_rank"]
+
+
+def test_a_missing_tracker_is_one_line_before_anything_is_measured(
+    tiny_folder: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rankscope.integrations.trackers.find_spec", lambda _name: None)
+    call = ("evaluate", tiny_folder, "--data", data, "--field", "text", "--output", tmp_path / "run")
+    assert run(*call, "--log-to", "wandb") == 2
+    assert capsys.readouterr().err == "rankscope: wandb is not installed: pip install 'rankscope[wandb]'\n"
+    assert not (tmp_path / "run").exists()
+    assert run(*call, "--log-to", "nowhere") == 2
+    monkeypatch.undo()
+    assert run(*call, "--log-to", "trackio", "--shard", "0/2") == 2
+    assert "merge the shards" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_of_a_shell_knows_commands_and_options(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    script = tmp_path / "completion"
+    assert run("--install-completion", "--shell", shell, "--output", script) == 0
+    assert str(script) in capsys.readouterr().out
+    assert {"evaluate", "--log-to", "doctor"} <= set(re.findall(r"[\w-]+", script.read_text(encoding="utf-8")))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    script = tmp_path / "completion"
+    assert run("--install-completion", "--shell", "bash", "--output", script) == 0
+    ask = 'source "$0"; COMP_WORDS=(rankscope evaluate --log-t); COMP_CWORD=2; _rankscope; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", ask, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--log-to"]

@@ -67,3 +67,15 @@ def test_one_line_where_the_call_is_wrong(
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", "--help") == 0
     assert "rankscope report runs/mine --output report.html" in capsys.readouterr().out
+
+
+def test_exports_for_other_tools(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared, harness = tmp_path / "shared", tmp_path / "harness"
+    assert run("report", folder, "--every-eval-ever", shared, "--lm-eval", harness) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    files = [*shared.glob("data/rankscope/local/*/*.json"), *harness.glob("*/results_*.json")]
+    assert len(files) == 4
+    assert captured.err.count("wrote ") == 4
+    assert run("report", folder, "--lm-eval", files[0]) == 2
+    assert "lm-eval is a folder" in capsys.readouterr().err

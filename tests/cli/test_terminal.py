@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from processes import run_command
 from rankscope.cli import main
-from rankscope.cli.terminal import print_json, streams_for_any_text
+from rankscope.cli.terminal import print_json, quieten_libraries, streams_for_any_text
 from tiny import SENTENCES
 
 pytestmark = pytest.mark.slow
@@ -232,3 +233,13 @@ def test_a_stop_at_any_time_is_130(tmp_path: Path) -> None:
         assert process.wait() == 130
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("rankscope: interrupted")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_downloads_have_bars_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")  # set there where no terminal is; here it is taken back
+    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "progress_bar_states", {})
+    monkeypatch.setattr("transformers.utils.logging._tqdm_active", True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    quieten_libraries()
+    assert huggingface_hub.utils.are_progress_bars_disabled("huggingface_hub.http_get") is not terminal

@@ -145,8 +145,8 @@ def test_tensorboard_has_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert [step for step, _ in read] == [0, 2, 4, 5]
 
 
-def test_a_local_trackio_store_has_the_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+@pytest.mark.usefixtures("trackio_store")
+def test_a_local_trackio_store_has_the_curves(tmp_path: Path) -> None:
     callback = SpectrumCallback(SENTENCES, every=2)
     watched = trainer(tmp_path, callback, report_to="trackio", project=tmp_path.name, run_name="one")
     watched.train()

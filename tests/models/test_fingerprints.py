@@ -232,10 +232,10 @@ def test_code_of_another_repository_has_its_commit(
     file.write_text("one = 1\n")
     description = describe(folder, trust_remote_code=True)
     description.config.auto_map = {"AutoModelForCausalLM": "owner/code--modeling_own.Own"}
-    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda repository, name: str(file))
+    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda repository, name, **_: str(file))
     assert fingerprint_parts(description).code == {"owner/code": commit}
 
-    def offline(*_: object) -> str:
+    def offline(*_: object, **__: object) -> str:
         raise OSError("We couldn't connect to the hub\nand more")
 
     monkeypatch.setattr("transformers.utils.hub.cached_file", offline)

@@ -8,6 +8,12 @@ from rankscope.texts import load_texts, parse_data_reference
 from rankscope.texts.hub import HubSource, read_hub
 
 
+@pytest.fixture(autouse=True)
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network is used."""
+    monkeypatch.setattr("rankscope.texts.hub.reach_hub", lambda *_args, **_options: True)
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """A hub that answers from memory and remembers what it was asked."""

@@ -21,7 +21,7 @@ def doctor() -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in [*_versions(), *_devices(), *_optional_parts()]:
+    for name, value in [*_versions(), *_devices(), *_hub(), *_optional_parts()]:
         table.add_row(name, Text(value))
     Console(file=sys.stdout, highlight=False).print(table)
 
@@ -44,8 +44,18 @@ def _devices() -> list[tuple[str, str]]:
         devices.append((f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
     devices.append(("mps", "available" if torch.backends.mps.is_available() else "not available"))
     devices.append(("device auto", resolve_device("auto")))
-    devices.append(("hub", "offline (HF_HUB_OFFLINE)" if os.environ.get("HF_HUB_OFFLINE") else "online"))
     return devices
+
+
+def _hub() -> list[tuple[str, str]]:
+    """How the hub is used; nothing is asked of it."""
+    from huggingface_hub import constants, get_token, is_offline_mode
+
+    where = "not asked (HF_HUB_OFFLINE)" if is_offline_mode() else constants.ENDPOINT
+    return [
+        ("hub", f"{where}, {'with a token' if get_token() else 'without a token'}"),
+        ("hub's cache", constants.HF_HUB_CACHE),
+    ]
 
 
 def _optional_parts() -> list[tuple[str, str]]:
@@ -54,10 +64,17 @@ def _optional_parts() -> list[tuple[str, str]]:
         "vl_convert": "charts",
         "lm_eval": "harness",
         "PIL": "vision",
+        "lightning": "lightning",
+        "mlflow": "mlflow",
+        "peft": "peft",
         "ray": "ray",
         "s3fs": "s3",
+        "gcsfs": "gcs",
         "sentencepiece": "tokenizers",
         "tiktoken": "tokenizers",
+        "torchmetrics": "torchmetrics",
+        "trackio": "trackio",
+        "wandb": "wandb",
     }
     return [
         (module, "installed" if importlib.util.find_spec(module) else f"missing: pip install 'rankscope[{extra}]'")

@@ -56,6 +56,7 @@ def build_app() -> App:
     app.command(watch, help_epilogue="")
     app.command(listing, name="list", help_epilogue="")
     app.command(doctor, help_epilogue="")
+    app.register_install_completion_command(help="Install completion of commands and options for your shell.")
     return app
 
 

@@ -104,7 +104,10 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 
 def quieten_libraries() -> None:
-    """Silences other libraries' advice, and their progress bars in logs; errors still come through."""
+    """Silences other libraries' advice, and their progress bars in logs; errors still come through.
+
+    On a terminal, download progress bars stay.
+    """
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
     import datasets
@@ -113,6 +116,8 @@ def quieten_libraries() -> None:
 
     warnings.simplefilter("ignore")
     transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # and those of downloads with it
+    if sys.stderr.isatty():
+        huggingface_hub.utils.enable_progress_bars()
     datasets.disable_progress_bars()
     huggingface_hub.logging.set_verbosity_error()  # it logs a retry every second when offline

@@ -79,13 +79,14 @@ def check_peft() -> None:
         raise MissingExtraError("peft", "peft")
 
 
-def merged(model: PreTrainedModel, folder: str, revision: str | None) -> PreTrainedModel:
+def merged(model: PreTrainedModel, folder: str, revision: str | None, *, from_cache: bool = False) -> PreTrainedModel:
     """A base model with an adapter merged into its weights.
 
     Args:
         model: the base, in the dtype of the result.
         folder: the adapter's folder, or its hub id.
         revision: of the hub id.
+        from_cache: take the hub id's files from the cache alone.
 
     Raises:
         ModelError: the adapter's weights do not fit the base, or some are missing.
@@ -95,7 +96,9 @@ def merged(model: PreTrainedModel, folder: str, revision: str | None) -> PreTrai
 
     from rankscope.models.unused_weights import described
 
-    options = {"revision": revision} if revision else {}
+    options: dict[str, Any] = {"revision": revision} if revision else {}
+    if from_cache:
+        options["local_files_only"] = True
     dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about old or missing names; missing ones are refused below

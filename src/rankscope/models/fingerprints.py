@@ -225,7 +225,7 @@ def _commit_of(reference: ModelReference, repository: str, module: str) -> str:
     from transformers.utils.hub import cached_file, extract_commit_hash
 
     try:
-        file = cached_file(repository, f"{module}.py")
+        file = cached_file(repository, f"{module}.py", local_files_only=reference.from_cache)
     except OSError as error:
         raise ModelError(f"{reference.text} needs modelling code from {repository}: {first_line(error)}") from error
     return extract_commit_hash(file, None) or digests_by_name([Path(str(file))])[f"{module}.py"]

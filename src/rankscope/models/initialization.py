@@ -17,6 +17,7 @@ from rankscope.models.initializer_reads import RANGES, Reads, initializer_reads
 from rankscope.models.loading import as_model_error, where_to_load
 from rankscope.models.outline import language_sections, outline_of
 from rankscope.models.reference import ModelReference, parse_model_reference
+from rankscope.models.sources import found_on_the_hub
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -179,6 +180,7 @@ def _configuration(model: ModelDescription, config_from: str) -> ModelDescriptio
             "use the configuration of the model that it was converted from"
         )
     with as_model_error(reference, "configuration"):
+        reference = found_on_the_hub(reference)
         config = AutoConfig.from_pretrained(**where_to_load(reference, trust_remote_code=model.trust_remote_code))
     return replace(model, reference=reference, config=config)
 

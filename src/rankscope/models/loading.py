@@ -18,7 +18,7 @@ from rankscope.models.placement import Placement, place
 from rankscope.models.positions import positions_of
 from rankscope.models.quantization import check_scales, loading_options, plain_weights
 from rankscope.models.sizes import check_blocks
-from rankscope.models.sources import gguf_header, one_gguf_file, with_hub_base
+from rankscope.models.sources import found_on_the_hub, gguf_header, one_gguf_file
 from rankscope.models.unused_weights import check_all_taken, described
 from rankscope.models.weight_files import check_weight_files, downloaded_files
 
@@ -69,7 +69,7 @@ def describe_model(reference: ModelReference, *, trust_remote_code: bool = False
     from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 
     with as_model_error(reference, "configuration"):
-        reference = with_hub_base(reference)
+        reference = found_on_the_hub(reference)
     if reference.adapter is not None:
         check_peft()
     with one_gguf_file(reference, with_data=False) as source:
@@ -147,7 +147,8 @@ def load_weights(
         model = plain_weights(model, description.config, name, placement.torch_dtype)
     if reference.adapter is not None:
         with as_model_error(reference, "adapter"):
-            model = merged(model, reference.adapter.location, reference.adapter.revision)
+            adapter = reference.adapter
+            model = merged(model, adapter.location, adapter.revision, from_cache=reference.from_cache)
     return place(model.eval(), placement)
 
 
@@ -161,6 +162,8 @@ def where_to_load(reference: ModelReference, *, trust_remote_code: bool) -> dict
         where["revision"] = reference.revision
     if reference.gguf_file:
         where["gguf_file"] = reference.gguf_file
+    if reference.from_cache:
+        where["local_files_only"] = True
     return where
 
 
@@ -170,7 +173,10 @@ def _where_the_tokenizer_is(reference: ModelReference, where: dict[str, Any]) ->
     if adapter is not None and (Path(adapter.location) / "tokenizer_config.json").is_file():
         return {"pretrained_model_name_or_path": adapter.location}
     if reference.tokenizer_location:
-        return {"pretrained_model_name_or_path": reference.tokenizer_location}
+        return {
+            "pretrained_model_name_or_path": reference.tokenizer_location,
+            "local_files_only": reference.from_cache,
+        }
     return where
 
 

@@ -34,6 +34,7 @@ class ModelReference:
         gguf_file: the file at the location, if the weights are in GGUF.
         tokenizer_location: where the tokenizer is, if not next to the weights.
         adapter: a PEFT adapter to merge into the weights.
+        from_cache: the hub does not answer, so only files that were downloaded earlier are used.
     """
 
     text: str
@@ -43,6 +44,7 @@ class ModelReference:
     gguf_file: str | None = None
     tokenizer_location: str | None = None
     adapter: ModelReference | None = None
+    from_cache: bool = False
 
     @property
     def label(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.errors import ModelError, first_line
+from rankscope.hub import reach_hub
 from rankscope.models.adapters import ADAPTER_SETTINGS, base_of, read_adapter_settings
 from rankscope.models.gguf import GgufHeader, gguf_files, join_parts, name_without_part, part_names, read_header
 from rankscope.models.reference import ModelReference, parse_model_reference
@@ -62,19 +63,28 @@ def local_gguf_files(reference: ModelReference) -> tuple[Path, ...]:
 
     folder = name.rpartition("/")[0]
     parts = [f"{folder}/{part}" if folder else part for part in part_names(Path(name).name)]
+    options = {"revision": reference.revision, "local_files_only": reference.from_cache}
     try:
-        return tuple(Path(cached_file(reference.location, part, revision=reference.revision)) for part in parts)
+        return tuple(Path(cached_file(reference.location, part, **options)) for part in parts)
     except OSError as error:
         raise ModelError(f"could not download {reference.text}: {first_line(error)}") from error
 
 
-def with_hub_base(reference: ModelReference) -> ModelReference:
-    """Replaces an adapter's hub id with its base and the adapter; other references are unchanged.
+def found_on_the_hub(reference: ModelReference) -> ModelReference:
+    """The reference, if everything it needs is readable; an adapter's hub id is replaced with its base and the adapter.
 
     Raises:
-        ModelError: the adapter's settings are damaged, or name no base.
+        ModelError: no such repository or revision, a gated one, no connection and nothing in the cache; or an
+            adapter whose settings are damaged or name no base.
     """
-    if reference.kind != "hub" or reference.gguf_file or reference.adapter is not None:
+    if (tokenizer := reference.tokenizer_location) and not Path(tokenizer).exists():
+        _reached(ModelReference(tokenizer, "hub", tokenizer), "tokenizer_config.json")
+    if reference.adapter is not None:
+        adapter = _reached(reference.adapter, ADAPTER_SETTINGS)
+        base = _reached(reference, "config.json")
+        return replace(base, adapter=adapter, from_cache=base.from_cache or adapter.from_cache)
+    reference = _reached(reference, reference.gguf_file or "config.json")
+    if reference.kind != "hub" or reference.gguf_file:
         return reference
     from transformers.utils import cached_file
 
@@ -82,6 +92,7 @@ def with_hub_base(reference: ModelReference) -> ModelReference:
         reference.location,
         ADAPTER_SETTINGS,
         revision=reference.revision,
+        local_files_only=reference.from_cache,
         _raise_exceptions_for_gated_repo=False,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
@@ -89,4 +100,12 @@ def with_hub_base(reference: ModelReference) -> ModelReference:
     if file is None:
         return reference
     base = parse_model_reference(base_of(read_adapter_settings(Path(file)), reference.text))
-    return replace(base, text=reference.text, adapter=reference)
+    return found_on_the_hub(replace(base, text=reference.text, adapter=reference))
+
+
+def _reached(reference: ModelReference, file: str) -> ModelReference:
+    """A hub model's reference, marked where the hub does not answer; any other as it is."""
+    if reference.kind != "hub":
+        return reference
+    answers = reach_hub(reference.location, "model", file, reference.revision, error=ModelError)
+    return reference if answers else replace(reference, from_cache=True)

@@ -2,8 +2,10 @@
 
 from rankscope.reports.charts.alignment_ratios import alignment_figure
 from rankscope.reports.charts.study import study_figure
+from rankscope.reports.every_eval_ever import every_eval_ever_of
 from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
-from rankscope.reports.files import save_figures, save_page, save_tables
+from rankscope.reports.files import save_figures, save_page, save_records, save_tables
+from rankscope.reports.lm_eval_results import lm_eval_results_of
 from rankscope.reports.model_card import model_card_of
 from rankscope.reports.predictions import predictions_of, predictions_table
 from rankscope.reports.report import Report, build_report
@@ -27,6 +29,8 @@ __all__ = [
     "alignment_figure",
     "build_report",
     "console_for",
+    "every_eval_ever_of",
+    "lm_eval_results_of",
     "model_card_of",
     "predictions_of",
     "predictions_table",
@@ -38,6 +42,7 @@ __all__ = [
     "save_figure",
     "save_figures",
     "save_page",
+    "save_records",
     "save_tables",
     "study_content",
     "study_figure",

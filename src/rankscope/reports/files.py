@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from rankscope.runs import file_at
 from rankscope.tables import to_csv, to_latex, to_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rankscope.reports.report import Report
     from rankscope.runs import Place
@@ -64,6 +65,18 @@ def save_figures(report: Report, folder: str | Path, formats: Sequence[Format] =
         file
         for name, figure in report.figures().items()
         for file in save_figure(figure.chart, Path(folder) / name, formats)
+    ]
+
+
+def save_records(records: Mapping[str, object], folder: str | Path) -> list[Path]:
+    """Writes a JSON file for each record, at its path in a folder.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    return [
+        _write(Path(folder) / path, json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        for path, record in records.items()
     ]
 
 

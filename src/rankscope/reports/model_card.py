@@ -10,6 +10,7 @@ from rankscope.tables import is_of_images, short_name, summary_table, term, titl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from rankscope.runs import Run
     from rankscope.statistics import Summary
@@ -32,23 +33,30 @@ def model_card_of(run: Run) -> str:
     """
     rows = [row for row in run.summary_rows() if not is_of_images(row)]
     names = dict.fromkeys(str(row["model"]) for row in rows)
-    settings = non_default_settings(run.manifest()["identity"]) if rows else {}
-    return "\n".join(_card(name, [row for row in rows if row["model"] == name], settings) for name in names)
+    identity = run.manifest()["identity"] if rows else {}
+    return "\n".join(_card(name, [row for row in rows if row["model"] == name], identity) for name in names)
 
 
-def _card(model: str, rows: Sequence[Summary], settings: Mapping[str, object]) -> str:
+def _card(model: str, rows: Sequence[Summary], identity: Mapping[str, Any]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    under = "".join(f", {name} {value}" for name, value in settings.items() if _is_named(name, value))
+    settings = non_default_settings(identity)
+    changed = {name: value for name, value in settings.items() if _is_named(name, value)}
+    under = "".join(f", {name} {value}" for name, value in changed.items())
+    texts = {entry["name"]: entry["fingerprint"] for entry in identity["data"]}
+    revision = next((one.get("revision") for one in identity["models"] if one["reference"] == model), None)
     deepest = rows if len({row["layer"] for row in rows}) == 1 else [row for row in rows if row["layer"] == "last"]
     results = [
         EvalResult(
             task_type=_TASK,
             dataset_type=str(row["dataset"]),
             dataset_name=str(row["dataset"]),
+            dataset_args={"sha256": texts.get(row["dataset"])},
             metric_type=key,
             metric_name=f"{_called(key)}, layer {row['layer']}, {row['texts']} texts{under}",
             metric_value=round(float(row[key]), 4),  # type: ignore[arg-type]
+            # Results that differ in none of this are one to the hub's library, which then keeps one of them.
+            metric_args={"layer": row["layer"], "texts": row["texts"], "model_revision": revision, **changed},
         )
         for row in deepest or rows
         for key in _METRICS

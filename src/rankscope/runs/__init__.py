@@ -14,13 +14,16 @@ from rankscope.runs.preparation import load_text_sets, prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
+from rankscope.runs.scores import LESS_IS_BETTER, Score, facts_beside, scores_of
 from rankscope.runs.shards import Shard
 from rankscope.runs.shared_twins import SharedTwinCache
 from rankscope.runs.storage import Storage, file_at, local_path, storage_of
+from rankscope.runs.tracking import log_run
 from rankscope.runs.twin_cache import TwinCache, default_twin_cache, key_of
 from rankscope.runs.watching import Watch, open_watch
 
 __all__ = [
+    "LESS_IS_BETTER",
     "Bar",
     "Comparison",
     "Difference",
@@ -33,6 +36,7 @@ __all__ = [
     "Place",
     "Progress",
     "Run",
+    "Score",
     "Shard",
     "SharedTwinCache",
     "Silent",
@@ -48,15 +52,18 @@ __all__ = [
     "effect_of",
     "evaluate",
     "evaluate_each",
+    "facts_beside",
     "file_at",
     "folder_names",
     "key_of",
     "load_text_sets",
     "local_path",
+    "log_run",
     "merge",
     "open_watch",
     "opened_engine",
     "prepare",
     "respond",
+    "scores_of",
     "storage_of",
 ]

@@ -151,6 +151,8 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
         reference = subject.model.reference
         if reference.has_tokenizer_above:
             progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
+        if reference.from_cache:
+            progress.say(f"warning: the hub does not answer: {reference.label} is read from its cache")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
         for job, record, plans in planned:
             for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):

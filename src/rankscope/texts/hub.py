@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rankscope.errors import DataError, first_line
+from rankscope.hub import reach_hub, refusal
 from rankscope.texts.columns import plain_table
 from rankscope.texts.rows import LocatedRow
 
@@ -67,10 +68,11 @@ def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
         fields: fields that are read from a row, so that other columns need not be decoded; None for any.
 
     Raises:
-        DataError: no such data set, configuration or split, or no connection.
+        DataError: no such data set, configuration or split, a gated one, or no connection.
     """
     import datasets
 
+    reach_hub(source.repository, "dataset", "README.md", source.revision, error=DataError)
     tables = []
     for folder in source.folders:
         try:
@@ -78,6 +80,8 @@ def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
                 source.repository, source.config, split=source.split, revision=source.revision, data_dir=folder
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
+            if refused := refusal(error, source.repository, "dataset", source.revision):
+                raise DataError(refused) from error
             raise DataError(f"could not load data set {source}: {first_line(error)}") from error
         if isinstance(table, datasets.DatasetDict):
             if len(table) > 1:

@@ -113,7 +113,7 @@ def describe_vision_language_model(text: str, *, trust_remote_code: bool = False
 
     # Pillow's resampling on every machine: torchvision, if installed, gives other pixels.
     with as_model_error(reference, "image processor"):
-        where = where_to_load(reference, trust_remote_code=trust_remote_code)
+        where = where_to_load(language.reference, trust_remote_code=trust_remote_code)
         image_processor = AutoImageProcessor.from_pretrained(**where, backend="pil")
     return VisionLanguageModel(
         text, reference.label, language, family, Parts(language.config, language.tokenizer, image_processor)
