@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=256, help="tokens of a passage")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--widths", type=int, nargs="+", help="30 blocks of Llama at these widths instead")
-    parser.add_argument("--figure", type=Path, help="where to draw it (needs rankscope[charts])")
+    parser.add_argument("--figure", type=Path, help="where to draw it")
     options = parser.parse_args()
     tokenizer = describe_model(parse_model_reference("pico")).tokenizer
     texts = token_ids(tokenizer, options.limit, options.max_length)

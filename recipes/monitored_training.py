@@ -5,7 +5,7 @@
 The configuration and the tokenizer are those of pico-3m, the weights are new. `--data` takes what rankscope reads as
 texts, such as `texts.txt`; left out, it is the documentation of Python's standard library, which is on every machine.
 The first 16 texts are the probe, and not trained on. OUT then has `curve.csv`, the table of all measurements, and
-`curve.html`, a page. Needs `pip install 'rankscope[charts]'`.
+`curve.html`, a page.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -139,19 +138,6 @@ def test_the_table_grows_under_one_heading_and_again_as_lines_of_json(
     assert [line["step"] for line in lines] == [10, 20]
     summary = tmp_path / "kept" / "checkpoints" / "checkpoint-20" / "summary.json"
     assert lines[1]["rows"] == json.loads(summary.read_text())["rows"]
-
-
-def test_without_charts_there_is_a_table_and_a_line_that_says_what_to_install(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "altair", None)
-    save_tiny(tmp_path / "out" / "checkpoint-5")
-    call = ("watch", tmp_path / "out", "--data", data, "--output", tmp_path / "kept", *SETTINGS, "--limit", "4")
-    assert run(*call, "--until-step", "5") == 0
-    err = capsys.readouterr().err
-    assert err.count("pip install 'rankscope[charts]'") == 1
-    assert not (tmp_path / "kept" / "report.html").exists()
-    assert len(rows_in(tmp_path / "kept")) == 1
 
 
 def test_it_waits_for_a_training_that_has_not_begun(

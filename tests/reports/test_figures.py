@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,9 +8,9 @@ import altair as alt
 import polars as pl
 import pytest
 
-from rankscope.errors import MissingExtraError, StorageError, UnknownNameError
+from rankscope.errors import StorageError, UnknownNameError
 from rankscope.reports import FORMATS, PALETTE, save_figure, theme, themed
-from rankscope.reports.figures import import_altair, inline_json, script_bundle
+from rankscope.reports.figures import inline_json, script_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -73,18 +72,12 @@ def test_the_bundle_can_stand_in_a_page() -> None:
     assert len(bundle) < 1_100_000
 
 
-def test_clear_errors(chart: alt.Chart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clear_errors(chart: alt.Chart, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean svg"):
         save_figure(chart, tmp_path / "x", ("svgg",))
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="could not write"):
         save_figure(chart, tmp_path / "file" / "x")
-    monkeypatch.setitem(sys.modules, "altair", None)
-    monkeypatch.setitem(sys.modules, "vl_convert", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'rankscope\[charts\]'"):
-        import_altair()
-    with pytest.raises(MissingExtraError, match=r"vl-convert-python is not installed"):
-        script_bundle()
 
 
 def test_words_are_drawn(chart: alt.Chart, tmp_path: Path) -> None:

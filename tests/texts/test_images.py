@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankscope.errors import MissingExtraError
 from rankscope.settings import CONTROL_NAMES
 from rankscope.texts import UnusableImageError, changed_image, open_image
-from rankscope.texts.images import LaterImage, require_pillow
+from rankscope.texts.images import LaterImage
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
 
@@ -98,9 +97,3 @@ def test_noise_is_seeded_and_of_the_same_size() -> None:
     assert (one == again).all()
     assert (one != other).any()
     assert one.shape == PIXELS.shape
-
-
-def test_without_pillow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'rankscope\[vision\]'"):
-        require_pillow()

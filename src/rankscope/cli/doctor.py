@@ -60,10 +60,7 @@ def _hub() -> list[tuple[str, str]]:
 
 def _optional_parts() -> list[tuple[str, str]]:
     parts = {
-        "altair": "charts",
-        "vl_convert": "charts",
         "lm_eval": "harness",
-        "PIL": "vision",
         "lightning": "lightning",
         "mlflow": "mlflow",
         "peft": "peft",

@@ -42,7 +42,7 @@ def study(
         settings: Settings of all evaluations.
     """
     quieten_libraries()
-    from rankscope.reports import print_notes, print_table, require_charts, study_content, study_table, write_study
+    from rankscope.reports import print_notes, print_table, study_content, study_table, write_study
     from rankscope.studies import conduct, measure_shard
 
     if execution.shard is not None:
@@ -52,7 +52,6 @@ def study(
             )
         print(f"when all shards are there, the same command without --shard concludes the study in {folder}")
         return
-    require_charts()  # before anything is measured
     with progress_on_stderr() as progress:
         conducted = conduct(name, options, output=output, settings=settings, progress=progress, execution=execution)
         files = write_study(conducted)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from rankscope.cli.terminal import print_json, progress_on_stderr, quieten_libraries
-from rankscope.errors import MissingExtraError, RankscopeError
+from rankscope.errors import RankscopeError
 from rankscope.settings import Settings
 from rankscope.watch_settings import WatchSettings
 
@@ -55,7 +55,6 @@ def watch(
     table, noted, count = GrowingTable(checkpoints_table, sys.stdout), set[str](), 0
     with progress_on_stderr() as progress:
         watching = open_watch(folder, data, results, settings, pace, progress)
-        draws = _can_draw(progress)
         for one in watching.follow():
             count += 1
             if json:
@@ -68,21 +67,9 @@ def watch(
                 if note.name not in noted:
                     progress.say(f"note {note.name}: {note.text}")
                 noted.add(note.name)
-            if draws and not one.waiting:
+            if not one.waiting:
                 _draw(watching, progress)
         progress.say(_said(count, watching))
-
-
-def _can_draw(progress: Progress) -> bool:
-    """Whether charts are installed; reports what is missing."""
-    from rankscope.reports import require_charts
-
-    try:
-        require_charts()
-    except MissingExtraError as error:
-        progress.say(f"table only, without a page: {error}")
-        return False
-    return True
 
 
 def _draw(watching: Watch, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from rankscope.reports.charts.alignment_ratios import alignment_figure
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.every_eval_ever import every_eval_ever_of
-from rankscope.reports.figures import FORMATS, PALETTE, require_charts, save_figure, theme, themed
+from rankscope.reports.figures import FORMATS, PALETTE, save_figure, theme, themed
 from rankscope.reports.files import save_figures, save_page, save_records, save_tables
 from rankscope.reports.lm_eval_results import lm_eval_results_of
 from rankscope.reports.model_card import model_card_of
@@ -38,7 +38,6 @@ __all__ = [
     "print_notes",
     "print_summary",
     "print_table",
-    "require_charts",
     "save_figure",
     "save_figures",
     "save_page",

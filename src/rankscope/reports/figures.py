@@ -5,16 +5,14 @@ from __future__ import annotations
 import html
 import json
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rankscope.atomic import write_bytes
-from rankscope.errors import MissingExtraError, UnknownNameError
+from rankscope.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
 
     import altair as alt
 
@@ -33,37 +31,6 @@ WIDTH = 460
 """Of a chart's inside in pixels, where nothing else gives it one."""
 
 _PIXELS_PER_POINT = 2.0
-
-
-def import_extra(module: str, package: str) -> ModuleType:
-    """A module that comes with the extra `charts`, or an error that says so.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingExtraError("charts", package) from None
-
-
-def import_altair() -> ModuleType:
-    """Altair, or an error that names the extra it comes with.
-
-    Raises:
-        MissingExtraError: altair is not installed.
-    """
-    return import_extra("altair", "altair")
-
-
-def require_charts() -> None:
-    """Does nothing where figures can be made.
-
-    Raises:
-        MissingExtraError: altair or vl-convert is not installed.
-    """
-    import_altair()
-    import_extra("vl_convert", "vl-convert-python")
 
 
 def theme(*, dark: bool = False) -> dict[str, Any]:
@@ -115,7 +82,6 @@ def save_figure(chart: alt.TopLevelMixin, place: str | Path, formats: Sequence[F
         formats: of `FORMATS`; the HTML is one file with all scripts inside.
 
     Raises:
-        MissingExtraError: vl-convert is not installed.
         UnknownNameError: another format.
         StorageError: a file could not be written.
     """
@@ -145,25 +111,22 @@ def inline_json(value: object) -> str:
 
 
 def script_bundle() -> str:
-    """Vega, Vega-Lite and the function `vegaEmbed` as one script (about 0.9 MB), fit to stand inside a page.
-
-    Raises:
-        MissingExtraError: vl-convert is not installed.
-    """
-    import_extra("vl_convert", "vl-convert-python")
+    """Vega, Vega-Lite and the function `vegaEmbed` as one script (about 0.9 MB), fit to stand inside a page."""
     return _bundled_scripts()
 
 
 @cache
 def _bundled_scripts() -> str:
     """Made once: it takes two seconds."""
-    converter = import_extra("vl_convert", "vl-convert-python")
+    import vl_convert as converter
+
     bundle: str = converter.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", "<\\/script")
 
 
 def _rendered(specification: dict[str, Any], name: Format) -> str | bytes:
-    converter = import_extra("vl_convert", "vl-convert-python")
+    import vl_convert as converter
+
     content: str | bytes
     if name == "svg":
         content = converter.vegalite_to_svg(specification)

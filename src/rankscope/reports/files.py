@@ -33,7 +33,6 @@ def save_page(report: Report, place: Place) -> Place:
 
     Raises:
         SettingsError: an address that cannot be used.
-        MissingExtraError: charts are not installed.
         StorageError: the file could not be written.
     """
     storage, name = file_at(place)
@@ -58,7 +57,6 @@ def save_figures(report: Report, folder: str | Path, formats: Sequence[Format] =
     """Writes every figure of a report.
 
     Raises:
-        MissingExtraError: charts are not installed.
         StorageError: a file could not be written.
     """
     return [

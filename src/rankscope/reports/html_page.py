@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope import __version__
-from rankscope.reports.figures import import_extra, inline_json, script_bundle, theme
+from rankscope.reports.figures import inline_json, script_bundle, theme
 from rankscope.tables import to_html
 
 if TYPE_CHECKING:
@@ -20,32 +20,36 @@ _LONG = 12  # tables with more rows are folded up, below the charts
 _OF_THE_PAGE = ("config", "title", "$schema")  # one look for all charts, and headings that are text
 
 
+def _safe(text: str) -> Any:
+    """Marks text as HTML: our own, or escaped by whoever made it."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704
+
+
 def render_page(report: Report) -> str:
     """The page of a report.
 
     All text from models, data and paths is escaped; only the two scripts of the page may run (a policy with their
     hashes), and no address can be opened by them.
-
-    Raises:
-        MissingExtraError: charts are not installed.
     """
-    jinja = import_extra("jinja2", "jinja2")
+    import jinja2 as jinja
+
     environment = jinja.Environment(
         loader=jinja.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True
     )
-    safe = import_extra("markupsafe", "jinja2").Markup
     bundle, script = script_bundle(), (_PAGE / "page.js").read_text(encoding="utf-8")
     figures = [figure for section in report.sections for figure in section.figures]
     names = iter(range(len(figures)))
     page: str = environment.get_template("page.html.jinja").render(
         report=report,
         chart_ids=[[next(names) for _ in section.figures] for section in report.sections],
-        to_html=lambda table: safe(to_html(table)),
-        hashes=safe(f"{_policy_hash(bundle)} {_policy_hash(script)}"),
-        style=safe((_PAGE / "page.css").read_text(encoding="utf-8")),
-        specifications=safe(inline_json(_specifications(figures))),
-        bundle=safe(bundle),
-        script=safe(script),
+        to_html=lambda table: _safe(to_html(table)),
+        hashes=_safe(f"{_policy_hash(bundle)} {_policy_hash(script)}"),
+        style=_safe((_PAGE / "page.css").read_text(encoding="utf-8")),
+        specifications=_safe(inline_json(_specifications(figures))),
+        bundle=_safe(bundle),
+        script=_safe(script),
         long=_LONG,
         version=__version__,
     )

@@ -75,7 +75,6 @@ def build_report(*runs: Run | Path | str) -> Report:
     Raises:
         RunFolderError: a folder that is no run's, of another version, or not finished.
         SettingsError: no runs.
-        MissingExtraError: charts are not installed.
     """
     if not runs:
         raise SettingsError("a report needs at least one run's folder")

@@ -68,7 +68,6 @@ def write_study(conducted: Conducted) -> tuple[str, ...]:
         The names of the files. There is no figure where no number of it came out.
 
     Raises:
-        MissingExtraError: the libraries for figures are not installed; the tables are written before.
         StorageError: a file could not be written.
     """
     storage, findings = storage_of(conducted.request.folder), conducted.findings

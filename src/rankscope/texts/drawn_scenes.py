@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rankscope.texts.images import require_pillow
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -99,7 +97,6 @@ def distractors(scene: Scene, seed: int, count: int = 7) -> list[Scene]:
 
 def draw(scene: Scene, seed: int) -> Image:
     """The picture of a scene."""
-    require_pillow()
     from PIL import Image, ImageDraw
 
     generator = random.Random(seed)  # noqa: S311

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
 import warnings
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankscope.errors import MissingExtraError, RankscopeError
+from rankscope.errors import RankscopeError
 from rankscope.texts.pixels import as_shown
 
 if TYPE_CHECKING:
@@ -44,16 +43,6 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Ty
 
 class UnusableImageError(RankscopeError):
     """An image that cannot be used; the message is the short reason recorded for skipped pairs."""
-
-
-def require_pillow() -> None:
-    """Checks that images can be read.
-
-    Raises:
-        MissingExtraError: Pillow is not installed.
-    """
-    if importlib.util.find_spec("PIL") is None:
-        raise MissingExtraError("vision", "Pillow")
 
 
 def open_image(source: ImageSource) -> Image:

@@ -21,7 +21,7 @@ from rankscope.names import valid_text
 from rankscope.texts.drawn_scenes import INSTRUCTION, draw, scenes
 from rankscope.texts.files import read_path, read_text
 from rankscope.texts.hub import HubRows, HubSource, read_hub
-from rankscope.texts.images import SUFFIXES, ImageSource, LaterImage, is_file, require_pillow
+from rankscope.texts.images import SUFFIXES, ImageSource, LaterImage, is_file
 from rankscope.texts.reference import HUB_ID, is_path
 from rankscope.texts.rows import LocatedRow, Row, own_id, text_at, value_at
 
@@ -99,10 +99,8 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
 
     Raises:
         DataError: no such data, a row without the fields, or no rows.
-        MissingExtraError: Pillow is not installed.
         UnknownNameError: neither a path nor a name.
     """
-    require_pillow()
     if text == DRAWN_SCENES and not Path(text).exists():
         pairs = _drawn(limit or _DRAWN)
         return PairSet(text, f"{len(pairs)} scenes drawn on this machine", pairs)

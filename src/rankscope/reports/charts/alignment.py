@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 from rankscope.reports.charts.figure import ROWS, Figure, colour_of_models, counted, figure, inline
-from rankscope.reports.figures import import_altair
 from rankscope.tables import titled
 
 STAGES = {
@@ -24,7 +23,8 @@ def alignment_ranks(summary: pl.DataFrame) -> Figure:
     Args:
         summary: rows of one data set, of an alignment run.
     """
-    alt = import_altair()
+    import altair as alt
+
     parts = [
         summary.select(
             "model",

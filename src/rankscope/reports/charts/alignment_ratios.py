@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rankscope.reports.figures import import_altair, themed
+from rankscope.reports.figures import themed
 from rankscope.tables import short_name, titled
 
 if TYPE_CHECKING:
@@ -19,12 +19,9 @@ _WIDTH, _HEIGHT = 230, 170
 
 
 def alignment_figure(rows: Sequence[Summary]) -> alt.VConcatChart:
-    """Models from left to right in the order of the rows, with bootstrap intervals where there are any.
+    """Models from left to right in the order of the rows, with bootstrap intervals where there are any."""
+    import altair as alt
 
-    Raises:
-        MissingExtraError: altair is not installed.
-    """
-    alt = import_altair()
     shown = [row | {"model": short_name(row["model"])} for row in rows]
     panels = [_panel(alt, key, titled(key, spelled_out=True), shown) for key in _PANELS]
     lines = [alt.hconcat(*panels[:2], spacing=28), alt.hconcat(*panels[2:], spacing=28)]

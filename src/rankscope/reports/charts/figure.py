@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import polars.selectors as cs
 
-from rankscope.reports.figures import PALETTE, import_altair, themed
+from rankscope.reports.figures import PALETTE, themed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,14 +45,18 @@ class Figure:
 
 def figure(name: str, title: str, caption: str, chart: alt.TopLevelMixin) -> Figure:
     """A figure from a chart without a title."""
-    heading = import_altair().Title(title, subtitle=textwrap.wrap(caption, _LETTERS_OF_A_LINE))
+    import altair as alt
+
+    heading = alt.Title(title, subtitle=textwrap.wrap(caption, _LETTERS_OF_A_LINE))
     return Figure(name, title, caption, themed(chart.properties(title=heading, description=f"{title}. {caption}")))
 
 
 def inline(frame: pl.DataFrame) -> alt.Data:
     """A frame as data inside the specification, rounded to what can be seen."""
     rounded = frame.with_columns(cs.float().fill_nan(None).round_sig_figs(_SIGNIFICANT))
-    return import_altair().Data(values=rounded.to_dicts())
+    import altair as alt
+
+    return alt.Data(values=rounded.to_dicts())
 
 
 def by_role(summary: pl.DataFrame, *keys: str) -> pl.DataFrame:
@@ -83,7 +87,8 @@ def colour_of_models(models: Sequence[str], *, legend: bool = True, absent: Sequ
         legend: whether to show one.
         absent: models that stand before the others and are not drawn here, so that all charts agree on colours.
     """
-    alt = import_altair()
+    import altair as alt
+
     names = list(dict.fromkeys([*absent, *models]))
     shown = [name for name in names if name not in absent]
     scale = alt.Scale(domain=names, **({"scheme": "tableau20"} if len(names) > len(PALETTE) else {"range": "category"}))
@@ -92,14 +97,16 @@ def colour_of_models(models: Sequence[str], *, legend: bool = True, absent: Sequ
 
 def dash_of_roles(roles: Sequence[str]) -> alt.StrokeDash:
     """Solid for the trained model, dashed for its untrained twin; no legend where there is one of them only."""
-    alt = import_altair()
+    import altair as alt
+
     scale = alt.Scale(domain=["trained", "untrained"], range=[[1, 0], [5, 4]])
     return alt.StrokeDash("role:N", title=None, scale=scale, **({} if len(set(roles)) > 1 else {"legend": None}))
 
 
 def colour_of_roles() -> alt.Color:
     """The first colour for the trained model, the second for its twin."""
-    alt = import_altair()
+    import altair as alt
+
     scale = alt.Scale(domain=["trained", "untrained"], range="category")
     return alt.Color("role:N", title=None, scale=scale)
 

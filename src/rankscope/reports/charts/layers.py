@@ -14,7 +14,7 @@ from rankscope.reports.charts.figure import (
     figure,
     inline,
 )
-from rankscope.reports.figures import WIDTH, import_altair
+from rankscope.reports.figures import WIDTH
 from rankscope.statistics import layer_depth
 from rankscope.tables import titled
 
@@ -25,7 +25,8 @@ def rank_by_layer(summary: pl.DataFrame) -> Figure:
     Args:
         summary: rows of one data set, `Run.summary()`.
     """
-    alt = import_altair()
+    import altair as alt
+
     rows = by_role(summary, "model", "layer", "texts")
     data = inline(rows)
     order = sorted(rows["layer"].unique(), key=layer_depth)
@@ -55,7 +56,8 @@ def rank_by_model(summary: pl.DataFrame) -> Figure:
     Args:
         summary: rows of one data set and one layer.
     """
-    alt = import_altair()
+    import altair as alt
+
     rows = by_role(summary, "model", "texts")
     y = alt.Y("model:N", sort=summary["model"].unique(maintain_order=True).to_list(), title=None)
     base = alt.Chart(inline(rows)).encode(y=y)

@@ -8,7 +8,6 @@ import polars as pl
 
 from rankscope.metrics import table
 from rankscope.reports.charts.figure import ROWS, Figure, colour_of_models, counted, figure, inline, spread
-from rankscope.reports.figures import import_altair
 from rankscope.tables import term, titled
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
         beside: what is on the horizontal axis.
         metric: what is on the vertical axis.
     """
-    alt = import_altair()
+    import altair as alt
+
     keep = ["model", beside, metric, *(name for name in (f"{metric}_low", f"{metric}_high") if name in summary.columns)]
     rows = summary.select(keep).drop_nulls([beside, metric])
     names = rows["model"].to_list()
@@ -75,7 +75,8 @@ def relative_differences(differences: Sequence[Difference]) -> Figure:
     Args:
         differences: of one data set and one layer.
     """
-    alt = import_altair()
+    import altair as alt
+
     used = [one for one in differences if has_shares(one)]
     if len({one.model for one in used}) > _ALL_METRICS:
         used = [one for one in used if one.metric in ("effective_rank", "loss")]

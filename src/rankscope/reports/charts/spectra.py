@@ -7,7 +7,6 @@ import polars as pl
 
 from rankscope.metrics import noise_spectrum
 from rankscope.reports.charts.figure import Figure, colour_of_models, counted, dash_of_roles, figure, inline
-from rankscope.reports.figures import import_altair
 
 _POINTS = 56  # of a curve: as many as the eye can tell apart on a logarithmic axis
 _MODELS_WITH_TEXTS = 3  # beyond these, single texts would be a thicket
@@ -20,7 +19,8 @@ def spectra(eigenvalues: pl.DataFrame) -> Figure:
     Args:
         eigenvalues: of one data set and one layer, `Run.spectra()`.
     """
-    alt = import_altair()
+    import altair as alt
+
     shown = _indices(int(eigenvalues["index"].max()))  # type: ignore[arg-type]
     means, noise = _means(eigenvalues, shown), _noise_band(eigenvalues, shown)
     x = alt.X("index:Q", scale=alt.Scale(type="log", nice=False), title="index of the eigenvalue, from the largest")

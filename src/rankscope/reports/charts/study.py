@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from rankscope.reports.figures import import_altair, themed
+from rankscope.reports.figures import themed
 from rankscope.studies.sentences import by_layer
 from rankscope.tables import said, short_names, titled
 
@@ -26,7 +26,8 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
     Points carry their bootstrap intervals; hollow diamonds are what a paper prints for the same model and data, and
     the dashed line is isotropic noise of the same shape.
     """
-    alt = import_altair()
+    import altair as alt
+
     study, findings = conducted.study, conducted.findings
     blocks = []
     for figure in (findings.figure or study.figure, *study.more_figures):

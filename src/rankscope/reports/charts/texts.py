@@ -16,7 +16,6 @@ from rankscope.reports.charts.figure import (
     inline,
     spread,
 )
-from rankscope.reports.figures import import_altair
 from rankscope.tables import titled
 
 _TEXTS_OF_A_MODEL = 300  # points of a scatter: more lie on top of each other
@@ -28,7 +27,8 @@ def distribution(measurements: pl.DataFrame) -> Figure:
     Args:
         measurements: of one data set and one layer, `Run.measurements()`.
     """
-    alt = import_altair()
+    import altair as alt
+
     rows = _usable(measurements)
     ranks = pl.col("effective_rank")
     quantiles = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -60,7 +60,8 @@ def rank_against_length(measurements: pl.DataFrame) -> Figure:
     Args:
         measurements: of one data set and one layer, `Run.measurements()`.
     """
-    alt = import_altair()
+    import altair as alt
+
     rows = _usable(measurements).filter((pl.col("role") == "trained") & (pl.col("n_tokens") >= 3))
     of_model = pl.int_range(pl.len()).over("model")
     step = (pl.len().over("model") / _TEXTS_OF_A_MODEL).ceil().cast(pl.Int64)

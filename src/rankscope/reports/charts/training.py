@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from rankscope.reports.charts.figure import Figure, by_role, colour_of_roles, figure, inline, spread
-from rankscope.reports.figures import PALETTE, import_altair
+from rankscope.reports.figures import PALETTE
 from rankscope.tables import titled
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def rank_through_training(summary: pl.DataFrame) -> Figure:
     Args:
         summary: rows of one data set and one layer, with the column `step`.
     """
-    alt = import_altair()
+    import altair as alt
+
     rows = by_role(summary, "model", "step", "texts").sort("step")
     base = alt.Chart(inline(rows)).encode(x=_steps(summary), color=colour_of_roles())
     y = alt.Y("low:Q", title=titled("effective_rank", spelled_out=True), scale=alt.Scale(zero=False))
@@ -36,7 +37,8 @@ def loss_through_training(summary: pl.DataFrame) -> Figure:
     Args:
         summary: rows of one data set and one layer, with the column `step`.
     """
-    alt = import_altair()
+    import altair as alt
+
     names = [name for name in ("loss_low", "loss_high") if name in summary.columns]
     rows = summary.select("model", "step", "loss", *names).drop_nulls("loss").sort("step")
     base = alt.Chart(inline(rows)).encode(x=_steps(summary))
@@ -56,7 +58,8 @@ def loss_through_training(summary: pl.DataFrame) -> Figure:
 
 def _steps(summary: pl.DataFrame) -> alt.X:
     """Logarithmic, with room for step 0; the steps themselves are the ticks."""
-    alt: Any = import_altair()
+    import altair as alt
+
     steps = summary["step"].unique().sort().to_list()
     scale = alt.Scale(type="symlog", constant=max(1, min([step for step in steps if step > 0], default=1)), nice=False)
     axis = alt.Axis(values=steps, labelOverlap="greedy", format="~s" if steps[-1] >= 10_000 else ",d")
