@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from rankscope.runs import Comparison, Run, align, compare, evaluate, log_run, merge
     from rankscope.settings import AlignmentSettings, Settings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _CONTENTS = {
     "rankscope.errors": ("RankscopeError",),
