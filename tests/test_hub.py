@@ -139,7 +139,7 @@ def test_a_refusal_is_one_line_that_says_what_to_do(outcomes: Mapping[str, Outco
     )
     assert outcomes["gated"].error == f"model owner/gated is gated: accept its terms at HUB/owner/gated, then {log_in}"
     assert "accept its terms at HUB/datasets/owner/gated" in outcomes["gated data"].error
-    assert outcomes["wrong token"].error.startswith("the hub does not accept your token")
+    assert outcomes["wrong token"].error.startswith("the hub rejected your token")
     assert outcomes["revision"].error.startswith("model owner/open has no revision 'v9'")
 
 

@@ -112,7 +112,7 @@ def test_a_study_is_cut_into_shards_and_concluded_in_a_store(
     assert command(*asked, "--output", tmp_path / "study") == 0
     for number in (1, 0):
         assert command(*asked, "--output", place, "--shard", f"{number}/2") == 0
-        assert f"concludes the study in {place}" in capsys.readouterr().out
+        assert f"to conclude the study in {place}" in capsys.readouterr().out
     store = ObjectStore.at(place)
     assert {name.partition("/")[0] for name in store.names("")} == {"runs"}
     for _ in range(2):
