@@ -53,7 +53,7 @@ def test_one_line_where_the_call_is_wrong(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("report", tmp_path, "--output", tmp_path / "x.html") == 2
-    assert "is not a run's folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert run("report") == 2
     capsys.readouterr()
     monkeypatch.setitem(__import__("sys").modules, "altair", None)

@@ -70,7 +70,7 @@ def test_the_same_model_in_two_runs_is_told_apart_by_their_folders(runs: dict[st
     report = build_report(runs["single"], again)
     assert [row["model"] for row in report.tables()["summary"].rows] == ["pico-0.1m (single)", "pico-0.1m (again)"]
     compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
-    assert "the same models under the same settings" in compared.remarks[0]
+    assert "the same models with the same settings" in compared.remarks[0]
     assert [row["model"] for row in build_report(again, again).tables()["summary"].rows] == ["pico-0.1m"]
 
 
@@ -131,7 +131,7 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
             r"rows\[0\]\.model is missing",
         ),
         (lambda run: next((run / "measurements").glob("*.parquet")).write_bytes(b"PAR1 half"), "cannot be read"),
-        (shutil.rmtree, "is not a run's folder"),
+        (shutil.rmtree, "is not a run folder"),
     ],
 )
 def test_broken_and_foreign_folders_are_a_clear_error(

@@ -131,7 +131,7 @@ def test_a_slurm_array_says_which_shard(
     told: list[str] = []
     assert str(Shard.of("auto", told.append)) == shard
     task = environment["SLURM_ARRAY_TASK_ID"]
-    assert told == [f"shard {shard}, from the Slurm array's task {task}"]
+    assert told == [f"shard {shard}, from task {task} of the Slurm array"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_slurm_array_says_which_shard(
         (slurm(4, 4, first=3, step=2), "task 4 is none"),
         (slurm(1, 4, first=3), "task 1 is none"),
         (slurm(1, 4, step=0), "in steps of 0"),
-        (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT is a whole number, got 'many'"),
+        (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT must be an integer, got 'many'"),
     ],
 )
 def test_no_slurm_array(environment: dict[str, str], message: str) -> None:
@@ -221,7 +221,7 @@ def test_shards_share_twins_through_the_cache(tmp_path: Path) -> None:
     for number in range(3):
         rs.evaluate("pico-0.1m", "stdlib-docs", output=tmp_path / "run", shard=f"{number}/3", progress=told, **settings)
     assert not [line for line in told.said if "loading untrained twin" in line]
-    assert [line for line in told.said if "twin 0 was measured before" in line]
+    assert [line for line in told.said if "twin 0 is in the cache" in line]
     run = rs.Run(tmp_path / "run")
     assert run.measurements().equals(single.measurements())
     assert run.summary_document() == single.summary_document()

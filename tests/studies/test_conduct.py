@@ -325,9 +325,9 @@ def test_given_responses_are_the_judges_to_read(tmp_path: Path) -> None:
     for wrong, said in (
         (replace(options, leaderboard_column=None), "together"),
         (replace(options, leaderboard_column="losses"), "no column 'losses'"),
-        (replace(options, leaderboard_column="loss"), "name of a result"),
-        (replace(options, models=("pico",)), "leave models and data out"),
-        (replace(options, judge=None), "Give --judge"),
+        (replace(options, leaderboard_column="loss"), "same name as a result"),
+        (replace(options, models=("pico",)), "models and data cannot be combined with --responses"),
+        (replace(options, judge=None), "--judge MODEL is required with --responses"),
     ):
         with pytest.raises(CallError, match=said):
             conduct("responses", wrong, output=tmp_path / "study")
@@ -430,7 +430,7 @@ def test_every_study_has_shards_or_says_why_not(tmp_path: Path) -> None:
 
 
 def test_shards_are_measured_and_concluded_by_different_functions(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="use measure_shard for a shard, or remove shard"):
+    with pytest.raises(SettingsError, match="use measure_shard for a shard, or omit shard"):
         conduct("scaling", shard="0/2", output=tmp_path)
     with pytest.raises(SettingsError, match="needs a shard, such as shard='0/4'"):
         measure_shard("scaling", output=tmp_path)

@@ -186,7 +186,7 @@ def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) 
     progress.say(f"{model.label}: loading weights")
     network = model.load_network(placement)
     for name in network.left_over:
-        progress.say(f"{model.label}: {name} is no part of the model")
+        progress.say(f"{model.label}: {name} is not part of the model")
     return network
 
 

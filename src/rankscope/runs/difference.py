@@ -102,7 +102,9 @@ def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Diffe
     (one, one_twins), (two, two_twins) = complete_texts(base.rows), complete_texts(other.rows)
     common = one.select("text_id").join(two.select("text_id"), on="text_id").sort("text_id")
     if common.height < 2:
-        raise RunFolderError(f"{base.model} and {other.model} share {common.height} usable texts of {base.dataset}")
+        raise RunFolderError(
+            f"{base.model} and {other.model} share only {common.height} usable texts of {base.dataset}"
+        )
 
     def column(frame: pl.DataFrame, name: str) -> Numbers | None:
         return complete_column(common.join(frame, on="text_id", how="left"), name)

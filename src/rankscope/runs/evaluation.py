@@ -150,7 +150,7 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
     for place, subject in enumerate(first.subjects):
         reference = subject.model.reference
         if reference.has_tokenizer_above:
-            progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
+            progress.say(f"{reference.label}: using the tokenizer of {reference.tokenizer_location}")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
         for job, record, plans in planned:
             for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):
@@ -189,7 +189,7 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
         if found is None:
             return False
         model, dataset = part.subject.model.reference.label, part.task.dataset
-        progress.say(f"{model} on {dataset}: twin {part.task.seed} was measured before")
+        progress.say(f"{model} on {dataset}: twin {part.task.seed} is in the cache")
         record.begin(part.name, unit.about, progress)
         names = {"model": part.task.model, "dataset": dataset}
         found = found.with_columns(**{name: pl.lit(value) for name, value in names.items()})

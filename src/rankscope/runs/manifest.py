@@ -113,7 +113,7 @@ def unit_record(document: dict[str, Any], file: str) -> UnitRecord:
     for name, kind in _UNIT.items():
         value = document.get(name)
         if type(value) is not kind or (isinstance(value, int) and not 0 <= value < _MOST_BATCHES):
-            raise RunFolderError(f"{file} is damaged, or made by another version: {name} is {str(value)[:40]!r}")
+            raise RunFolderError(f"{file} is damaged or was written by another version: {name} is {str(value)[:40]!r}")
     known = {field.name: document[field.name] for field in fields(UnitRecord)}
     return UnitRecord(**known | {"order": tuple(map(str, document["order"]))})
 
@@ -132,7 +132,7 @@ def _read_file(storage: Storage) -> dict[str, Any]:
     """The manifest as it is written."""
     content = storage.read(MANIFEST)
     if content is None:
-        raise RunFolderError(f"{storage.place} is not a run's folder: it holds no {MANIFEST}")
+        raise RunFolderError(f"{storage.place} is not a run folder: it contains no {MANIFEST}")
     manifest = _document(storage, MANIFEST, content, "a manifest")
     of_its_schema = manifest.get("all_units" if manifest.get("schema") == SCHEMA else "sessions")
     if manifest.get("schema") not in _SCHEMAS or not (
@@ -141,8 +141,8 @@ def _read_file(storage: Storage) -> dict[str, Any]:
         and (manifest["schema"] == 1 or all(isinstance(unit, str) for unit in of_its_schema))
     ):
         raise RunFolderError(
-            f"{storage.called(MANIFEST)} is not a manifest of schema {' or '.join(map(str, _SCHEMAS))}: made by "
-            "another version?"
+            f"{storage.called(MANIFEST)} is not a manifest of schema {' or '.join(map(str, _SCHEMAS))}: was it "
+            "written by another version?"
         )
     return manifest
 
@@ -164,5 +164,5 @@ def _document(storage: Storage, name: str, content: bytes, what: str = "a docume
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{storage.called(name)} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise RunFolderError(f"{storage.called(name)} is not {what}: made by another version?")
+        raise RunFolderError(f"{storage.called(name)} is not {what}: was it written by another version?")
     return document

@@ -46,7 +46,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     """
     progress = progress or Silent()
     if not runs:
-        raise SettingsError("a merge needs at least one run's folder")
+        raise SettingsError("merge needs at least one run folder")
     parts = [storage_of(place) for place in dict.fromkeys(map(child, runs))]
     target = storage_of(child(output))
     given = len(parts)
@@ -59,7 +59,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     if not whole.is_complete:
         places = " and ".join(str(part.place) for part in parts[:3]) + (" ..." if len(parts) > 3 else "")
         raise RunFolderError(
-            f"{places} {'is' if len(parts) == 1 else 'are'} not a whole run: {whole.in_words()}. Measure what is "
+            f"{places} {'is' if len(parts) == 1 else 'are'} not a complete run: {whole.in_words()}. Measure what is "
             "missing with --shard, or with the run's command and --output "
             f"{parts[0].place}, then merge again"
         )
@@ -68,24 +68,22 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     for part in parts:
         _copy(part, folder.storage)
     _finish(folder)
-    progress.say(f"{folder.place} holds the whole run")
+    progress.say(f"{folder.place} contains the complete run")
     return Run(folder.place)
 
 
 def _refuse_foreign(part: Storage, manifest: dict[str, Any], first: Storage, of_first: dict[str, Any]) -> None:
     """Refuses a part of another run, or one whose units were measured on other tokens or in another way."""
     if manifest["schema"] != SCHEMA:
-        raise RunFolderError(f"{part.place} was made by an earlier version of rankscope, which had no shards")
+        raise RunFolderError(f"{part.place} was made by an earlier version of rankscope without shards")
     if found := first_difference(of_first["identity"], manifest["identity"]):
         name, before, now = found
-        raise RunFolderError(
-            f"{part.place} is of another run than {first.place}: {name} is {now} there, and {before} in {first.place}"
-        )
+        raise RunFolderError(f"{part.place} and {first.place} belong to different runs: {name} is {now} and {before}")
     for unit, record in manifest["units"].items():
         if unit in of_first["units"] and of_first["units"][unit] != record:
             raise RunFolderError(
-                f"{part.place}: {unit} was measured on other tokens or in another way than in {first.place}: were the "
-                "shards measured by different versions? Leave one of them out, and measure it again"
+                f"{part.place}: {unit} was measured on other tokens or in another way than in {first.place}. Were the "
+                "shards measured with different versions? Remove one of them and measure it again"
             )
         of_first["units"].setdefault(unit, record)
 
@@ -120,8 +118,8 @@ def _refuse_different_doubles(parts: Sequence[Storage]) -> list[tuple[str, list[
 
 def _different(name: str, one: Storage, other: Storage) -> RunFolderError:
     return RunFolderError(
-        f"{one.place} and {other.place} hold different numbers for {name}: were they measured by different versions, "
-        "or on different hardware? Leave one of them out, and measure what is missing then"
+        f"{one.place} and {other.place} contain different numbers for {name}. Were they measured with different "
+        "versions or hardware? Remove one of them and measure what is then missing"
     )
 
 

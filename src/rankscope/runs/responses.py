@@ -95,14 +95,16 @@ def respond(
     record = Record(folder, session)
     store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
     if store.is_finished():
-        progress.say("all prompts are answered")
+        progress.say("all prompts have been answered")
     carry_out([Group((_unit(task, store, record),), partial(_load, task))], progress)
     counts = _counts(store.rows())
     progress.say(_told(counts, settings))
     record.conclude(responses=counts)
     if not counts["answered"]:
         reason = next(iter(store.rows().values()))["reason"]
-        raise SettingsError(f"{model} can answer none of {len(prompts.texts)} prompts ({reason}): lower max_new_tokens")
+        raise SettingsError(
+            f"{model} cannot answer any of {len(prompts.texts)} prompts ({reason}): lower max_new_tokens"
+        )
     return store.file
 
 
@@ -184,7 +186,7 @@ def _counts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 def _told(counts: dict[str, int], settings: GenerationSettings) -> str:
     told = f"{counts['answered']:,} of {counts['prompts']:,} prompts answered"
     if counts["unfinished"]:
-        told += f"; {counts['unfinished']:,} responses stopped at {settings.max_new_tokens:,} tokens, unfinished"
+        told += f"; {counts['unfinished']:,} responses were cut off at {settings.max_new_tokens:,} tokens"
     if counts["unanswered"]:
-        told += f"; {counts['unanswered']:,} prompts without room for an answer"
+        told += f"; {counts['unanswered']:,} prompts left no room for an answer"
     return told

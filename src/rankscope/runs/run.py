@@ -144,7 +144,9 @@ class Run:
         """
         manifest = read_manifest(self.storage)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
-            raise RunFolderError(f"{self.place} holds no run of evaluate or align: its {MANIFEST} is of something else")
+            raise RunFolderError(
+                f"{self.place} contains no run of evaluate or align: its {MANIFEST} belongs to something else"
+            )
         check_manifest(manifest, self.storage)
         return manifest
 
@@ -164,8 +166,8 @@ class Run:
         if not inventory.is_complete:
             missing = f": {inventory.in_words()}" if inventory.units else ""
             raise RunFolderError(
-                f"the run in {self.place} is not finished{missing}. Give its command again to go on, or run the shards "
-                "that are missing"
+                f"the run in {self.place} is not finished{missing}. Run its command again to continue, or run the "
+                "missing shards"
             )
         return summarise(self.storage)
 
@@ -177,7 +179,7 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
-            raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
+            raise RunFolderError(f"{file} is not a summary of schema 1: was it written by another version?")
         check_summary(content, self.kind, file)
         return content
 

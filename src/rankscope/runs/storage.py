@@ -211,7 +211,7 @@ def file_at(place: Place) -> tuple[Storage, str]:
         return LocalFolder(path.parent), path.name
     folder, _, name = checked_address(str(place)).rpartition("/")
     if not is_address(folder):
-        raise SettingsError(f"{place} is a bucket: give the address of a file in it, such as {place}/report.html")
+        raise SettingsError(f"{place} is a bucket: add the name of a file in it, such as {place}/report.html")
     return storage_of(folder), name
 
 
@@ -226,5 +226,5 @@ def local_path(place: Place, what: str) -> Path:
         SettingsError: it is an address.
     """
     if is_address(place):
-        raise SettingsError(f"{what} cannot go into an object store: give a folder of this machine")
+        raise SettingsError(f"{what} cannot write to an object store: choose a local folder")
     return Path(str(place).removeprefix("file://"))

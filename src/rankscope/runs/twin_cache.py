@@ -168,7 +168,7 @@ def default_twin_cache() -> TwinCache | SharedTwinCache:
     folder = Path(given or _users_cache() / "rankscope" / "twins")
     limit = os.environ.get(LIMIT_VARIABLE, str(_DEFAULT_MIB))
     if not limit.isdecimal():
-        raise SettingsError(f"{LIMIT_VARIABLE} is the cache's size in MiB, a whole number, got {limit!r}")
+        raise SettingsError(f"{LIMIT_VARIABLE} must be the cache's size in MiB, a whole number, got {limit!r}")
     return TwinCache(folder, int(limit) << 20)
 
 

@@ -94,12 +94,12 @@ def conduct(
     """
     execution, changes = split_execution(execution, changes)
     if execution.shard is not None:
-        raise SettingsError("conduct draws conclusions from whole runs: use measure_shard for a shard, or remove shard")
+        raise SettingsError("conduct draws conclusions from whole runs: use measure_shard for a shard, or omit shard")
     study, request = _requested(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
     if study.in_one_process and execution.engine != "local":
-        raise SettingsError(f"study {name} runs in a single process: remove engine {execution.engine!r}")
+        raise SettingsError(f"study {name} runs in a single process: omit engine {execution.engine!r}")
     with opened_engine(execution, request.progress):  # one cluster for all evaluations
         return Conducted(study, request, study.conduct(request))
 
@@ -139,7 +139,7 @@ def measure_shard(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
     if (besides := study.besides(request)) is not None:
-        raise SettingsError(f"study {name} cannot be split into shards: it also measures {besides}. Remove --shard")
+        raise SettingsError(f"study {name} cannot be split into shards: it also measures {besides}. Omit --shard")
     for grid in study.grids(request):
         evaluate_grid(request, grid)
     return request.folder
@@ -166,10 +166,10 @@ def _refuse_what_the_study_decides(study: Study, settings: Settings, options: St
     usual = Settings()
     for name in study.decides:
         if getattr(settings, name) != getattr(usual, name):
-            raise SettingsError(f"study {study.name} sets {name} itself or does not use it: remove it")
+            raise SettingsError(f"study {study.name} sets {name} itself or does not use it: omit it")
     for name, value in vars(options).items():
         if value is not None and name not in ("models", "data", *study.options):
-            raise SettingsError(f"study {study.name} does not use {name}: remove it")
+            raise SettingsError(f"study {study.name} does not use {name}: omit it")
 
 
 def _subjects(study: Study, options: StudyOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -177,7 +177,7 @@ def _subjects(study: Study, options: StudyOptions) -> tuple[tuple[str, ...], tup
     if options.responses is None:
         return expand_families(options.models or study.models), options.data or study.data
     if options.models or options.data:
-        raise SettingsError("models and data cannot be combined with --responses: remove them")
+        raise SettingsError("models and data cannot be combined with --responses: omit them")
     if options.judge is None:
         raise SettingsError("--judge MODEL is required with --responses")
     return (options.judge,), (str(options.responses),)

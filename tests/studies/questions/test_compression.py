@@ -202,7 +202,7 @@ def test_wrong_calls_are_refused_before_anything_is_measured(tiny_folder: Path, 
     model, more = str(tiny_folder), {"models": (str(tiny_folder),), "data": (data,)}
     assert "write also needs remove" in str(refused(tmp_path, **more, write=tmp_path / "smaller"))
     assert "remove" in str(refused(tmp_path, **more, remove=0))
-    assert "remove engine 'ray'" in str(refused(tmp_path, **more, engine="ray"))
+    assert "omit engine 'ray'" in str(refused(tmp_path, **more, engine="ray"))
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     error = refused(tmp_path, **more, remove=1, write=tmp_path / "used")

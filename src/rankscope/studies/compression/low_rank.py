@@ -66,7 +66,7 @@ def _count(bench: Workbench, layers: tuple[str, ...]) -> pl.DataFrame:
 
 
 def sentences_on_directions(table: pl.DataFrame, subject: str) -> Iterator[str]:
-    """Where fewest and most directions are needed, where a low-rank reader pays, and whether there were enough tokens."""
+    """Where fewest and most directions are needed, where a low-rank reader pays, and whether tokens were enough."""
     for share in SHARES:
         rows = table.filter(pl.col("share") == share).sort("directions", maintain_order=True)
         least, most = rows.row(0, named=True), rows.row(-1, named=True)

@@ -37,11 +37,11 @@ def conduct(request: Request) -> Findings:
     if (options.leaderboard is None) != (options.leaderboard_column is None):
         raise SettingsError("--leaderboard and --leaderboard-column are required together")
     if request.settings.chat:
-        raise SettingsError("prompts and responses are texts, not lists of messages: remove chat")
+        raise SettingsError("prompts and responses are texts, not lists of messages: omit chat")
     unread = [name for name in ("field", *_OF_PROMPTS) if getattr(request.settings, name) is not None]
     if options.responses is not None and unread:
         raise SettingsError(
-            f"{', '.join(unread)}: for prompts only, and {options.responses} contains responses. Remove it"
+            f"{', '.join(unread)}: for prompts only, and {options.responses} contains responses. Omit it"
         )
     places = None
     if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column shows at once
