@@ -92,7 +92,7 @@ def test_rows_equal_those_of_evaluate_and_come_once_in_the_order_of_steps(
     watch, said = opened(out, texts, settings)
     names = follow(watch, monkeypatch, lambda: train(out, [100, 20]), None, lambda: train(out, [3]), None, None)
     assert names == ["checkpoint-20", "checkpoint-100", "checkpoint-3"]
-    assert said.count("is not there yet") == 1
+    assert said.count("does not exist yet") == 1
     assert said.count("twin 0 was measured before") == 2  # one twin for all checkpoints
     rows = table_of(watch)
     assert [(row["checkpoint"], row["step"], row["layer"]) for row in rows] == [

@@ -73,11 +73,11 @@ def correlation(
     held = np.empty((len(one), 0)) if controls is None else np.asarray(controls, dtype=np.float64).reshape(len(one), -1)
     number, fixed = len(one), held.shape[1]
     if method not in METHODS:
-        raise SettingsError(f"a correlation is {', '.join(METHODS)}, got {method!r}")
+        raise SettingsError(f"the method of a correlation must be one of {', '.join(METHODS)}, got {method!r}")
     if one.shape != other.shape or one.ndim != 1 or number - fixed < 3:
         raise SettingsError(
-            f"a correlation needs two metrics of the same models, at least 3 more than controls; got {one.shape}, "
-            f"{other.shape} and {fixed} controls"
+            f"a correlation needs two metrics of the same models, with at least 3 models more than controls; "
+            f"got {one.shape}, {other.shape} and {fixed} controls"
         )
     if fixed:
         if method != "pearson":
@@ -86,7 +86,7 @@ def correlation(
     for metric in (one, other):
         if np.ptp(metric) == 0:
             raise ConstantMetricError(
-                "a metric that is the same for all models (given the controls) correlates with nothing"
+                "no correlation is defined for a metric that is constant over models (given the controls)"
             )
     value = round(_COEFFICIENTS[method](one, other), 12)  # rounding is no association: 1 is 1
     low, high = _interval(value, method, number - fixed, confidence)

@@ -129,8 +129,8 @@ def _refuse_unknown(rows: Sequence[Row], names: Sequence[str]) -> None:
         without = [str(row.get("model")) for row in rows if not row.get(name)]
         if without:
             raise SettingsError(
-                f"no {called[name]} is known of {', '.join(without)}, and prediction over models needs that of each: "
-                "evaluate these models again into a new folder, or leave them out"
+                f"no {called[name]} is known for {', '.join(without)}, but prediction over models needs one for each: "
+                "evaluate these models again into a new folder, or omit them"
             )
 
 
