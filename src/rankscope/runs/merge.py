@@ -1,7 +1,7 @@
-"""`merge`: one finished run from the folders in which its shards were measured.
+"""`merge`: one finished run from the folders of its shards.
 
-All that can be wrong with the parts is found before anything is written. A merge that is stopped while it copies goes
-on when it is called again.
+All problems with the parts are found before anything is written. An interrupted merge continues when it is called
+again.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 
 def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None) -> Run:
-    """Joins the parts of a run and summarises it; the numbers are those of one process that measured everything.
+    """Joins the parts of a run and summarises it, with the same numbers as a single process.
 
-    A batch that is in several folders counts once where its numbers are the same in all of them, which is said.
+    A batch that exists in several folders with the same numbers counts once and is reported.
 
     Args:
-        runs: folders or addresses that hold parts of one run.
-        output: where the whole run goes: a new folder, or one of `runs`.
-        progress: told of progress.
+        runs: Folders or addresses with parts of one run.
+        output: The folder of the complete run: a new folder, or one of `runs`.
+        progress: Receives progress.
 
     Raises:
-        RunFolderError: parts are missing, are of different runs, or hold different numbers for the same batch. Then
-            nothing is written. Or all pairs of an alignment are there, and its integration rates are not.
+        RunFolderError: parts are missing, belong to different runs, or contain different numbers for the same batch;
+            nothing is written then. Or an alignment has all pairs, but not its integration rates.
         StorageError: the output could not be written.
     """
     progress = progress or Silent()
@@ -73,7 +73,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
 
 
 def _refuse_foreign(part: Storage, manifest: dict[str, Any], first: Storage, of_first: dict[str, Any]) -> None:
-    """Refuses a part of another run, or one whose units were measured on other tokens or in another way."""
+    """Rejects a part of another run, or one whose units were measured on other tokens or in another way."""
     if manifest["schema"] != SCHEMA:
         raise RunFolderError(f"{part.place} was made by an earlier version of rankscope without shards")
     if found := first_difference(of_first["identity"], manifest["identity"]):
@@ -89,7 +89,7 @@ def _refuse_foreign(part: Storage, manifest: dict[str, Any], first: Storage, of_
 
 
 def _refuse_different_doubles(parts: Sequence[Storage]) -> list[tuple[str, list[Storage]]]:
-    """The batches and units that several parts hold, all with the same numbers."""
+    """The batches and units that exist in several parts, all with the same numbers."""
     holders: dict[str, list[Storage]] = defaultdict(list)
     finished: dict[str, tuple[str, Storage]] = {}
     batches: list[tuple[str, str, Storage]] = []
@@ -124,7 +124,7 @@ def _different(name: str, one: Storage, other: Storage) -> RunFolderError:
 
 
 def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, list[Storage]]]) -> str:
-    """What several of the folders that were given hold, where there is something."""
+    """The message on what exists in several of the folders."""
     places = {part.place for part in given}
     twice = [name for name, held in doubles if len([part for part in held if part.place in places]) > 1]
     if not twice:
@@ -135,14 +135,14 @@ def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, lis
 
 
 def _holds(whole: pl.DataFrame, batch: pl.DataFrame) -> bool:
-    """Whether a unit's measurements hold those of a batch."""
+    """Whether a unit's measurements contain those of a batch."""
     of_batch = whole.filter(pl.col("text_index").is_in(batch["text_index"].unique().to_list()))
     keys = [name for name in ("text_index", "layer", "control") if name in batch.columns]
     return of_batch.sort(keys).equals(batch.sort(keys))
 
 
 def _copy(part: Storage, target: Storage) -> None:
-    """Copies what the target lacks."""
+    """Copies what is missing in the target."""
     if part.place == target.place:
         return
     there = set(target.names(""))
@@ -161,7 +161,7 @@ def _copy_files(part: Storage, target: Storage, names: Sequence[str]) -> None:
 
 
 def _finish(folder: RunFolder) -> None:
-    """Joins what is not joined yet, and summarises."""
+    """Joins what has not been joined yet, and summarises."""
     for unit, record in take_inventory(folder.storage).to_join.items():
         with folder.claim(unit, wait=True):
             folder.finish_unit(unit, record)

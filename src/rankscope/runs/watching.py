@@ -1,4 +1,4 @@
-"""`watch`: evaluates the checkpoints of a training as they appear, each once it is complete."""
+"""`watch`: evaluates the checkpoints of a training as they are completed."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watch:
-    """A training's folder that is watched.
+    """A watched folder of a training.
 
     Attributes:
-        folder: that the training writes to.
-        data: references of texts.
-        kept: where results are.
-        settings: of each evaluation.
-        pace: how often to look, and when to stop.
-        progress: told of what happens.
-        removed: names of checkpoints that were gone before they were measured.
-        unreadable: names of checkpoints that cannot be read as they are.
+        folder: The training's output folder.
+        data: References of texts.
+        kept: Storage of results.
+        settings: Settings of each evaluation.
+        pace: How often to check, and when to stop.
+        progress: Receives messages.
+        removed: Names of checkpoints that were removed before they were measured.
+        unreadable: Names of checkpoints that cannot be read in their present state.
     """
 
     folder: Path
@@ -67,10 +67,10 @@ class Watch:
         return self.kept.folder.path
 
     def follow(self) -> Iterator[MeasuredCheckpoint]:
-        """Yields each checkpoint once: those that are measured already, then the others when they are ready.
+        """Yields each checkpoint once: measured ones first, then the others when they are ready.
 
         Raises:
-            CallError: something is wrong that no other checkpoint would put right.
+            CallError: there is an error that applies to all checkpoints.
             StorageError: a result could not be written.
         """
         before = self.kept.finished()
@@ -106,7 +106,7 @@ class Watch:
         )
 
     def _tell(self, look: Look, done: set[str]) -> None:
-        """Says what has become of checkpoints, each thing once."""
+        """Reports the state of checkpoints, each state once."""
         for name, reason in look.unreadable.items():
             if name not in done:
                 self.unreadable.add(name)
@@ -136,7 +136,7 @@ class Watch:
         return last is not None and any((step_in_name(name) or 0) >= last for name in done)
 
     def _is_over(self, look: Look, done: set[str], changed: float) -> bool:
-        """Whether the watch ends here, which it then says."""
+        """Whether the watch ends here; if so, reports why."""
         if self._has_reached(done) and not any(
             name not in done and self._is_wanted(name, done) for name in look.moving
         ):
@@ -149,7 +149,7 @@ class Watch:
         return False
 
     def _measure(self, name: str, lookout: Lookout) -> bool:
-        """Evaluates a checkpoint; says why where it cannot be done now."""
+        """Evaluates a checkpoint, or reports why it cannot be done now."""
         try:
             if not lookout.is_unchanged(name):
                 return False
@@ -197,15 +197,15 @@ def open_watch(
     pace: WatchSettings,
     progress: Progress,
 ) -> Watch:
-    """Checks what can be checked before there is a checkpoint, and opens the folder of results.
+    """Validates the call as far as possible without a checkpoint, and opens the folder of results.
 
     Args:
-        folder: that a training writes checkpoints to, or will.
-        data: as for `evaluate`.
-        output: the folder of results; left out, one under `runs/` named by what is asked for.
-        settings: of each evaluation.
-        pace: how often to look, and when to stop.
-        progress: told of what happens.
+        folder: The present or future output folder of a training.
+        data: As for `evaluate`.
+        output: The folder of results. Default: one under `runs/` named after the call.
+        settings: Settings of each evaluation.
+        pace: How often to check, and when to stop.
+        progress: Receives messages.
 
     Raises:
         CallError: the call was wrong, or the folder of results belongs to another watch.
