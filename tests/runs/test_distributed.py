@@ -134,7 +134,7 @@ class Note:
 
 def test_a_machine_that_is_too_small_says_what_is_needed(made: Made) -> None:
     group = made.group(made.unit("a"), size=80 << 30)
-    with pytest.raises(SettingsError, match=r"no worker of this machine has 1 CPU core, 101 GiB of memory"):
+    with pytest.raises(SettingsError, match=r"no worker on this machine has 1 CPU core, 101 GiB of memory"):
         engine(Here())[0].carry_out([group])
     (here, told) = engine(Here(is_ours=False))
     here.carry_out([group])

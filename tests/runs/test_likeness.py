@@ -85,7 +85,7 @@ def test_one_setting_is_a_question_and_two_are_none(tmp_path: Path) -> None:
     assert labelled_setting(differing([base, shuffled])) == ("perturbation",)
     for name, change, message in (
         ("both", {"perturbation": "words-shuffled", "max_length": 60}, "differ in a single setting"),
-        ("windows", {"window": 8}, "other texts"),
+        ("windows", {"window": 8}, "different texts"),
         ("fewer", {"limit": 3, "texts": "fewer"}, "so their texts differ"),
         ("same", {}, "nothing to compare"),
     ):

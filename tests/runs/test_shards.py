@@ -138,9 +138,9 @@ def test_a_slurm_array_says_which_shard(
     ("environment", "message"),
     [
         ({}, "SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT, SLURM_ARRAY_TASK_MIN is not set"),
-        (slurm(5, 3), "task 5 is none of them: use an array without gaps"),
-        (slurm(4, 4, first=3, step=2), "task 4 is none"),
-        (slurm(1, 4, first=3), "task 1 is none"),
+        (slurm(5, 3), "task 5 is not one of them: use an array without gaps"),
+        (slurm(4, 4, first=3, step=2), "task 4 is not one of them"),
+        (slurm(1, 4, first=3), "task 1 is not one of them"),
         (slurm(1, 4, step=0), "in steps of 0"),
         (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT must be an integer, got 'many'"),
     ],
@@ -170,7 +170,7 @@ def test_a_shard_loads_what_it_has_batches_of_and_says_what_is_left(tmp_path: Pa
     ]
     carry_out_shard(groups(), Shard(1, 3), told)
     assert len(measured) == 2
-    assert told.said[-2] == "shard 1/3: all of it is there already"
+    assert told.said[-2] == "shard 1/3 is already complete"
     carry_out_shard(groups(), Shard(1, 2), told)
     assert measured[2:] == [("c", 0), ("c", 1)]
     assert loads == ["b", "c"]

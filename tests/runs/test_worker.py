@@ -69,7 +69,7 @@ def test_a_network_that_fails_on_three_batches_is_given_up(made: Made) -> None:
     failures, told = done(group, {"a": set(range(6))})
     assert [failure.why for failure in failures] == [
         "batch 1 is poisoned", "batch 2 is poisoned", "batch 3 is poisoned",
-        "2 more batches are left out, since 3 failed",
+        "2 more batches were skipped because 3 failed",
     ]  # fmt: skip
     assert kept(told) == [("a", 0)]
 

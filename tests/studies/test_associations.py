@@ -58,7 +58,7 @@ def test_what_is_held_fixed_is_said() -> None:
     (row,) = found.filter(pl.col("given") == "log_hidden_size", pl.col("method") == "pearson").rows(named=True)
     assert row["value"] == held.value
     _, (_, partial) = correlated(models.head(5), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
-    assert partial.endswith("no correlation to speak of with hidden size held fixed: at least 6 are needed.")
+    assert partial.endswith("too few for a correlation with hidden size held fixed: at least 6 are needed.")
     _, said = correlated(models.head(2), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
     assert said == ["a: 2 models are too few for a correlation: at least 3 are needed."]
 

@@ -65,5 +65,5 @@ def test_few_models_and_equal_ones_say_so() -> None:
 
 
 def test_a_model_without_a_parameter_count_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="no parameter count is known of m0,"):
+    with pytest.raises(SettingsError, match="no parameter count is known for m0,"):
         predicted(models().with_columns(parameters=0), "dataset", ("diff_erank",), "accuracy")
