@@ -44,17 +44,17 @@ class Comparison:
 def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> Comparison:
     """Compares every model of the runs with the first one, data set by data set and layer by layer.
 
-    Runs of the same models under one other setting are compared model by model with the first run: then the setting
-    is named, and not the model. Where only twins differ, different models are compared without Diff-eRank.
+    Runs of the same models that differ in one setting are compared model by model with the first run, and labelled by
+    the setting instead of the model. If only twins differ, different models are compared without Diff-eRank.
 
     Args:
-        runs: finished runs, or their folders.
-        layers: only these; all that models share if left out.
+        runs: Finished runs, or their folders.
+        layers: Only these layers. Default: all that the models have in common.
 
     Raises:
-        RunFolderError: a folder that is no finished run of evaluate.
-        SettingsError: fewer than two models, none that share a data set's texts and a layer, different models under
-            different settings, or the same model under the same settings or under several other ones.
+        RunFolderError: a folder is not a finished run of evaluate.
+        SettingsError: there are fewer than two models, none with texts and a layer in common, different models with
+            different settings, or the same model with the same settings or with several differing ones.
     """
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     for run in opened:

@@ -32,7 +32,7 @@ class Run:
     """One evaluation, kept in a folder.
 
     Attributes:
-        place: the folder's path, or its address in an object store.
+        place: The folder's path, or its address in an object store.
     """
 
     place: Place
@@ -85,7 +85,7 @@ class Run:
         return rows
 
     def summary_document(self) -> dict[str, Any]:
-        """All that `summary.json` says.
+        """The content of `summary.json`.
 
         Raises:
             RunFolderError: the run is not finished, or the folder is not a run's.
@@ -120,8 +120,8 @@ class Run:
     def spectra(self) -> pl.DataFrame:
         """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.
 
-        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, of sum 1. No rows where
-        no metric needed a spectrum, and for folders that were made before eigenvalues were kept.
+        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, with sum 1. Empty if no metric
+        needed a spectrum, and for folders written before eigenvalues were stored.
         """
         keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
         rows = self._measured().select(*keys, "eigenvalues").drop_nulls("eigenvalues")
@@ -137,7 +137,7 @@ class Run:
         return kind_of_run(self.manifest()["identity"])
 
     def manifest(self) -> dict[str, Any]:
-        """What was asked for, on which versions.
+        """The call and the versions.
 
         Raises:
             RunFolderError: no run of `evaluate` or `align` is there.
