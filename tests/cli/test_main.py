@@ -122,7 +122,7 @@ def test_list_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ("evaluate", "{tiny}", "--data", "{data}", "--data", "{copy}", "--field", "text"),
             2,
-            "the same data set is given twice",
+            "duplicate data set in",
         ),
         (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--layers=--1"), 2, "unknown layer"),
         (("evalute",), 2, "evaluate"),

@@ -121,7 +121,7 @@ def test_the_verdict_can_come_out_either_way() -> None:
     assert "the two directions are opposite" in verdict(falls, rises, each)
     both = verdict(falls, falls, each)
     assert both.count("rises as the loss falls") == 2
-    assert "in 3 of 3 alone" in both
+    assert "in 3 of 3 separately" in both
     assert verdict(unclear, unclear, each).count("shows no relation with the loss") == 2
     assert verdict(falls, falls, (-1.0, 0.5, -1.0)).count("shows no relation with the loss") == 1  # one goes otherwise
     assert verdict(falls, (1.0, None, None), each) == verdict(falls, rises, each)  # five in perfect order
