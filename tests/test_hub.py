@@ -165,7 +165,7 @@ def test_what_is_in_the_cache_needs_no_hub(outcomes: Mapping[str, Outcome]) -> N
     assert cached.status == fresh.status == 0
     assert cached.slept == 0
     assert cached.printed.splitlines()[:2] == fresh.printed.splitlines()[:2]
-    assert "warning: the hub does not answer: owner/open is read from its cache" in cached.told
+    assert "warning: the hub is unreachable: using the cached copy of owner/open" in cached.told
     assert "warning" not in fresh.told
 
 

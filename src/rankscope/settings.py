@@ -182,8 +182,7 @@ class StudyOptions:
         models: Model references; family:NAME means all models of a family (rankscope list models). Default: the
             paper's models.
         data: As for evaluate. Default: the paper's data sets.
-        tasks: Benchmarks whose accuracy lm-evaluation-harness measures: names, or NAME=PATH[,PATH] for local files;
-            none for no accuracy.
+        tasks: Benchmarks to measure accuracy on: names, or NAME=PATH[,PATH] for local files; none for no accuracy.
         images: For multimodal and rotation: the folder that image paths are relative to.
         prompt: For multimodal and rotation: the instruction of all pairs, for data without instructions.
         responses: For responses: a file of existing responses (.jsonl, .json; also .gz), instead of generating them.

@@ -122,7 +122,7 @@ def test_list_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ("evaluate", "{tiny}", "--data", "{data}", "--data", "{copy}", "--field", "text"),
             2,
-            "the same data set is given twice",
+            "duplicate data set in",
         ),
         (("evaluate", "{tiny}", "--data", "{data}", "--field", "text", "--layers=--1"), 2, "unknown layer"),
         (("evalute",), 2, "evaluate"),
@@ -251,7 +251,7 @@ def test_a_study_prints_its_table_and_keeps_its_files(tmp_path: Path, capsys: py
     assert run(*command, "--output", str(tmp_path / "study")) == 0
     out = capsys.readouterr().out
     assert "published.csv" in out
-    assert "its untrained term moves by" in out
+    assert "its untrained term changes by" in out
     assert run(*command, "--output", str(tmp_path / "study"), "--json") == 0
     content = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in content["rows"]] == ["pico-0.1m", "pico-0.4m"]
@@ -261,8 +261,8 @@ def test_a_study_prints_its_table_and_keeps_its_files(tmp_path: Path, capsys: py
     ("arguments", "message"),
     [
         (("scalin",), "did you mean scaling"),
-        (("lengths", "--window", "16"), "decides window itself"),
-        (("scaling", "--judge", "pico"), "does not read judge"),
+        (("lengths", "--window", "16"), "sets window itself"),
+        (("scaling", "--judge", "pico"), "does not use judge"),
         (("scaling", "--models", "family:opd"), "did you mean opt"),
         (("responses", "--responses", "nowhere.jsonl", "--judge", "pico"), "data file not found: nowhere.jsonl"),
         (

@@ -51,7 +51,7 @@ def test_a_model_card(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_line_where_the_call_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", tmp_path, "--output", tmp_path / "x.html") == 2
-    assert "is not a run's folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert run("report") == 2
     assert not (tmp_path / "x.html").exists()
 

@@ -146,7 +146,7 @@ def test_it_waits_for_a_training_that_has_not_begun(
     monkeypatch.chdir(tmp_path)
     assert run("watch", "nowhere", "--data", data, *SETTINGS, "--idle-minutes", "0.01") == 0
     err = capsys.readouterr().err
-    assert "watching nowhere, which is not there yet" in err
+    assert "watching nowhere, which does not exist yet" in err
     assert "0 checkpoints measured" in err
     (made,) = (tmp_path / "runs").iterdir()
     assert made.name.startswith("watch-nowhere-")

@@ -130,7 +130,7 @@ def test_two_workers_of_which_one_is_killed_measure_the_same(
     call = CALL | {"twin_cache": False, "engine": "ray"}
     run = rs.evaluate(MODELS, **call, output=tmp_path / "run", progress=killing)
     assert killing.killed
-    assert [line for line in killing.said if line.endswith("its worker was lost, another one goes on")]
+    assert [line for line in killing.said if line.endswith("its worker was lost, another one continues")]
     assert same(run, single)
     assert run.vectors().equals(single.vectors())
     assert run.spectra().equals(single.spectra())
@@ -150,7 +150,9 @@ def test_a_broken_model_is_named_and_the_others_are_measured(cluster: RayCluster
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     call = CALL | {"engine": "ray", "untrained_seeds": 0, "output": tmp_path / "run"}
     told = Told()
-    with pytest.raises(RankscopeError, match="could not be measured .* all the rest is measured and kept") as raised:
+    with pytest.raises(
+        RankscopeError, match="could not be measured .* everything else was measured and saved"
+    ) as raised:
         rs.evaluate([str(broken), "pico-0.1m"], **call, progress=told)
     assert raised.value.exit_status == 1
     assert [line for line in told.said if line.startswith("failed: broken on stdlib-docs: ")]

@@ -60,7 +60,7 @@ def test_a_missing_parameter_count_is_a_remark_that_names_the_model() -> None:
     models[2] = LabelledRow(RUN, "m2", models[2].row | {"parameters": None})
     found, remark = predictions_on(models, Differing((RUN,), {}))
     assert found is None
-    assert "no parameter count is known of m2," in str(remark)
+    assert "no parameter count is known for m2," in str(remark)
 
 
 @pytest.mark.slow

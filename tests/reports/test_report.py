@@ -70,7 +70,7 @@ def test_the_same_model_in_two_runs_is_told_apart_by_their_folders(runs: dict[st
     report = build_report(runs["single"], again)
     assert [row["model"] for row in report.tables()["summary"].rows] == ["pico-0.1m (single)", "pico-0.1m (again)"]
     compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
-    assert "the same models under the same settings" in compared.remarks[0]
+    assert "the same models with the same settings" in compared.remarks[0]
     assert [row["model"] for row in build_report(again, again).tables()["summary"].rows] == ["pico-0.1m"]
 
 
@@ -112,8 +112,8 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda run: (run / "manifest.json").unlink(), "holds no manifest.json"),
-        (lambda run: (run / "manifest.json").write_text('{"schema": 99}'), "made by another version"),
-        (lambda run: (run / "manifest.json").write_text('{"schema": 1}'), "made by another version"),
+        (lambda run: (run / "manifest.json").write_text('{"schema": 99}'), "written by another version"),
+        (lambda run: (run / "manifest.json").write_text('{"schema": 1}'), "written by another version"),
         (
             lambda run: (run / "manifest.json").write_text('{"schema": 1, "identity": {"model": {}}, "sessions": []}'),
             "no run of evaluate or align",
@@ -124,14 +124,14 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
             "is not finished: .* missing",
         ),
         (lambda run: (run / "summary.json").write_text("{"), "is not JSON"),
-        (lambda run: (run / "summary.json").write_text('{"schema": 2, "rows": []}'), "made by another version"),
+        (lambda run: (run / "summary.json").write_text('{"schema": 2, "rows": []}'), "written by another version"),
         (lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": []}'), "nothing was measured"),
         (
             lambda run: (run / "summary.json").write_text('{"schema": 1, "rows": [{"a": 1}]}'),
             r"rows\[0\]\.model is missing",
         ),
         (lambda run: next((run / "measurements").glob("*.parquet")).write_bytes(b"PAR1 half"), "cannot be read"),
-        (shutil.rmtree, "is not a run's folder"),
+        (shutil.rmtree, "is not a run folder"),
     ],
 )
 def test_broken_and_foreign_folders_are_a_clear_error(
@@ -163,7 +163,7 @@ def test_models_without_a_common_layer(runs: dict[str, rs.Run], tmp_path: Path) 
     (folder / "summary.json").write_text(json.dumps(summary))
     report = build_report(folder)
     assert list(report.figures()) == ["rank_by_layer"]
-    assert "share no layer" in report.sections[1].remarks[0]
+    assert "have no layer in common" in report.sections[1].remarks[0]
 
 
 def test_a_notebook_shows_tables(runs: dict[str, rs.Run], alignment: rs.Run, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_rows_without_twins_stand_beside_rows_with_twins(tmp_path: Path) -> None
     run = rs.evaluate([str(folder), str(file)], str(tmp_path / "texts.txt"), output=tmp_path / "run", layers="all")
     report = build_report(run)
     compared = next(section for section in report.sections if section.heading.startswith("Models compared"))
-    assert compared.remarks == [f"There is no Diff-eRank of {file}, so eRank is drawn."]
+    assert compared.remarks == [f"{file} without Diff-eRank: eRank is drawn instead."]
     assert {row["metric"] for row in report.tables()["differences"].rows} >= {"effective_rank", "loss"}
     assert "diff_erank" not in {row["metric"] for row in report.tables()["differences"].rows}
     models = report.sources[0].models

@@ -47,7 +47,10 @@ def test_published_stands_beside_ours(conducted: Conducted) -> None:
 def test_the_paragraph_says_what_was_asked_what_came_out_and_what_fired(conducted: Conducted) -> None:
     text = study_paragraph(conducted)
     assert text.startswith(STUDIES["scaling"].question)
-    assert "Asked of facebook/opt-125m and facebook/opt-1.3b on dolly-15k, at most the first 500 usable texts." in text
+    assert (
+        "Models and data: facebook/opt-125m and facebook/opt-1.3b on dolly-15k, at most the first 500 usable texts."
+        in text
+    )
     assert "Diff-eRank rises." in text
     assert text.endswith("Notes that fired: few-texts (fewer than 30 texts).")
 

@@ -25,13 +25,13 @@ def test_an_address_stays_what_it_is(given: str, address: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("s3://KEY:SECRET@bucket/run", "s3://... holds a user name or a key"),
-        ("https://user:SECRET@host/run", "holds a user name or a key"),
-        ("s3://SECRET@bucket/run", "holds a user name or a key"),
+        ("s3://KEY:SECRET@bucket/run", "s3://... contains a user name or a key"),
+        ("https://user:SECRET@host/run", "contains a user name or a key"),
+        ("s3://SECRET@bucket/run", "contains a user name or a key"),
         ("https://host/run?token=SECRET", "has a query string"),
-        ("s3://", "names no place: give s3://BUCKET/FOLDER"),
-        ("s3:///", "names no place"),
-        ("simplecache::s3://KEY:SECRET@bucket/run", "begins with one scheme"),
+        ("s3://", "has no location: use s3://BUCKET/FOLDER"),
+        ("s3:///", "has no location"),
+        ("simplecache::s3://KEY:SECRET@bucket/run", "an address has a single scheme"),
     ],
 )
 def test_an_address_that_is_refused_shows_no_secret(given: str, message: str) -> None:
@@ -44,7 +44,7 @@ def test_paths_are_no_addresses() -> None:
     assert not is_address("runs/mine")
     assert not is_address(Path("s3:/bucket"))
     assert not is_address("file:///tmp/run")
-    with pytest.raises(SettingsError, match=r"give it as text, 's3://bucket/run', not as a Path"):
+    with pytest.raises(SettingsError, match=r"pass it as text, 's3://bucket/run', not as a Path"):
         refuse_shortened(Path("s3://bucket/run"))
     refuse_shortened(Path("runs/s3:/bucket"))
 

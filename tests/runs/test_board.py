@@ -21,7 +21,7 @@ def test_a_board_counts_each_batch_once_and_names_what_workers_do(tmp_path: Path
     assert told.labels[1:] == ["1 worker: a", "2 workers: 2 x a"]
     board.see(Taken(1))
     board.see(Taken(1))
-    assert told.said[1:] == ["a: its worker was lost, another one goes on"]
+    assert told.said[1:] == ["a: its worker was lost, another one continues"]
     assert board.label == "1 worker: a"
     board.see(Began(1, "b"))
     board.see(Began(2, "c"))

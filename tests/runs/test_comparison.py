@@ -82,7 +82,7 @@ def test_what_cannot_be_compared(runs: list[rs.Run], tmp_path: Path) -> None:
     other = rs.evaluate(str(tmp_path / "two"), str(tmp_path / "lines.txt"), output=tmp_path / "other", limit=3)
     with pytest.raises(SettingsError, match="no other model was measured on the texts and layers"):
         compare(runs[0].path, str(other.path))
-    with pytest.raises(RunFolderError, match="is not a run's folder"):
+    with pytest.raises(RunFolderError, match="is not a run folder"):
         compare(tmp_path, runs[0])
 
 
@@ -164,11 +164,11 @@ def test_of_other_twins_the_trained_models_are_compared(runs: list[rs.Run], tmp_
 
 
 def test_the_same_run_twice_and_models_that_are_in_two_runs(runs: list[rs.Run], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="under the same settings: there is nothing to compare"):
+    with pytest.raises(SettingsError, match="with the same settings: there is nothing to compare"):
         compare(runs[0], runs[0].path)
     models, data = [str(tmp_path / "one"), str(tmp_path / "two")], str(tmp_path / "lines.txt")
     both = rs.evaluate(models, data, output=tmp_path / "both")
-    with pytest.raises(SettingsError, match="leave one out"):
+    with pytest.raises(SettingsError, match="remove one"):
         compare(runs[0], both)
     shuffled = rs.evaluate(models, data, output=tmp_path / "s", perturbation="tokens-reversed")
     found = compare(both, shuffled)

@@ -75,7 +75,7 @@ def test_failures_are_named_and_the_rest_is_measured(made: Made) -> None:
         made.group(made.unit("d", (1,))),
     ]
     (here, told) = engine(Here(lost=frozenset({"d"})))
-    with pytest.raises(RankscopeError, match="^3 parts of the run could not be measured .* once more$"):
+    with pytest.raises(RankscopeError, match="^3 parts of the run could not be measured .* to retry$"):
         here.carry_out(groups)
     assert {line for line in told.said if line.startswith("failed")} == {
         "failed: a: batch 1 is poisoned", "failed: b: b is broken", "failed: d: its worker was lost"
@@ -134,11 +134,11 @@ class Note:
 
 def test_a_machine_that_is_too_small_says_what_is_needed(made: Made) -> None:
     group = made.group(made.unit("a"), size=80 << 30)
-    with pytest.raises(SettingsError, match=r"no worker of this machine has 1 CPU core, 101 GiB of memory"):
+    with pytest.raises(SettingsError, match=r"no worker on this machine has 1 CPU core, 101 GiB of memory"):
         engine(Here())[0].carry_out([group])
     (here, told) = engine(Here(is_ours=False))
     here.carry_out([group])
-    assert "no node has 1 CPU core, 101 GiB of memory at present: waiting for one that joins the cluster" in told.said
+    assert "no node currently has 1 CPU core, 101 GiB of memory: waiting for one to join the cluster" in told.said
 
 
 def test_workers_measure_on_gpus_where_the_cluster_has_them(made: Made) -> None:
@@ -148,7 +148,7 @@ def test_workers_measure_on_gpus_where_the_cluster_has_them(made: Made) -> None:
     assert engine(Here())[0].device_of("auto") == "cpu"
     with pytest.raises(SettingsError, match="got 'cuda:1'"):
         here.device_of("cuda:1")
-    with pytest.raises(SettingsError, match="no GPU on this machine for device 'cuda'"):
+    with pytest.raises(SettingsError, match="this machine has no GPU for device 'cuda'"):
         engine(Here())[0].device_of("cuda")
     for device, count in (("cuda", 1), ("spread", 4), ("cpu", 0)):
         here.carry_out([replace(made.group(made.unit(device)), device=device)])

@@ -360,7 +360,7 @@ def test_wrong_settings(
 def test_wrong_calls(tmp_path: Path, data: str, tiny_folder: Path) -> None:
     with pytest.raises(SettingsError, match="at least one model"):
         rs.evaluate([], data)
-    with pytest.raises(SettingsError, match="the same model is given twice"):
+    with pytest.raises(SettingsError, match="duplicate model in"):
         rs.evaluate([str(tiny_folder)] * 2, data, field="text")
 
 
@@ -609,7 +609,7 @@ def test_two_data_sets_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         files.append(tmp_path / folder / "texts.jsonl")
         files[-1].write_text('{"text": "a few words"}\n')
-    with pytest.raises(SettingsError, match="the same data set is given twice in texts.jsonl, texts.jsonl"):
+    with pytest.raises(SettingsError, match="duplicate data set in texts.jsonl, texts.jsonl"):
         rs.evaluate("pico-0.1m", [str(file) for file in files], output=tmp_path / "run", field="text")
 
 

@@ -95,7 +95,7 @@ def test_a_tuple_is_the_list_that_json_makes_of_it(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(RunFolderError, match=r"holds other files \(thesis.tex\)"):
+    with pytest.raises(RunFolderError, match=r"contains other files \(thesis.tex\)"):
         open_run_folder(tmp_path, IDENTITY)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
@@ -130,7 +130,7 @@ def test_summary_refuses_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is not a run's folder"),
+        (None, "is not a run folder"),
         ("{", "is not JSON"),
         ("[]", "not a manifest"),
         (json.dumps({"schema": 99}), "schema 1 or 2"),
@@ -176,7 +176,7 @@ def test_batches_of_other_layers_than_the_unit_names(tmp_path: Path) -> None:
 def test_a_unit_without_all_its_batches_is_not_joined(tmp_path: Path) -> None:
     folder = open_run_folder(tmp_path, IDENTITY)
     folder.write_batch("unit", 1, [row(0)])
-    with pytest.raises(RunFolderError, match=r"000000\.parquet is not there: give the run's command again"):
+    with pytest.raises(RunFolderError, match=r"000000\.parquet is missing: run the run's command again"):
         folder.finish_unit("unit", UnitRecord("", "", 2, ("last",)))
     assert not folder.is_finished("unit")
 
@@ -196,7 +196,7 @@ def test_damaged_measurements_are_named(tmp_path: Path) -> None:
     folder.write_batch("unit", 0, [row(0)])
     part = tmp_path / "measurements" / "parts" / "unit" / "000000.parquet"
     part.write_bytes(b"PAR1 half")
-    with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and repeat"):
+    with pytest.raises(RunFolderError, match=r"000000\.parquet cannot be read: .* remove it and run"):
         folder.finish_unit("unit", ONE_BATCH)
     part.unlink()
     folder.write_batch("unit", 0, [row(0)])

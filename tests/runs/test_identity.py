@@ -280,7 +280,7 @@ def test_a_folder_of_an_earlier_version_is_read_but_not_continued(
     before, measured = first.summary(), first.measurements()
     as_an_earlier_version_left_it(tmp_path / "old", with_units=with_units)
     there = contents(tmp_path / "old")
-    with pytest.raises(RunFolderError, match=r"begun by an earlier version .* report and compare read it"):
+    with pytest.raises(RunFolderError, match=r"started by an earlier version .* report and compare can read it"):
         go_on(model, data, tmp_path / "old")
     assert contents(tmp_path / "old") == there
     old = rs.Run(tmp_path / "old")

@@ -84,14 +84,14 @@ def test_one_setting_is_a_question_and_two_are_none(tmp_path: Path) -> None:
     shuffled = run_with(tmp_path / "shuffled", perturbation="words-shuffled", texts="shuffled", versions={"torch": "3"})
     assert labelled_setting(differing([base, shuffled])) == ("perturbation",)
     for name, change, message in (
-        ("both", {"perturbation": "words-shuffled", "max_length": 60}, "one setting differs"),
-        ("windows", {"window": 8}, "other texts"),
-        ("fewer", {"limit": 3, "texts": "fewer"}, "they have other texts"),
+        ("both", {"perturbation": "words-shuffled", "max_length": 60}, "differ in a single setting"),
+        ("windows", {"window": 8}, "different texts"),
+        ("fewer", {"limit": 3, "texts": "fewer"}, "so their texts differ"),
         ("same", {}, "nothing to compare"),
     ):
         with pytest.raises(SettingsError, match=message):
             labelled_setting(differing([base, run_with(tmp_path / name, **change)]))
-    with pytest.raises(SettingsError, match="leave one out"):
+    with pytest.raises(SettingsError, match="remove one"):
         labelled_setting(differing([base, shuffled, run_with(tmp_path / "again")]))
 
 

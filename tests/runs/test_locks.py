@@ -50,7 +50,7 @@ def test_a_unit_is_measured_by_one_process(tmp_path: Path) -> None:
         go_on.set()
         with locks.unit("one", wait=True) as ours:
             assert ours
-    assert not told or "waiting for it" in told[0]
+    assert not told or "waiting for another process" in told[0]
 
 
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:

@@ -96,12 +96,12 @@ def test_a_batch_that_is_missing_is_named(parts: list[Path], tmp_path: Path) -> 
     gone = batches(parts[1])[0]
     gone.unlink()
     name = f"{gone.parent.name} {int(gone.stem)}"
-    with pytest.raises(RunFolderError, match=rf"are not a whole run: 1 batch is missing \({name}\)\. Measure what"):
+    with pytest.raises(RunFolderError, match=rf"are not a complete run: 1 batch is missing \({name}\)\. Measure what"):
         rs.merge(parts, tmp_path / "whole")
     assert not (tmp_path / "whole").exists()
     with pytest.raises(RunFolderError, match=r"batches are missing|unit has not been begun"):
         rs.merge(parts[:1], tmp_path / "whole")
-    with pytest.raises(RunFolderError, match=r"is not finished: .*(missing|not been begun).* the shards that"):
+    with pytest.raises(RunFolderError, match=r"is not finished: .*(missing|not been begun).* the missing shards"):
         rs.Run(parts[0]).summary()
 
 
@@ -126,7 +126,7 @@ def test_a_batch_that_is_there_twice(single: rs.Run, parts: list[Path], tmp_path
     name = twin.relative_to(parts[1])
     assert told.said[0] == f"{name} is in several folders with the same numbers, and counts once"
     pl.read_parquet(twin).with_columns(pl.col("loss") + 1).write_parquet(twin)
-    with pytest.raises(RunFolderError, match=f"part-0 and .*part-1 hold different numbers for {name}"):
+    with pytest.raises(RunFolderError, match=f"part-0 and .*part-1 contain different numbers for {name}"):
         rs.merge(parts, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -134,7 +134,7 @@ def test_a_batch_that_is_there_twice(single: rs.Run, parts: list[Path], tmp_path
 def test_a_batch_beside_the_finished_unit(single: rs.Run, parts: list[Path], tmp_path: Path) -> None:
     assert rs.merge([single.path, parts[0]], tmp_path / "whole").measurements().equals(single.measurements())
     other_numbers(parts[0])
-    with pytest.raises(RunFolderError, match="hold different numbers for measurements/parts/"):
+    with pytest.raises(RunFolderError, match="contain different numbers for measurements/parts/"):
         rs.merge([single.path, parts[0]], tmp_path / "other")
 
 
@@ -146,7 +146,7 @@ def edited(file: Path, change: Callable[[dict], object]) -> None:
 
 def test_parts_of_another_run(parts: list[Path], tmp_path: Path) -> None:
     edited(parts[1] / "manifest.json", lambda it: it["identity"]["settings"].update(limit=9))
-    with pytest.raises(RunFolderError, match=r"part-1 is of another run than .*part-0: limit is 9 there, and 8 in"):
+    with pytest.raises(RunFolderError, match=r"part-1 and .*part-0 belong to different runs: limit is 9 and 8"):
         rs.merge(parts, tmp_path / "whole")
 
 
@@ -158,13 +158,13 @@ def test_parts_of_other_tokens(parts: list[Path], tmp_path: Path) -> None:
 
 
 def test_folders_that_are_no_parts(parts: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="at least one run's folder"):
+    with pytest.raises(SettingsError, match="at least one run folder"):
         rs.merge([], tmp_path / "whole")
-    with pytest.raises(RunFolderError, match="is not a run's folder"):
+    with pytest.raises(RunFolderError, match="is not a run folder"):
         rs.merge([tmp_path / "nothing"], tmp_path / "whole")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("precious")
-    with pytest.raises(RunFolderError, match=r"holds other files \(thesis.tex\)"):
+    with pytest.raises(RunFolderError, match=r"contains other files \(thesis.tex\)"):
         rs.merge(parts, tmp_path / "full")
     edited(parts[0] / "manifest.json", lambda it: it.update(schema=1, sessions=[]))
     with pytest.raises(RunFolderError, match="part-0 was made by an earlier version"):

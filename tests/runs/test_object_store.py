@@ -175,7 +175,7 @@ def test_no_credentials_are_told_at_once(store: ObjectStore, monkeypatch: pytest
     ("address", "error", "message"),
     [
         ("s4://bucket/run", SettingsError, "s4:// is no kind of store that fsspec knows"),
-        ("s3://KEY:SECRET@bucket/run", SettingsError, "holds a user name or a key"),
+        ("s3://KEY:SECRET@bucket/run", SettingsError, "contains a user name or a key"),
     ],
 )
 def test_addresses_that_cannot_be_used(address: str, error: type[RankscopeError], message: str) -> None:
@@ -202,7 +202,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str
 @pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
 def test_a_patience_that_is_none(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("RANKSCOPE_STORE_SECONDS", given)
-    with pytest.raises(SettingsError, match="RANKSCOPE_STORE_SECONDS is a number of seconds, got"):
+    with pytest.raises(SettingsError, match="RANKSCOPE_STORE_SECONDS must be a number of seconds, got"):
         ObjectStore.at("memory://run")
 
 

@@ -217,7 +217,7 @@ def test_two_runs_that_begin_at_once_at_one_address(place: str) -> None:
         ("port", 1, "could not look for s3://"),
         ("rights", 2, "Check the address and the rights to it"),
         ("bucket", 2, "bucket does not exist. Check the address"),
-        ("secret", 2, "holds a user name or a key: leave it out"),
+        ("secret", 2, "contains a user name or a key: remove it"),
         ("package", 2, "s3fs is not installed: pip install 'rankscope[s3]'"),
     ],
 )

@@ -131,16 +131,16 @@ def test_a_slurm_array_says_which_shard(
     told: list[str] = []
     assert str(Shard.of("auto", told.append)) == shard
     task = environment["SLURM_ARRAY_TASK_ID"]
-    assert told == [f"shard {shard}, from the Slurm array's task {task}"]
+    assert told == [f"shard {shard}, from task {task} of the Slurm array"]
 
 
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
         ({}, "SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT, SLURM_ARRAY_TASK_MIN is not set"),
-        (slurm(5, 3), "task 5 is none of them: use an array without gaps"),
-        (slurm(4, 4, first=3, step=2), "task 4 is none"),
-        (slurm(1, 4, first=3), "task 1 is none"),
+        (slurm(5, 3), "task 5 is not one of them: use an array without gaps"),
+        (slurm(4, 4, first=3, step=2), "task 4 is not one of them"),
+        (slurm(1, 4, first=3), "task 1 is not one of them"),
         (slurm(1, 4, step=0), "in steps of 0"),
         (slurm(1, 4) | {"SLURM_ARRAY_TASK_COUNT": "many"}, "SLURM_ARRAY_TASK_COUNT must be an integer, got 'many'"),
     ],
@@ -170,7 +170,7 @@ def test_a_shard_loads_what_it_has_batches_of_and_says_what_is_left(tmp_path: Pa
     ]
     carry_out_shard(groups(), Shard(1, 3), told)
     assert len(measured) == 2
-    assert told.said[-2] == "shard 1/3: all of it is there already"
+    assert told.said[-2] == "shard 1/3 is already complete"
     carry_out_shard(groups(), Shard(1, 2), told)
     assert measured[2:] == [("c", 0), ("c", 1)]
     assert loads == ["b", "c"]
@@ -221,7 +221,7 @@ def test_shards_share_twins_through_the_cache(tmp_path: Path) -> None:
     for number in range(3):
         rs.evaluate("pico-0.1m", "stdlib-docs", output=tmp_path / "run", shard=f"{number}/3", progress=told, **settings)
     assert not [line for line in told.said if "loading untrained twin" in line]
-    assert [line for line in told.said if "twin 0 was measured before" in line]
+    assert [line for line in told.said if "twin 0 is in the cache" in line]
     run = rs.Run(tmp_path / "run")
     assert run.measurements().equals(single.measurements())
     assert run.summary_document() == single.summary_document()

@@ -97,7 +97,7 @@ def test_a_store_that_fails_is_warned_of_once_and_done_without(monkeypatch: pyte
 
 def test_a_cache_at_an_address_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANKSCOPE_CACHE", "s3://KEY:SECRET@bucket/twins")
-    with pytest.raises(SettingsError, match="holds a user name or a key") as caught:
+    with pytest.raises(SettingsError, match="contains a user name or a key") as caught:
         default_twin_cache()
     assert "SECRET" not in str(caught.value)
 

@@ -92,7 +92,7 @@ def test_rows_equal_those_of_evaluate_and_come_once_in_the_order_of_steps(
     watch, said = opened(out, texts, settings)
     names = follow(watch, monkeypatch, lambda: train(out, [100, 20]), None, lambda: train(out, [3]), None, None)
     assert names == ["checkpoint-20", "checkpoint-100", "checkpoint-3"]
-    assert said.count("is not there yet") == 1
+    assert said.count("does not exist yet") == 1
     assert said.count("twin 0 was measured before") == 2  # one twin for all checkpoints
     rows = table_of(watch)
     assert [(row["checkpoint"], row["step"], row["layer"]) for row in rows] == [
@@ -228,7 +228,7 @@ def test_weights_that_change_while_they_are_loaded_are_measured_at_a_later_look(
     assert follow(watch, monkeypatch, None, None, None) == ["checkpoint-5"]
     assert len(loaded) == 2
     assert said.count("checkpoint-5 has changed while it was read") == 1
-    assert said.count("begins anew") == 1
+    assert said.count("starting again") == 1
     alone = rs.evaluate(str(other), str(texts), output=tmp_path / "alone", settings=FAST).summary_rows()[0]
     assert table_of(watch)[0]["effective_rank"] == str(alone["effective_rank"])
 
@@ -264,7 +264,7 @@ def test_texts_that_change_end_the_watch(out: Path, texts: Path, monkeypatch: py
         texts.write_text("\n".join(SENTENCES[:3]))
         train(out, [10])
 
-    with pytest.raises(DataError, match="have changed while"):
+    with pytest.raises(DataError, match="changed while"):
         follow(watch, monkeypatch, None, change, None, None)
     assert [one.name for one in watch.kept.finished()] == ["checkpoint-5"]
     with pytest.raises(RunFolderError, match="was measured on other texts of texts.txt"):

@@ -69,7 +69,7 @@ def test_a_network_that_fails_on_three_batches_is_given_up(made: Made) -> None:
     failures, told = done(group, {"a": set(range(6))})
     assert [failure.why for failure in failures] == [
         "batch 1 is poisoned", "batch 2 is poisoned", "batch 3 is poisoned",
-        "2 more batches are left out, since 3 failed",
+        "2 more batches were skipped because 3 failed",
     ]  # fmt: skip
     assert kept(told) == [("a", 0)]
 
@@ -93,7 +93,7 @@ def test_a_store_that_is_gone_ends_the_task(made: Made) -> None:
 def test_a_node_that_does_not_see_the_folder_says_so(made: Made) -> None:
     (made.path / MANIFEST).unlink()
     ((failure,), told) = done(made.group(made.unit("a")), {"a": {0, 1}})
-    assert f"does not see {made.path}: give an --output that all nodes share" in failure.why
+    assert f"cannot access {made.path}: choose an --output that all nodes share" in failure.why
     assert told == [Taken(7)]
 
 

@@ -60,10 +60,10 @@ def test_perfect_order() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "options", "message"),
     [
-        ([1, 2], [1, 2], {}, "at least 3 more than controls"),
+        ([1, 2], [1, 2], {}, "at least 3 models more than controls"),
         ([1, 2, 3], [1, 2], {}, "the same models"),
         ([1, 2, 3, 4], [1, 2, 3, 5], {"controls": [[1, 0], [2, 1], [3, 1], [4, 2]]}, "2 controls"),
-        ([1, 1, 1], [1, 2, 3], {}, "the same for all models"),
+        ([1, 1, 1], [1, 2, 3], {}, "constant over models"),
         ([2, 4, 6, 8, 10], [1, 5, 2, 4, 3], {"controls": [1, 2, 3, 4, 5]}, "given the controls"),
         ([1, 2, 3], [1, 2, 3], {"method": "tau"}, "got 'tau'"),
     ],

@@ -41,8 +41,8 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        ([1.0, 2.0], [1.0], "the same 2 or more texts"),
-        ([1.0], [1.0], "2 or more"),
+        ([1.0, 2.0], [1.0], "the same texts on both sides, at least 2"),
+        ([1.0], [1.0], "at least 2"),
         ([1.0, np.nan], [1.0, 2.0], "finite"),
     ],
 )

@@ -164,9 +164,9 @@ def test_models_without_a_number_are_left_out() -> None:
 def test_a_missing_parameter_count_is_named_and_not_filled_in(missing: int | None) -> None:
     rows = World().models(np.random.default_rng(6))
     rows[7]["parameters"] = missing
-    with pytest.raises(SettingsError, match=r"no parameter count is known of m7\b"):
+    with pytest.raises(SettingsError, match=r"no parameter count is known for m7\b"):
         of(rows)
     assert of([row | {"tokens_per_text": place} for place, row in enumerate(rows)], baselines=("tokens_per_text",))
     rows[8]["family"] = None
-    with pytest.raises(SettingsError, match=r"no family is known of m8\b"):
+    with pytest.raises(SettingsError, match=r"no family is known for m8\b"):
         of(rows)

@@ -40,12 +40,12 @@ def test_few_models_say_so() -> None:
     few = correlations(TABLE.head(3), ("loss",), "accuracy")
     (said,) = correlation_sentences(few, 3)
     assert "over 3 models: loss -1.00" in said
-    assert "Fewer than five models" in said
+    assert "fewer than five models" in said
     (none,) = correlation_sentences(correlations(TABLE.head(2), ("loss",), "accuracy"), 2)
-    assert none == "With 2 models there is no correlation to speak of: at least 3 are needed."
+    assert none == "2 models are too few for a correlation: at least 3 are needed."
     many = correlations(TABLE, ("loss",), "accuracy")
     (said,) = correlation_sentences(many, 5)
-    assert "Fewer" not in said
+    assert "fewer" not in said
     assert said.count(" to ") == 1
 
 
@@ -58,9 +58,9 @@ def test_what_is_held_fixed_is_said() -> None:
     (row,) = found.filter(pl.col("given") == "log_hidden_size", pl.col("method") == "pearson").rows(named=True)
     assert row["value"] == held.value
     _, (_, partial) = correlated(models.head(5), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
-    assert partial.endswith("no correlation to speak of with hidden size held fixed: at least 6 are needed.")
+    assert partial.endswith("too few for a correlation with hidden size held fixed: at least 6 are needed.")
     _, said = correlated(models.head(2), "dataset", ("loss",), "accuracy", ((), ("hidden_size",)))
-    assert said == ["a: With 2 models there is no correlation to speak of: at least 3 are needed."]
+    assert said == ["a: 2 models are too few for a correlation: at least 3 are needed."]
 
 
 def test_data_sets_and_layers_are_correlated_apart() -> None:
@@ -73,7 +73,7 @@ def test_data_sets_and_layers_are_correlated_apart() -> None:
     assert spearman.select("dataset", "layer", "models").rows() == [("a", "last", 5), ("b", "last", 5)]
     assert spearman["value"][0] == -spearman["value"][1]
     assert [text.partition(":")[0] for text in said] == ["a", "b", "b (layer 0)"]
-    assert "Over 6 models nothing correlates" in said[2]
+    assert "No correlation is defined over 6 models" in said[2]
 
 
 def test_the_target_itself_is_no_metric() -> None:

@@ -254,7 +254,7 @@ def test_responses_are_read_by_the_judge_and_by_their_models(conducted: dict[str
     if not length.is_empty():
         by_hand = of_judge.select(pl.corr("tokens_per_text", "wins")).item()
         assert length["value"].item() == pytest.approx(by_hand)
-    assert "were stopped at 24 tokens" in " ".join(conducted["responses"].findings.sentences)
+    assert "were cut off at 24 tokens" in " ".join(conducted["responses"].findings.sentences)
 
 
 def test_multimodal_and_rotation_are_alignments_with_their_controls(conducted: dict[str, Conducted]) -> None:
@@ -325,9 +325,9 @@ def test_given_responses_are_the_judges_to_read(tmp_path: Path) -> None:
     for wrong, said in (
         (replace(options, leaderboard_column=None), "together"),
         (replace(options, leaderboard_column="losses"), "no column 'losses'"),
-        (replace(options, leaderboard_column="loss"), "name of a result"),
-        (replace(options, models=("pico",)), "leave models and data out"),
-        (replace(options, judge=None), "Give --judge"),
+        (replace(options, leaderboard_column="loss"), "same name as a result"),
+        (replace(options, models=("pico",)), "models and data cannot be combined with --responses"),
+        (replace(options, judge=None), "--judge MODEL is required with --responses"),
     ):
         with pytest.raises(CallError, match=said):
             conduct("responses", wrong, output=tmp_path / "study")
@@ -335,7 +335,7 @@ def test_given_responses_are_the_judges_to_read(tmp_path: Path) -> None:
 
 def test_given_responses_leave_no_prompts_to_choose(tmp_path: Path) -> None:
     options = StudyOptions(responses=tmp_path / "given.jsonl", judge="pico-0.1m")
-    with pytest.raises(SettingsError, match="field, sample_seed: of prompts"):
+    with pytest.raises(SettingsError, match="field, sample_seed: for prompts only"):
         conduct("responses", options, output=tmp_path / "study", field="prompt", sample_seed=1, limit=2)
 
 
@@ -349,19 +349,19 @@ def test_prompts_are_chosen_once(tmp_path: Path) -> None:
 
 
 def test_what_a_study_decides_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="study lengths decides window itself"):
+    with pytest.raises(SettingsError, match="study lengths sets window itself"):
         conduct("lengths", StudyOptions(("pico",), ("stdlib-docs",)), output=tmp_path, window=32)
-    with pytest.raises(SettingsError, match="study scaling does not read judge"):
+    with pytest.raises(SettingsError, match="study scaling does not use judge"):
         conduct("scaling", StudyOptions(("pico",), ("stdlib-docs",), judge="pico"), output=tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean scaling"):
         conduct("scalin", output=tmp_path)
     with pytest.raises(UnknownNameError, match="model family"):
         conduct("scaling", StudyOptions(("family:opd",)), output=tmp_path)
-    with pytest.raises(SettingsError, match="study rotation decides layers itself, or does not read it"):
+    with pytest.raises(SettingsError, match="study rotation sets layers itself or does not use it"):
         conduct("rotation", StudyOptions(("pico-vlm",), ("drawn-scenes",)), output=tmp_path, layers="all")
     with pytest.raises(SettingsError, match="one model at a time"):
         conduct("training", StudyOptions(("pico", "pico-1m"), ("stdlib-docs",)), output=tmp_path)
-    with pytest.raises(SettingsError, match="same task is given twice in piqa, piqa"):
+    with pytest.raises(SettingsError, match="duplicate task in piqa, piqa"):
         conduct("families", StudyOptions(("pico",), ("stdlib-docs",), tasks=("piqa", "piqa")), output=tmp_path)
     with pytest.raises(SettingsError, match="training needs checkpoints"):
         conduct("training", StudyOptions(("pico-1m",), ("stdlib-docs",)), output=tmp_path)
@@ -408,15 +408,15 @@ def test_shards_of_a_study_are_concluded_without_a_network(
     ("name", "why"),
     [
         ("responses", "the responses of models"),
-        ("timing", "times, which are of one machine"),
+        ("timing", "times on one machine"),
         ("rotation", "an alignment (align has --shard)"),
-        ("families", "accuracy (--tasks none leaves it out)"),
+        ("families", "accuracy (--tasks none skips it)"),
         ("benchmarks", "accuracy"),
     ],
 )
 def test_a_study_that_measures_more_than_evaluations_has_no_shards(name: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(
-        SettingsError, match=re.escape(f"study {name} cannot be cut into shards, as it also measures {why}")
+        SettingsError, match=re.escape(f"study {name} cannot be split into shards: it also measures {why}")
     ):
         measure_shard(name, output=tmp_path / "study", shard="0/2")
     assert not (tmp_path / "study").exists()
@@ -424,15 +424,16 @@ def test_a_study_that_measures_more_than_evaluations_has_no_shards(name: str, wh
 
 def test_every_study_has_shards_or_says_why_not(tmp_path: Path) -> None:
     for study in STUDIES.values():
-        options = StudyOptions(("pico",), ("stdlib-docs",), tasks=("none",) if "tasks" in study.options else None)
-        request = Request(("pico",), ("stdlib-docs",), Settings(), options, tmp_path, Silent())
+        models = ("pico", "pico-llama") if study.name == "architectures" else ("pico",)
+        options = StudyOptions(models, ("stdlib-docs",), tasks=("none",) if "tasks" in study.options else None)
+        request = Request(models, ("stdlib-docs",), Settings(), options, tmp_path, Silent())
         assert bool(study.grids(request)) != bool(study.besides(request))
 
 
 def test_shards_are_measured_and_concluded_by_different_functions(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="conduct concludes: leave shard out"):
+    with pytest.raises(SettingsError, match="use measure_shard for a shard, or omit shard"):
         conduct("scaling", shard="0/2", output=tmp_path)
-    with pytest.raises(SettingsError, match="give shard, such as '0/4'"):
+    with pytest.raises(SettingsError, match="needs a shard, such as shard='0/4'"):
         measure_shard("scaling", output=tmp_path)
 
 
@@ -457,5 +458,5 @@ def test_a_study_at_an_address_is_the_study_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_responses_stay_on_this_machine() -> None:
-    with pytest.raises(SettingsError, match="study responses cannot go into an object store"):
+    with pytest.raises(SettingsError, match="study responses cannot write to an object store"):
         conduct("responses", StudyOptions(("pico",), ("stdlib-docs",)), output="memory://studies/responses")

@@ -44,10 +44,10 @@ def test_sentences_say_what_is_predicted_and_what_is_not_above_the_baseline() ->
     found, sentences = predicted(models(), "dataset", ("diff_erank", "effective_rank"), "accuracy")
     assert found.select("dataset", "layer").unique().rows() == [("a", "last")]
     alone, gains = sentences[:2]
-    assert alone.startswith("a: accuracy of each family predicted from all others by ln(parameters) alone, over 12 ")
+    assert alone.startswith("a: accuracy of each family, predicted from all others by ln(parameters) alone over 12 ")
     row = found.row(0, named=True)
     assert f"R squared {row['r_squared']:+.2f} ({row['r_squared_low']:+.2f} to {row['r_squared_high']:+.2f})" in alone
-    assert "Gain in R squared over ln(parameters), intervals by Holm's procedure over 2 metrics: Diff-eRank +" in gains
+    assert "Gain in R squared over ln(parameters) (intervals by Holm's procedure over 2 metrics): Diff-eRank +" in gains
     assert gains.count("above baseline") == 2
     assert ", above baseline; eRank " in gains
     assert gains.endswith(", not above baseline.")
@@ -57,13 +57,13 @@ def test_sentences_say_what_is_predicted_and_what_is_not_above_the_baseline() ->
 def test_few_models_and_equal_ones_say_so() -> None:
     found, (told,) = predicted(models(4), "dataset", ("diff_erank",), "accuracy")
     assert found.is_empty()
-    assert told == "a: With 4 models accuracy is not predicted: at least 5 are needed."
+    assert told == "a: 4 models are too few to predict accuracy: at least 5 are needed."
     (same,) = prediction_sentences(
         prediction_table(models().with_columns(accuracy=0.5), (), "accuracy"), 12, "accuracy"
     )
-    assert same.startswith("Nothing predicts accuracy over 12 models")
+    assert same.startswith("accuracy cannot be predicted over 12 models")
 
 
 def test_a_model_without_a_parameter_count_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="no parameter count is known of m0,"):
+    with pytest.raises(SettingsError, match="no parameter count is known for m0,"):
         predicted(models().with_columns(parameters=0), "dataset", ("diff_erank",), "accuracy")

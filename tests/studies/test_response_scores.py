@@ -36,7 +36,9 @@ def test_what_length_alone_gives_stands_beside_each_score() -> None:
     table, (told,) = with_length_alone(scores())
     assert table.height == 48
     assert table["matrix_nuclear_norm_from_length"].to_list() == pytest.approx(table["matrix_nuclear_norm"].to_list())
-    assert told.startswith("Judged by j: of the variance over single responses length alone explains MNN 100%, loss ")
+    assert told.startswith(
+        "Judged by j: length alone explains this share of the variance over single responses: MNN 100%, loss "
+    )
     assert table["loss_from_length"].std() < 0.5 * table["loss"].std()  # type: ignore[operator]
 
 
@@ -74,14 +76,14 @@ def test_the_ranking_is_that_of_the_statistics() -> None:
 def test_a_metric_that_is_length_alone_ranks_nobody() -> None:
     found, (told,) = ranked_at_length(scores().drop("loss"), PLACES)
     assert found["spearman"].to_list() == [None]
-    assert "MNN nothing, being length alone;" in told
+    assert "MNN undefined (length alone explains it);" in told
     assert told.endswith("Metrics that still rank the responders: none.")
 
 
 def test_few_responders_on_the_leaderboard_rank_nothing() -> None:
     few = dict(list(PLACES.items())[:5])
     _, (told,) = ranked_at_length(scores(), few)
-    assert told.endswith("it takes 6 responders on the leaderboard.")
+    assert told.endswith("needs at least 6 responders on the leaderboard.")
 
 
 @pytest.mark.slow

@@ -36,11 +36,13 @@ def models_compared(
     without = [one.label for one in here if one.row.get("diff_erank") is None]
     metric = "effective_rank" if without else "diff_erank"
     if without and len(without) < len(here):
-        part.remarks.append(f"There is no Diff-eRank of {', '.join(without)}, so eRank is drawn.")
+        part.remarks.append(f"{', '.join(without)} without Diff-eRank: eRank is drawn instead.")
     mixed = different.of(Effect.NUMBERS, *([Effect.TWIN] if metric == "diff_erank" else []))
     if mixed:
         told = " and ".join(map(different.told, mixed))
-        part.remarks.append(f"No chart over size or loss and no correlations: these runs differ in {told}.")
+        part.remarks.append(
+            f"There are no charts over size or loss and no correlations, because these runs differ in {told}."
+        )
     else:
         for beside in ("hidden_size", "loss"):
             known = summary.drop_nulls([beside, metric])
@@ -94,5 +96,5 @@ def _comparison(rows: Sequence[LabelledRow], layer: str, part: Section) -> Compa
     try:
         return compare(*dict.fromkeys(one.run for one in rows), layers=[layer])
     except (SettingsError, RunFolderError) as error:
-        part.remarks.append(f"No paired differences: {error}.")
+        part.remarks.append(f"There are no paired differences: {error}.")
         return None

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _METHODS: tuple[Method, ...] = ("spearman", "pearson")
 _METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 _CAPTION = (
-    "correlations over models, hidden size as its logarithm; below five models there is no interval, "
-    f"and below {fewest_models(1)} nothing is held fixed"
+    "correlations over models, with the logarithm of hidden size; intervals from five models, "
+    f"variables held fixed from {fewest_models(1)}"
 )
 
 

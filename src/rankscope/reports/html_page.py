@@ -21,7 +21,7 @@ _OF_THE_PAGE = ("config", "title", "$schema")  # one look for all charts, and he
 
 
 def _safe(text: str) -> Any:
-    """Marks text as HTML: our own, or escaped by whoever made it."""
+    """Marks text as HTML: our own, or already escaped."""
     from markupsafe import Markup
 
     return Markup(text)  # noqa: S704

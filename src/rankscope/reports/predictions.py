@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TARGET = "loss"
 _METRICS = ("effective_rank", "diff_erank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 _CAPTION = (
-    "loss predicted out of sample: each family, or each model where families are too few or too large, from all "
+    "loss predicted out of sample: each family (or each model, if families are too few or too large) from all "
     "others; intervals of the gain by Holm's procedure"
 )
 
@@ -53,7 +53,7 @@ def predictions_on(rows: Sequence[LabelledRow], different: Differing) -> tuple[p
     try:
         found = prediction_table(pl.DataFrame([one.row for one in rows], infer_schema_length=None), metrics, _TARGET)
     except SettingsError as error:
-        return None, f"No prediction over models: {error}."
+        return None, f"There is no prediction over models: {error}."
     return (None if found.is_empty() else found), None
 
 

@@ -77,13 +77,13 @@ def build_report(*runs: Run | Path | str) -> Report:
         SettingsError: no runs.
     """
     if not runs:
-        raise SettingsError("a report needs at least one run's folder")
+        raise SettingsError("a report needs at least one run folder")
     opened = list(dict.fromkeys(run if isinstance(run, Run) else Run(run) for run in runs))
     found = [(run, row) for run in opened for row in run.summary_rows()]
     different = differing(opened)
     rows = labelled_rows(found, different)
     if not rows:
-        raise RunFolderError(f"{opened[0].place} has no rows in its summary: nothing was measured")
+        raise RunFolderError(f"{opened[0].place} has an empty summary: nothing was measured")
     of_texts = [one for one in rows if not is_of_images(one.row)]
     of_images = [one for one in rows if is_of_images(one.row)]
     sections, notes = [], _notes(opened, different)
@@ -113,27 +113,27 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
         part.tables["layers"] = summary_table([one.row for one in rows])
     part.tables["metrics"] = metrics_table([one.row for one in rows])
     if summary["effective_rank"].null_count() == summary.height:
-        part.remarks.append("No effective rank was measured here, so there are no charts of it.")
+        part.remarks.append("No effective rank was measured, so there are no charts of it.")
         yield part
         return
     part.figures.append(rank_by_layer(summary) if several else rank_by_model(summary))
     layer = common_layer(rows)
     if layer is None:
-        part.remarks.append("The models share no layer, so spectra and texts are not shown.")
+        part.remarks.append("The models have no layer in common, so spectra and texts are not shown.")
         yield part
         return
     eigenvalues = _frame(rows, dataset, layer, "spectra")
     if eigenvalues.is_empty():
         part.remarks.append(
-            "These runs hold no eigenvalues, so there is no chart of spectra: they were made before eigenvalues were "
-            "kept. Evaluate again into a new folder to have it."
+            "There is no chart of spectra, because these runs contain no eigenvalues: they were made before rankscope "
+            "stored them. Evaluate again into a new folder to get the chart."
         )
     else:
         part.figures.append(spectra(eigenvalues))
     measurements = _frame(rows, dataset, layer, "measurements").filter(status="ok").drop_nulls("effective_rank")
     trained = measurements.filter(pl.col("role") == "trained")
     if trained.is_empty():
-        part.remarks.append(f"The run folders hold no measurements of layer {layer}, so single texts are not shown.")
+        part.remarks.append(f"The run folders contain no measurements of layer {layer}, so single texts are not shown.")
     else:
         part.figures.append(distribution(measurements))
         if trained["n_tokens"].max() >= 3:  # type: ignore[operator]  # shorter texts have no noise to compare with
@@ -182,7 +182,7 @@ def _trainings(dataset: str, rows: Sequence[LabelledRow], different: Differing) 
             part.figures.append(loss_through_training(summary))
         others = [one.label for one in here if training_step(one.reference) is None]
         if others:
-            part.remarks.append(f"Not on the axis, for want of a step in the reference: {', '.join(others)}.")
+            part.remarks.append(f"Not on the axis, because the reference has no step: {', '.join(others)}.")
         yield part
 
 

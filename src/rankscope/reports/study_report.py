@@ -48,7 +48,9 @@ def plain_table(frame: pl.DataFrame) -> Table:
 def study_paragraph(conducted: Conducted) -> str:
     """What was asked, what came out, which notes fired."""
     study, findings, request = conducted.study, conducted.findings, conducted.request
-    asked = f"{study.question} ({study.source}.) Asked of {_listed([*short_names(request.models).values()])} on "
+    asked = (
+        f"{study.question} ({study.source}.) Models and data: {_listed([*short_names(request.models).values()])} on "
+    )
     asked += f"{_listed([short_name(data.partition('=')[0]) for data in request.data])}"
     limit, seed = request.settings.limit, request.settings.sample_seed
     if seed is not None:
@@ -57,7 +59,7 @@ def study_paragraph(conducted: Conducted) -> str:
         asked += f", at most the first {limit:,} usable texts"
     asked += "."
     notes = [f"{note.name} ({note.text})" for note in findings.notes]
-    fired = f"Notes that fired: {'; '.join(notes)}." if notes else "No note fired."
+    fired = f"Notes that fired: {'; '.join(notes)}." if notes else "No notes fired."
     return " ".join([asked, *findings.sentences, fired])
 
 

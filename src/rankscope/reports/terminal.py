@@ -70,7 +70,7 @@ def print_summary(rows: Sequence[Summary], stream: TextIO) -> None:
         skipped, texts = row["skipped"], row["texts"]
         if isinstance(skipped, int) and isinstance(texts, int) and skipped:
             where = f"{short_name(row['model'])} on {row['dataset']}, layer {row['layer']}"
-            reasons = "reasons: column `reason` of the measurements"
+            reasons = "see the column `reason` of the measurements"
             console.print(Text(f"{where}: {skipped} of {texts + skipped} texts skipped ({reasons})"))
 
 
@@ -93,5 +93,5 @@ def print_alignment(rows: Sequence[Summary], stream: TextIO) -> None:
     skipped = {(row["model"], row["dataset"]): row["skipped"] for row in rows if row["skipped"]}
     for (model, dataset), count in skipped.items():
         where = f"{short_name(model)} on {dataset}"
-        reasons = "reasons: column `reason` of the measurements"
+        reasons = "see the column `reason` of the measurements"
         console.print(Text(f"{where}: {count} pairs skipped ({reasons})"), soft_wrap=True)

@@ -31,22 +31,22 @@ def checked_address(address: str) -> str:
     scheme = match.group(1) if match else ""
     if match is None:
         raise SettingsError(
-            f"{_first_word(address)}...: an address begins with one scheme, such as s3://BUCKET/FOLDER; chains of them "
+            f"{_first_word(address)}...: an address has a single scheme, such as s3://BUCKET/FOLDER; chained schemes "
             "are not supported"
         )
     rest = address[match.end() :].rstrip("/")
     if "@" in rest.partition("/")[0]:
         raise SettingsError(
-            f"an address {scheme}://... holds a user name or a key: leave it out, and give credentials as the store's "
-            "own tools take them (environment variables or its configuration file)"
+            f"an address {scheme}://... contains a user name or a key: remove it, and provide credentials as "
+            "for the store's own tools (environment variables or its configuration file)"
         )
     if "?" in rest:
         raise SettingsError(
-            f"an address {scheme}://... has a query string, which can carry a secret: give the plain address, and "
-            "credentials as the store's own tools take them"
+            f"an address {scheme}://... has a query string, which can contain a secret: use the plain address, and "
+            "provide credentials as for the store's own tools"
         )
     if not rest.strip("/"):
-        raise SettingsError(f"{scheme}:// names no place: give {scheme}://BUCKET/FOLDER")
+        raise SettingsError(f"{scheme}:// has no location: use {scheme}://BUCKET/FOLDER")
     return f"{scheme.lower()}://{rest}"
 
 
@@ -65,7 +65,7 @@ def refuse_shortened(path: Path) -> None:
     """
     if _SHORTENED.match(str(path)) and not path.exists():
         scheme, _, rest = str(path).partition(":/")
-        raise SettingsError(f"{path} looks like an address: give it as text, '{scheme}://{rest}', not as a Path")
+        raise SettingsError(f"{path} looks like an address: pass it as text, '{scheme}://{rest}', not as a Path")
 
 
 def without_secrets(message: str) -> str:

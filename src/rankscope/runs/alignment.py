@@ -49,24 +49,24 @@ def align(
     execution: Execution | None = None,
     **changes: object,
 ) -> Run:
-    """Measures vision-language models on image-text pairs: eRank1 to eRank5 and what follows from them.
+    """Measures vision-language models on image-text pairs: eRank1 to eRank5 and the ratios based on them.
 
     Args:
-        models: a hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,EVA,CHECKPOINT`; one or several.
-        data: a file of pairs, a folder of images, a hub id, or `drawn-scenes`; one or several.
-        output: the run's folder, or its address in an object store; left out, a folder under `runs/`. A folder of the
+        models: A hub id, a folder, `pico-vlm`, or `minigpt-v2=LLAMA,EVA,CHECKPOINT`; one or several.
+        data: A file of pairs, a folder of images, a hub id, or `drawn-scenes`; one or several.
+        output: The run's folder, or its address in an object store. Default: a folder under `runs/`. A folder of the
             same run is completed.
-        settings: all settings at once.
-        progress: told of progress; silent if left out.
-        execution: where and how it is computed.
-        changes: settings by name, such as `limit=500, controls=["rotated-90", "shuffled"]`; see `AlignmentSettings`.
-            Also what `Execution` has: `engine="ray"` measures on a Ray cluster, and `shard="2/7"` the third of seven
-            pieces of the pairs; the same call without a shard measures the integration rates, which are over all
-            pairs, and finishes that run.
+        settings: All settings at once.
+        progress: Receives progress. Default: silent.
+        execution: Where and how the run is computed.
+        changes: Settings by name, such as `limit=500, controls=["rotated-90", "shuffled"]`; see `AlignmentSettings`.
+            Also fields of `Execution`: `engine="ray"` measures on a Ray cluster, and `shard="2/7"` measures the third
+            of seven pieces of the pairs; the same call without a shard then measures the integration rates, which
+            cover all pairs, and finishes the run.
 
     Raises:
         CallError: the call was wrong; nothing was measured.
-        RankscopeError: measuring failed; what was finished is kept in the folder.
+        RankscopeError: measuring failed; finished work is saved in the folder.
     """
     execution, changes = split_execution(execution, changes)
     if "controls" in changes:  # in Python there are several
@@ -186,7 +186,7 @@ def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) 
     progress.say(f"{model.label}: loading weights")
     network = model.load_network(placement)
     for name in network.left_over:
-        progress.say(f"{model.label}: {name} is no part of the model")
+        progress.say(f"{model.label}: {name} is not part of the model")
     return network
 
 

@@ -49,7 +49,7 @@ class Answers:
                 rows[str(row["id"])] = row
             except (ValueError, KeyError, TypeError) as error:
                 raise RunFolderError(
-                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line, then repeat the "
+                    f"{self.file}, line {number} is damaged ({first_line(error)}): remove the line and repeat the "
                     "command"
                 ) from error
         return rows
@@ -83,8 +83,8 @@ class Answers:
                 os.fsync(lines.fileno())
         except OSError as error:
             raise StorageError(
-                f"could not write {self.file}: {error.strerror or error}. What was finished is kept: make room, then "
-                "give the same command again"
+                f"could not write {self.file}: {error.strerror or error}. Finished work is saved: free space, then "
+                "run the same command again"
             ) from error
 
     def finish(self, _record: UnitRecord) -> None:

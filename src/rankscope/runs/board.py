@@ -68,7 +68,7 @@ class Board:
             case Taken(task):
                 if task in self._taken:
                     lost = self._doing.pop(task, "a task")
-                    self.progress.say(f"{lost}: its worker was lost, another one goes on")
+                    self.progress.say(f"{lost}: its worker was lost, another one continues")
                 self._taken.add(task)
             case Began(task, label):
                 self._doing[task] = label

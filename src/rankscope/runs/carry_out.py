@@ -1,7 +1,7 @@
-"""Carrying out a run: for each unit that is missing load its network, measure it batch by batch, keep what comes.
+"""Carrying out a run: for each missing unit, load its network, measure it batch by batch, and save the batches.
 
-What the units are, `evaluate`, `align` and `respond` declare. Several processes may carry out the same run in one
-folder: either each unit is measured by one of them, or each is given a piece of the run, some batches of some units.
+`evaluate`, `align` and `respond` declare the units. Several processes may carry out the same run in one folder: either
+one process measures each unit, or each process has a piece of the run, some batches of some units.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Measure = Callable[[Any, Collection[int]], "Iterator[tuple[int, list[Row]]]"]
 
 
 class Store(Protocol):
-    """Where the batches of a unit are kept."""
+    """Storage of a unit's batches."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -58,13 +58,13 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A unit's batches in files of their own, and all of it in one file in the end.
+    """A unit's batches in separate files, and finally all of them in one file.
 
     Attributes:
-        folder: of the run.
-        name: of the unit.
-        order: in which rows of a text stand, by a column's values.
-        column: its name.
+        folder: The run's folder.
+        name: The unit's name.
+        order: The order of a text's rows, by the values of a column.
+        column: The column's name.
     """
 
     folder: RunFolder
@@ -91,25 +91,24 @@ class UnitFile:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is computed in one go and kept in one place: a model, a role, a seed and a data set.
+    """A unit of work, computed together and stored in one place: a model, a role, a seed and a data set.
 
     Attributes:
-        name: of its file and its lock.
-        key: what its numbers depend on.
-        record: of the run that it belongs to.
-        store: where it is kept.
-        label: what progress calls it.
-        sizes: of its batches, in what is counted.
-        counted: such as `tokens`.
-        measure: given the network and the numbers of batches that are there, yields the other ones.
-        adopt: takes batches from elsewhere, if it can, and says whether it did: these ones, or given None the whole
-            unit.
-        after: called once all batches are kept, with what loads the network for those who need it, and progress.
-        remark: said before the unit is measured.
-        excerpt: `measure` of some batches alone, with no more data than they need, to be sent to another process.
-            Left out: `measure` is sent as it is.
-        shared: equal in units that can adopt each other's measurements once one of them is finished.
-        needs_network_after: whether `after` loads the network.
+        name: Name of its file and its lock.
+        key: Everything that determines its numbers.
+        record: Record of its run.
+        store: Storage of its batches.
+        label: Name in progress messages.
+        sizes: Sizes of its batches, in units of `counted`.
+        counted: What sizes count, such as `tokens`.
+        measure: Takes the network and the numbers of existing batches, and yields the other batches.
+        adopt: Takes over existing measurements of some batches, or of the whole unit (None); returns whether it did.
+        after: Called when all batches are saved, with a loader of the network and progress.
+        remark: Message before the unit is measured.
+        excerpt: `measure` of only some batches, with only the data they need, to send to another process. Default:
+            `measure` itself.
+        shared: Equal for units that can adopt each other's measurements when one of them is finished.
+        needs_network_after: Whether `after` loads the network.
     """
 
     name: str
@@ -142,13 +141,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Group:
-    """Units that one network measures.
+    """Units that share a network.
 
     Attributes:
-        units: the network is loaded for the first of them that is missing.
-        load: loads it, and tells progress so.
-        size: of its weights in bytes; 0 where nobody knows.
-        device: that it computes on.
+        units: The units; the network is loaded for the first missing one.
+        load: Loads the network and reports it to progress.
+        size: Size of its weights in bytes; 0 if unknown.
+        device: Its device.
     """
 
     units: tuple[Unit, ...]
@@ -159,7 +158,7 @@ class Group:
 
 @dataclass
 class LazyNetwork:
-    """A group's network, which is loaded when it is first needed."""
+    """A group's network, loaded on first use."""
 
     group: Group
     progress: Progress
@@ -178,20 +177,20 @@ class LazyNetwork:
 
 
 def carry_out(groups: Iterable[Group], progress: Progress, only: Piece | None = None) -> None:
-    """Measures all units that are missing; each network is gone before the next is made.
+    """Measures all missing units; each network is released before the next one is loaded.
 
-    A unit that another process measures meanwhile is left to it, and waited for in the end. A piece of the run is
-    measured without regard to other processes, which have pieces of their own: its batches are kept, and not joined.
+    A unit that another process is measuring is left to that process and awaited at the end. A piece of the run is
+    measured independently of other processes, which have other pieces: its batches are saved but not joined.
 
     Args:
-        groups: of units.
-        progress: told of progress.
-        only: the piece to measure; all if left out. Networks of which it has no batch are not loaded.
+        groups: Groups of units.
+        progress: Receives progress.
+        only: The piece to measure. Default: everything. Networks without a batch in it are not loaded.
 
     Raises:
-        RunFolderError: what is there of a unit was measured in another way.
+        RunFolderError: existing batches of a unit were measured in another way.
         StorageError: a batch could not be written.
-        RankscopeError: whatever loading and measuring raise. What was finished is kept.
+        RankscopeError: any error of loading and measuring. Finished work is saved.
     """
     if only is not None:
         for group in groups:

@@ -44,22 +44,24 @@ class Comparison:
 def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> Comparison:
     """Compares every model of the runs with the first one, data set by data set and layer by layer.
 
-    Runs of the same models under one other setting are compared model by model with the first run: then the setting
-    is named, and not the model. Where only twins differ, different models are compared without Diff-eRank.
+    Runs of the same models that differ in one setting are compared model by model with the first run, and labelled by
+    the setting instead of the model. If only twins differ, different models are compared without Diff-eRank.
 
     Args:
-        runs: finished runs, or their folders.
-        layers: only these; all that models share if left out.
+        runs: Finished runs, or their folders.
+        layers: Only these layers. Default: all that the models have in common.
 
     Raises:
-        RunFolderError: a folder that is no finished run of evaluate.
-        SettingsError: fewer than two models, none that share a data set's texts and a layer, different models under
-            different settings, or the same model under the same settings or under several other ones.
+        RunFolderError: a folder is not a finished run of evaluate.
+        SettingsError: there are fewer than two models, none with texts and a layer in common, different models with
+            different settings, or the same model with the same settings or with several differing ones.
     """
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     for run in opened:
         if run.kind != "evaluation":
-            raise RunFolderError(f"{run.place} was made by align: its summary has the changes that controls make")
+            raise RunFolderError(
+                f"{run.place} was made by align: its summary already contains the changes due to controls"
+            )
     different = differing(opened)
     held = [_models(run) for run in opened]
     tables = [table for run in opened for table in _tables(run) if layers is None or table.layer in layers]
@@ -113,7 +115,7 @@ def _named_apart(
     for reference, found in holders.items():
         if len({what for what, _ in found}) < len(found):
             paths = " and ".join(str(run.place) for _, run in found)
-            raise SettingsError(f"{reference} is in {paths}, and not all of their models are the same: leave one out")
+            raise SettingsError(f"{reference} is in {paths}, and their models are not all the same: remove one")
     names = folder_names(runs)
     return [
         replace(one, model=f"{one.model} ({names[one.run]})") if len(holders.get(one.model, ())) > 1 else one
@@ -130,11 +132,11 @@ def _between_models(tables: Sequence[MeasuredTable], different: Differing) -> li
     """Every model against the first one, under settings that are the same for all that is compared."""
     models = list(dict.fromkeys(table.model for table in tables))
     if len(models) < 2:
-        raise SettingsError(f"a comparison needs at least two models, got {len(models)}: give several runs")
+        raise SettingsError(f"a comparison needs at least two models, got {len(models)}: add runs")
     if changed := different.of(Effect.NUMBERS):
         raise SettingsError(
-            f"these runs hold different models and differ in {' and '.join(map(different.told, changed))}: compare "
-            "models under the same settings, or one model under both"
+            f"these runs contain different models and differ in {' and '.join(map(different.told, changed))}: compare "
+            "models with the same settings, or one model with both"
         )
     first = models[0]
     reference = {(table.dataset, table.fingerprint, table.layer): table for table in tables if table.model == first}

@@ -30,22 +30,22 @@ class Difference:
     The reference is another model under the same settings, or the same model under another setting.
 
     Attributes:
-        dataset: name.
-        layer: of both.
-        metric: name.
-        reference: the first model, or the model itself where a setting differs.
-        model: the other.
-        reference_value: over the common texts.
-        model_value: over the common texts.
-        difference: model minus reference.
-        low: of its 95 % bootstrap interval over texts.
-        high: of its 95 % bootstrap interval over texts.
-        p_value: of a paired sign-flip test (effective ranks are tested as entropies); None for
+        dataset: Name of the data set.
+        layer: The layer in both.
+        metric: Name of the metric.
+        reference: The first model, or the model itself if a setting differs.
+        model: The other model.
+        reference_value: The reference's value over the common texts.
+        model_value: The model's value over the common texts.
+        difference: Model minus reference.
+        low: Lower end of its 95 % bootstrap interval over texts.
+        high: Upper end of the interval.
+        p_value: p-value of a paired sign-flip test (effective ranks are tested as entropies); None for
             Diff-eRank, which has no value for a single text.
-        texts: common ones.
-        setting: what differs instead of the model, such as `perturbation`; None where models differ.
-        reference_setting: its value in the reference.
-        model_setting: its value in the other.
+        texts: Number of common texts.
+        setting: The differing setting, such as `perturbation`; None if models differ.
+        reference_setting: Its value in the reference.
+        model_setting: Its value in the other run.
     """
 
     dataset: str
@@ -102,7 +102,9 @@ def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Diffe
     (one, one_twins), (two, two_twins) = complete_texts(base.rows), complete_texts(other.rows)
     common = one.select("text_id").join(two.select("text_id"), on="text_id").sort("text_id")
     if common.height < 2:
-        raise RunFolderError(f"{base.model} and {other.model} share {common.height} usable texts of {base.dataset}")
+        raise RunFolderError(
+            f"{base.model} and {other.model} share only {common.height} usable texts of {base.dataset}"
+        )
 
     def column(frame: pl.DataFrame, name: str) -> Numbers | None:
         return complete_column(common.join(frame, on="text_id", how="left"), name)

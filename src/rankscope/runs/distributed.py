@@ -55,11 +55,13 @@ class RayEngine:
 
     def _device_of(self, asked: str) -> str:
         if asked not in _DEVICES:
-            raise SettingsError(f"Ray chooses among a node's devices: device is {', '.join(_DEVICES)}, got {asked!r}")
+            raise SettingsError(
+                f"Ray selects the devices of a node: device must be {', '.join(_DEVICES)}, got {asked!r}"
+            )
         if asked == "auto":
             return "cuda" if self._gpus_of_a_node else "cpu"
         if asked != "cpu" and self.cluster.is_ours and not self._gpus_of_a_node:
-            raise SettingsError(f"no GPU on this machine for device {asked!r}: cpu, or --address of a cluster")
+            raise SettingsError(f"this machine has no GPU for device {asked!r}: use cpu, or --address of a cluster")
         return asked
 
     @property
@@ -83,7 +85,7 @@ class RayEngine:
             if failures:
                 raise RankscopeError(_in_words(failures))
             if gaps == before:
-                raise RankscopeError(f"workers have measured nothing of {next(iter(gaps))[1]}, and told no reason")
+                raise RankscopeError(f"workers measured nothing of {next(iter(gaps))[1]} and reported no reason")
             now = gaps
 
     def _join(self, units: Iterable[Unit]) -> Gaps:
@@ -133,9 +135,9 @@ class RayEngine:
         workers = [self.cluster.workers(one) for one in needs]
         for one, count in zip(needs, workers, strict=True):
             if not count and self.cluster.is_ours:
-                raise SettingsError(f"no worker of this machine has {one}: use a smaller dtype, or another machine")
+                raise SettingsError(f"no worker on this machine has {one}: use a smaller dtype or another machine")
             if not count:
-                self.progress.say(f"no node has {one} at present: waiting for one that joins the cluster")
+                self.progress.say(f"no node currently has {one}: waiting for one to join the cluster")
         tasks = cut(groups, gaps, max(min(workers), 1))
         for group in groups:
             to_end = tuple(unit for unit in group.units if gaps.get(unit.id) == frozenset())
@@ -182,6 +184,6 @@ def _in_words(failures: Sequence[Failure]) -> str:
     first, count = failures[0], len(failures)
     what = "one part of the run" if count == 1 else f"{count:,} parts of the run"
     return (
-        f"{what} could not be measured ({first.what}: {first.why}); all the rest is measured and kept: give the same "
-        "command again to try once more"
+        f"{what} could not be measured ({first.what}: {first.why}); everything else was measured and saved: run the "
+        "same command again to retry"
     )

@@ -108,7 +108,7 @@ def _require(content: Any, shape: Any, file: str, place: str = "") -> None:
 
 
 def _damaged(file: str, what: str) -> RunFolderError:
-    return RunFolderError(f"{file} is damaged, or made by another version: {what}. Restore it, or measure again")
+    return RunFolderError(f"{file} is damaged or was written by another version: {what}. Restore it or measure again")
 
 
 def _misfit(content: Any, shape: Any, place: str) -> str | None:

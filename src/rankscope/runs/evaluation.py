@@ -56,23 +56,23 @@ def evaluate(
     execution: Execution | None = None,
     **changes: object,
 ) -> Run:
-    """Measures models on texts, layer by layer, beside their untrained twins.
+    """Measures models and their untrained twins on texts, layer by layer.
 
     Args:
-        models: model references: hub id, folder or GGUF file, each with optional `@revision`.
-        data: data references: a catalogue name, `name=PATH`, a file, a folder or a hub id.
-        output: the run's folder, or its address in an object store; left out, a folder under `runs/` named by what
-            was asked for. A folder of the same run is completed: what is there is not computed again.
-        settings: all settings at once.
-        progress: told of progress; silent if left out.
-        execution: where and how it is computed.
-        changes: settings by name, such as `limit=500, layers="all"`; see `Settings`. Also what `Execution` has:
-            `engine="ray"` measures on a Ray cluster, and `shard="2/7"` the third of seven pieces of the run and nothing
-            else; that run is finished by `merge`, or by the same call without a shard.
+        models: Model references: hub id, folder or GGUF file, each with optional `@revision`.
+        data: Data references: a catalogue name, `name=PATH`, a file, a folder or a hub id.
+        output: The run's folder, or its address in an object store. Default: a folder under `runs/` named after the
+            call. A folder of the same run is completed: existing measurements are not repeated.
+        settings: All settings at once.
+        progress: Receives progress. Default: silent.
+        execution: Where and how the run is computed.
+        changes: Settings by name, such as `limit=500, layers="all"`; see `Settings`. Also fields of `Execution`:
+            `engine="ray"` measures on a Ray cluster, and `shard="2/7"` measures only the third of seven pieces of the
+            run; `merge`, or the same call without a shard, finishes that run.
 
     Raises:
         CallError: the call was wrong; nothing was measured.
-        RankscopeError: measuring failed; what was finished is kept in the folder.
+        RankscopeError: measuring failed; finished work is saved in the folder.
     """
     execution, changes = split_execution(execution, changes)
     chosen = changed(settings or Settings(), changes)
@@ -88,15 +88,15 @@ def evaluate_each(
     backend: Backend = TRANSFORMERS,
     execution: Execution | None = None,
 ) -> list[Run]:
-    """Evaluates the same models under several conditions; each network is made once for all of them.
+    """Evaluates the same models under several conditions, loading each network only once.
 
     Args:
-        models: as for `evaluate`.
-        data: as for `evaluate`.
-        conditions: a folder and settings for each run. What decides which network is made must be the same in all.
-        progress: told of progress; silent if left out.
-        backend: where networks come from.
-        execution: as for `evaluate`; shards are of all conditions together.
+        models: As for `evaluate`.
+        data: As for `evaluate`.
+        conditions: A folder and settings for each run. Settings that determine the networks must be the same in all.
+        progress: Receives progress. Default: silent.
+        backend: Source of networks.
+        execution: As for `evaluate`; a shard is a piece of all conditions together.
 
     Raises:
         SettingsError: conditions of different dtype, device, protocol or code.
@@ -144,15 +144,15 @@ def _evaluate_each(
 
 
 def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, progress: Progress) -> Iterator[Group]:
-    """For each model its trained network, then twin by twin; each measures the data sets of all conditions."""
+    """The trained network of each model, then its twins; each measures the data sets of all conditions."""
     first, _ = opened[0]
     planned = [(job, record, Plans(job, progress)) for job, record in opened]
     for place, subject in enumerate(first.subjects):
         reference = subject.model.reference
         if reference.has_tokenizer_above:
-            progress.say(f"{reference.label}: the tokenizer is that of {reference.tokenizer_location}")
+            progress.say(f"{reference.label}: using the tokenizer of {reference.tokenizer_location}")
         if reference.from_cache:
-            progress.say(f"warning: the hub does not answer: {reference.label} is read from its cache")
+            progress.say(f"warning: the hub is unreachable: using the cached copy of {reference.label}")
         by_seed: dict[int | None, list[tuple[Part, Record]]] = {}
         for job, record, plans in planned:
             for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):
@@ -172,7 +172,7 @@ def _load(
 
 
 def _in_dtype(subject: Subject, placement: Placement) -> str:
-    """What is said of a dtype that was chosen and is not float32."""
+    """The remark on a non-default dtype other than float32."""
     dtype = subject.placed(placement).dtype
     if placement.dtype != "auto" or dtype == "float32":
         return ""
@@ -191,7 +191,7 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
         if found is None:
             return False
         model, dataset = part.subject.model.reference.label, part.task.dataset
-        progress.say(f"{model} on {dataset}: twin {part.task.seed} was measured before")
+        progress.say(f"{model} on {dataset}: twin {part.task.seed} is in the cache")
         record.begin(part.name, unit.about, progress)
         names = {"model": part.task.model, "dataset": dataset}
         found = found.with_columns(**{name: pl.lit(value) for name, value in names.items()})
@@ -246,7 +246,7 @@ class _Measurement:
     fitting: list[list[Sequence[int]]] | None = None
 
     def __call__(self, network: LoadedNetwork, done: Collection[int]) -> Iterator[tuple[int, list[Row]]]:
-        """The batches that are missing."""
+        """Yields the missing batches."""
         name = self.task.model
         fitted = network.fitted_to(name, self._fitting)
         if self.task.seed is None:
@@ -258,12 +258,12 @@ class _Measurement:
         return self.plan.decisive(self.config) if self.fitting is None else self.fitting
 
     def only(self, numbers: Collection[int]) -> _Measurement:
-        """The measurement of some batches alone, with a network that is fitted to all."""
+        """The measurement of only some batches, with a network fitted to all."""
         return replace(self, plan=self.plan.only(numbers), fitting=self._fitting)
 
 
 def _remark(part: Part) -> str | None:
-    """How many texts are measured by their first tokens alone."""
+    """The remark on texts of which only the first tokens are measured."""
     if not part.plan.cut or part.task.seed is not None:
         return None
     longest = part.job.layout(part.subject.model).longest
@@ -271,7 +271,7 @@ def _remark(part: Part) -> str | None:
 
 
 def _cache(jobs: Sequence[Job], progress: Progress) -> ForgivingTwinCache:
-    """The user's cache of twins, where a job may use it."""
+    """The user's cache of twins, if a job may use it."""
     wanted = any(job.settings.twin_cache and job.settings.untrained_seeds for job in jobs)
     return ForgivingTwinCache.of_the_user(progress.say) if wanted else ForgivingTwinCache(None, progress.say)
 

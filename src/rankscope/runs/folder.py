@@ -197,7 +197,7 @@ def _create(folder: RunFolder, identity: dict[str, Any], units: Sequence[str]) -
         return  # another process was faster
     if other is not None:
         raise RunFolderError(
-            f"{storage.place} holds other files ({other}) and no {MANIFEST}: choose an empty or a new folder"
+            f"{storage.place} contains other files ({other}) and no {MANIFEST}: choose an empty or new folder"
         )
     storage.create(MANIFEST, to_json(new_manifest(identity, units)))
 

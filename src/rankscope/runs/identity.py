@@ -82,17 +82,17 @@ def refuse_another_unit(storage: Storage, known: UnitRecord | None, unit: str, o
     path = storage.place
     if known is None:
         raise RunFolderError(
-            f"{path} holds measurements of {unit}, but no {unit_file(unit)}: were they copied there? {_CHOOSE}"
+            f"{path} contains measurements of {unit}, but no {unit_file(unit)}: were they copied there? {_CHOOSE}"
         )
     if known.tokens != ours.tokens:
         hint = _hint(read_manifest(storage))
         raise RunFolderError(
-            f"{path}: the texts of {unit} are other tokens now than when they were measured{hint}. {_CHOOSE}"
+            f"{path}: the texts of {unit} have different tokens than when they were measured{hint}. {_CHOOSE}"
         )
     if known != ours:
         hint = _hint(read_manifest(storage))
         raise RunFolderError(
-            f"{path}: {unit} was measured in another way than this version measures it{hint}. {_CHOOSE}"
+            f"{path}: {unit} was measured in another way than this version would measure it{hint}. {_CHOOSE}"
         )
 
 
@@ -109,8 +109,8 @@ def difference_in_words(path: Place, manifest: Mapping[str, Any], identity: dict
     here: dict[str, Any] = json.loads(json.dumps(identity))
     if manifest["schema"] != SCHEMA:
         return (
-            f"{path} was begun by an earlier version of rankscope, which keeps its records in another way: "
-            f"report and compare read it, but it cannot be continued. {_CHOOSE}"
+            f"{path} was started by an earlier version of rankscope with a different format: "
+            f"report and compare can read it, but it cannot be continued. {_CHOOSE}"
         )
     for key in [*there, *(key for key in here if key not in there)]:
         one, other = there.get(key), here.get(key)

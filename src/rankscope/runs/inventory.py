@@ -59,7 +59,7 @@ class Inventory:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every batch is there; nobody can tell of a folder that does not name its units."""
+        """Whether every batch is there; unknown for a folder that does not name its units."""
         return bool(self.units) and not self.not_begun and not self.missing
 
     @property

@@ -203,7 +203,7 @@ def refuse_twice(what: str, names: Sequence[str]) -> None:
     """
     if len(set(names)) < len(names):
         raise SettingsError(
-            f"the same {what} is given twice in {', '.join(names)}: give each once, and rename files of one name"
+            f"duplicate {what} in {', '.join(names)}: list each once, and rename files with the same name"
         )
 
 

@@ -33,7 +33,7 @@ class MeasuredCheckpoint:
         name: of its folder.
         run: its evaluation.
         rows: of the run's summary, with `checkpoint` and `step`.
-        waiting: how many more can be had at once.
+        waiting: how many more are ready now.
     """
 
     name: str
@@ -75,7 +75,7 @@ class KeptCheckpoints:
         return [self.measured(name, len(ours) - place) for place, name in enumerate(ours, 1)]
 
     def measured(self, name: str, waiting: int) -> MeasuredCheckpoint:
-        """A checkpoint whose run is finished; `waiting` more can be had at once."""
+        """A checkpoint whose run is finished; `waiting` more are ready now."""
         run = Run(self.place(name))
         rows = tuple({"checkpoint": name, "step": step_in_name(name), **row} for row in run.summary_rows())
         return MeasuredCheckpoint(name, run, rows, waiting)

@@ -96,13 +96,11 @@ class Differing:
             text = f"these runs differ in {_listed(map(self.told, numbers))}: across them a model compares with itself "
             notes.append(Note("settings-differ", text + "alone", (), {}))
         if twin:
-            text = (
-                f"these runs differ in {_listed(map(self.told, twin))}, which changes the twin alone: do not compare "
-            )
+            text = f"these runs differ in {_listed(map(self.told, twin))}, which changes only the twin: do not compare "
             notes.append(Note("twins-differ", text + "the Diff-eRanks of different models across them", (), {}))
         if rounding := self.of(Effect.ROUNDING):
             sizes = dict.fromkeys(ROUNDING_OF.get(name, _OF_ANOTHER_VERSION) for name in rounding)
-            text = f"these runs differ in {_listed(map(self.told, rounding))}, which moves numbers by rounding: "
+            text = f"these runs differ in {_listed(map(self.told, rounding))}, which changes numbers by rounding: "
             notes.append(Note("rounding-differs", text + "; ".join(sizes), (), {}))
         return notes
 
@@ -149,21 +147,23 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
     names = different.of(Effect.NUMBERS, Effect.TWIN) or different.of(Effect.ROUNDING)
     paths = _listed(str(run.place) for run in different.runs)
     if not names and not different.values:
-        raise SettingsError(f"{paths} hold the same models under the same settings: there is nothing to compare")
+        raise SettingsError(f"{paths} contain the same models with the same settings: there is nothing to compare")
     of_texts = different.of(Effect.TEXTS)
     if of_texts and not any(map(rewrites_texts, names)):
-        raise SettingsError(f"{paths} differ in {_listed(map(different.told, of_texts))}: they have other texts")
+        raise SettingsError(f"{paths} differ in {_listed(map(different.told, of_texts))}, so their texts differ")
     changed = different.of(Effect.NUMBERS, Effect.TWIN, Effect.TEXTS)
     if len(changed) > 1:
         raise SettingsError(
-            f"{paths} hold the same models and differ in {_listed(map(different.told, changed))}: compare runs "
-            "in which one setting differs"
+            f"{paths} contain the same models and differ in {_listed(map(different.told, changed))}: compare runs "
+            "that differ in a single setting"
         )
     if "window" in names:
-        raise SettingsError(f"{paths} differ in {different.told('window')}: windows of other lengths are other texts")
+        raise SettingsError(
+            f"{paths} differ in {different.told('window')}: windows of different lengths are different texts"
+        )
     shown = [different.shown(names, run) for run in different.runs]
     if len(set(shown)) < len(shown):
-        raise SettingsError(f"two of {paths} hold the same models under the same settings: leave one out")
+        raise SettingsError(f"two of {paths} contain the same models with the same settings: remove one")
     return names
 
 

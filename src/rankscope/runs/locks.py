@@ -81,7 +81,7 @@ class Locks:
         file = self.path / _UNITS / f"{name}.lock"
         lock = self._acquired(file, 0)
         if lock is None and wait:
-            self.say(f"{self.path}: another process measures {name}, waiting for it")
+            self.say(f"{self.path}: waiting for another process that measures {name}")
             lock = self._acquired(file, -1)
         try:
             yield lock is not None
@@ -102,7 +102,7 @@ class Locks:
                 raise RunFolderError(f"cannot write to {self.path}: {error.strerror or error}") from error
             if not self._warned:
                 self.say(
-                    f"warning: the file system of {self.path} has no locks: see to it that no other process works there"
+                    f"warning: the file system of {self.path} has no locks: make sure that no other process works there"
                 )
             self._warned = True
         return lock

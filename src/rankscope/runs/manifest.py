@@ -1,10 +1,10 @@
 """What a run's folder says of the run: what was asked for, who worked on it, and what each unit is made of.
 
-    manifest.json           what was asked for, and the names of all units; written once, by whoever comes first
+    manifest.json           what was asked for, and the names of all units; written once, by the first process
     units/UNIT.json         what a unit depends on and consists of; written once, before its first batch
     sessions/SESSION.json   who worked on the run, on which versions; written by that process alone
 
-Nobody changes a file that another process needs. Folders of schema 1 have sessions and units in `manifest.json`.
+No process changes a file that another one needs. Folders of schema 1 have sessions and units in `manifest.json`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def to_json(content: Any) -> bytes:
 
 
 def new_manifest(identity: dict[str, Any], units: Sequence[str]) -> dict[str, Any]:
-    """The manifest of a run on which nobody has worked yet."""
+    """The manifest of a run that has not been started."""
     return {"schema": SCHEMA, "identity": identity, "all_units": list(units)}
 
 
@@ -94,7 +94,7 @@ def read_manifest(place: Storage | Place) -> dict[str, Any]:
 
 
 def read_unit(place: Storage | Place, unit: str) -> UnitRecord | None:
-    """What the folder keeps of a unit; None where nobody has begun it.
+    """What the folder keeps of a unit; None if it has not been started.
 
     Raises:
         RunFolderError: its file is damaged.
@@ -113,7 +113,7 @@ def unit_record(document: dict[str, Any], file: str) -> UnitRecord:
     for name, kind in _UNIT.items():
         value = document.get(name)
         if type(value) is not kind or (isinstance(value, int) and not 0 <= value < _MOST_BATCHES):
-            raise RunFolderError(f"{file} is damaged, or made by another version: {name} is {str(value)[:40]!r}")
+            raise RunFolderError(f"{file} is damaged or was written by another version: {name} is {str(value)[:40]!r}")
     known = {field.name: document[field.name] for field in fields(UnitRecord)}
     return UnitRecord(**known | {"order": tuple(map(str, document["order"]))})
 
@@ -132,7 +132,7 @@ def _read_file(storage: Storage) -> dict[str, Any]:
     """The manifest as it is written."""
     content = storage.read(MANIFEST)
     if content is None:
-        raise RunFolderError(f"{storage.place} is not a run's folder: it holds no {MANIFEST}")
+        raise RunFolderError(f"{storage.place} is not a run folder: it contains no {MANIFEST}")
     manifest = _document(storage, MANIFEST, content, "a manifest")
     of_its_schema = manifest.get("all_units" if manifest.get("schema") == SCHEMA else "sessions")
     if manifest.get("schema") not in _SCHEMAS or not (
@@ -141,8 +141,8 @@ def _read_file(storage: Storage) -> dict[str, Any]:
         and (manifest["schema"] == 1 or all(isinstance(unit, str) for unit in of_its_schema))
     ):
         raise RunFolderError(
-            f"{storage.called(MANIFEST)} is not a manifest of schema {' or '.join(map(str, _SCHEMAS))}: made by "
-            "another version?"
+            f"{storage.called(MANIFEST)} is not a manifest of schema {' or '.join(map(str, _SCHEMAS))}: was it "
+            "written by another version?"
         )
     return manifest
 
@@ -164,5 +164,5 @@ def _document(storage: Storage, name: str, content: bytes, what: str = "a docume
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{storage.called(name)} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise RunFolderError(f"{storage.called(name)} is not {what}: made by another version?")
+        raise RunFolderError(f"{storage.called(name)} is not {what}: was it written by another version?")
     return document

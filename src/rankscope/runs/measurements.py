@@ -76,7 +76,7 @@ def read_each_model(place: Storage | Place) -> Iterator[pl.DataFrame]:
 def _columns_in(storage: Storage) -> Schema:
     kind = kind_of_run(read_identity(storage))
     if kind not in _COLUMNS:
-        raise RunFolderError(f"{storage.place} holds a run of the kind {kind!r}: made by another version?")
+        raise RunFolderError(f"{storage.place} contains a run of the kind {kind!r}: was it written by another version?")
     return columns_of(kind)
 
 
@@ -116,7 +116,7 @@ def read_file(storage: Storage, name: str) -> pl.DataFrame:
     content = storage.read(name)
     if content is None:
         raise RunFolderError(
-            f"{storage.called(name)} is not there: give the run's command again to measure what is missing"
+            f"{storage.called(name)} is missing: run the run's command again to measure what is missing"
         )
     return from_parquet(content, storage.called(name))
 
@@ -143,7 +143,7 @@ def _joined(storage: Storage, files: Sequence[str], columns: Schema, unit: str) 
         return _joined(storage, [whole_file(unit)], columns, unit)
     gone = [storage.called(name) for name, content in zip(files, contents, strict=True) if content is None]
     if gone:
-        raise RunFolderError(f"{gone[0]} is not there: give the run's command again to measure what is missing")
+        raise RunFolderError(f"{gone[0]} is missing: run the run's command again to measure it")
     tables = [
         from_parquet(content, storage.called(name))
         for name, content in zip(files, contents, strict=True)

@@ -1,7 +1,7 @@
-"""`merge`: one finished run from the folders in which its shards were measured.
+"""`merge`: one finished run from the folders of its shards.
 
-All that can be wrong with the parts is found before anything is written. A merge that is stopped while it copies goes
-on when it is called again.
+All problems with the parts are found before anything is written. An interrupted merge continues when it is called
+again.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 
 def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None) -> Run:
-    """Joins the parts of a run and summarises it; the numbers are those of one process that measured everything.
+    """Joins the parts of a run and summarises it, with the same numbers as a single process.
 
-    A batch that is in several folders counts once where its numbers are the same in all of them, which is said.
+    A batch that exists in several folders with the same numbers counts once and is reported.
 
     Args:
-        runs: folders or addresses that hold parts of one run.
-        output: where the whole run goes: a new folder, or one of `runs`.
-        progress: told of progress.
+        runs: Folders or addresses with parts of one run.
+        output: The folder of the complete run: a new folder, or one of `runs`.
+        progress: Receives progress.
 
     Raises:
-        RunFolderError: parts are missing, are of different runs, or hold different numbers for the same batch. Then
-            nothing is written. Or all pairs of an alignment are there, and its integration rates are not.
+        RunFolderError: parts are missing, belong to different runs, or contain different numbers for the same batch;
+            nothing is written then. Or an alignment has all pairs, but not its integration rates.
         StorageError: the output could not be written.
     """
     progress = progress or Silent()
     if not runs:
-        raise SettingsError("a merge needs at least one run's folder")
+        raise SettingsError("merge needs at least one run folder")
     parts = [storage_of(place) for place in dict.fromkeys(map(child, runs))]
     target = storage_of(child(output))
     given = len(parts)
@@ -59,7 +59,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     if not whole.is_complete:
         places = " and ".join(str(part.place) for part in parts[:3]) + (" ..." if len(parts) > 3 else "")
         raise RunFolderError(
-            f"{places} {'is' if len(parts) == 1 else 'are'} not a whole run: {whole.in_words()}. Measure what is "
+            f"{places} {'is' if len(parts) == 1 else 'are'} not a complete run: {whole.in_words()}. Measure what is "
             "missing with --shard, or with the run's command and --output "
             f"{parts[0].place}, then merge again"
         )
@@ -68,30 +68,28 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     for part in parts:
         _copy(part, folder.storage)
     _finish(folder)
-    progress.say(f"{folder.place} holds the whole run")
+    progress.say(f"{folder.place} contains the complete run")
     return Run(folder.place)
 
 
 def _refuse_foreign(part: Storage, manifest: dict[str, Any], first: Storage, of_first: dict[str, Any]) -> None:
-    """Refuses a part of another run, or one whose units were measured on other tokens or in another way."""
+    """Rejects a part of another run, or one whose units were measured on other tokens or in another way."""
     if manifest["schema"] != SCHEMA:
-        raise RunFolderError(f"{part.place} was made by an earlier version of rankscope, which had no shards")
+        raise RunFolderError(f"{part.place} was made by an earlier version of rankscope without shards")
     if found := first_difference(of_first["identity"], manifest["identity"]):
         name, before, now = found
-        raise RunFolderError(
-            f"{part.place} is of another run than {first.place}: {name} is {now} there, and {before} in {first.place}"
-        )
+        raise RunFolderError(f"{part.place} and {first.place} belong to different runs: {name} is {now} and {before}")
     for unit, record in manifest["units"].items():
         if unit in of_first["units"] and of_first["units"][unit] != record:
             raise RunFolderError(
-                f"{part.place}: {unit} was measured on other tokens or in another way than in {first.place}: were the "
-                "shards measured by different versions? Leave one of them out, and measure it again"
+                f"{part.place}: {unit} was measured on other tokens or in another way than in {first.place}. Were the "
+                "shards measured with different versions? Remove one of them and measure it again"
             )
         of_first["units"].setdefault(unit, record)
 
 
 def _refuse_different_doubles(parts: Sequence[Storage]) -> list[tuple[str, list[Storage]]]:
-    """The batches and units that several parts hold, all with the same numbers."""
+    """The batches and units that exist in several parts, all with the same numbers."""
     holders: dict[str, list[Storage]] = defaultdict(list)
     finished: dict[str, tuple[str, Storage]] = {}
     batches: list[tuple[str, str, Storage]] = []
@@ -120,13 +118,13 @@ def _refuse_different_doubles(parts: Sequence[Storage]) -> list[tuple[str, list[
 
 def _different(name: str, one: Storage, other: Storage) -> RunFolderError:
     return RunFolderError(
-        f"{one.place} and {other.place} hold different numbers for {name}: were they measured by different versions, "
-        "or on different hardware? Leave one of them out, and measure what is missing then"
+        f"{one.place} and {other.place} contain different numbers for {name}. Were they measured with different "
+        "versions or hardware? Remove one of them and measure what is then missing"
     )
 
 
 def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, list[Storage]]]) -> str:
-    """What several of the folders that were given hold, where there is something."""
+    """The message on what exists in several of the folders."""
     places = {part.place for part in given}
     twice = [name for name, held in doubles if len([part for part in held if part.place in places]) > 1]
     if not twice:
@@ -137,14 +135,14 @@ def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, lis
 
 
 def _holds(whole: pl.DataFrame, batch: pl.DataFrame) -> bool:
-    """Whether a unit's measurements hold those of a batch."""
+    """Whether a unit's measurements contain those of a batch."""
     of_batch = whole.filter(pl.col("text_index").is_in(batch["text_index"].unique().to_list()))
     keys = [name for name in ("text_index", "layer", "control") if name in batch.columns]
     return of_batch.sort(keys).equals(batch.sort(keys))
 
 
 def _copy(part: Storage, target: Storage) -> None:
-    """Copies what the target lacks."""
+    """Copies what is missing in the target."""
     if part.place == target.place:
         return
     there = set(target.names(""))
@@ -163,7 +161,7 @@ def _copy_files(part: Storage, target: Storage, names: Sequence[str]) -> None:
 
 
 def _finish(folder: RunFolder) -> None:
-    """Joins what is not joined yet, and summarises."""
+    """Joins what has not been joined yet, and summarises."""
     for unit, record in take_inventory(folder.storage).to_join.items():
         with folder.claim(unit, wait=True):
             folder.finish_unit(unit, record)

@@ -110,7 +110,7 @@ class ObjectStore:
     def create(self, name: str, content: bytes) -> bool:
         """Writes an object unless one is there; returns whether it did.
 
-        Where a store cannot do that in one step, whoever reads the object afterwards has to see whether it is theirs.
+        If a store cannot do that in one step, callers must read the object afterwards to see whether it is theirs.
 
         Raises:
             RunFolderError: it may not be written, or there is no such bucket.
@@ -164,7 +164,7 @@ class ObjectStore:
         """
 
         def remove_one(one: str) -> None:
-            with suppress(FileNotFoundError):  # somebody else removed it
+            with suppress(FileNotFoundError):  # another process removed it
                 self._trying(f"remove {self.called(one)}", lambda: self.files.rm_file(self._path(one)))
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -213,8 +213,8 @@ class ObjectStore:
                     raise self._refusal(doing, error) from error
                 if self.clock() - began + pause > limit:
                     raise StorageError(
-                        f"could not {doing}: {_reason(error)}. It was tried for {limit:g} seconds; what was finished "
-                        "is kept: give the same command again when the store answers"
+                        f"could not {doing}: {_reason(error)}. It was retried for {limit:g} seconds; finished "
+                        "work is saved: run the same command again when the store answers"
                     ) from error
                 self.sleep(pause)
             else:
@@ -242,7 +242,7 @@ def _patience() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise SettingsError(f"{PATIENCE_VARIABLE} is a number of seconds, got {given!r}")
+        raise SettingsError(f"{PATIENCE_VARIABLE} must be a number of seconds, got {given!r}")
     return seconds
 
 
@@ -260,7 +260,7 @@ def _file_system(scheme: str) -> AbstractFileSystem:
             raise MissingExtraError(*_EXTRAS[scheme]) from error
         raise SettingsError(f"{scheme}:// needs a package that is not installed: {first_line(error)}") from error
     except ValueError as error:
-        raise SettingsError(f"{scheme}:// is no kind of store that fsspec knows: {first_line(error)}") from error
+        raise SettingsError(f"{scheme}:// is not a store that fsspec supports: {first_line(error)}") from error
     if scheme in _S3:
         files.retries = 1
     return files

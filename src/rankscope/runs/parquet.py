@@ -26,5 +26,5 @@ def from_parquet(content: bytes, file: str) -> pl.DataFrame:
         return pl.read_parquet(io.BytesIO(content))
     except pl.exceptions.PolarsError as error:
         raise RunFolderError(
-            f"{file} cannot be read: {first_line(error)}. Restore it, or remove it and repeat the command"
+            f"{file} cannot be read: {first_line(error)}. Restore it, or remove it and run the command again"
         ) from error

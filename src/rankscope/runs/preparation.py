@@ -78,7 +78,9 @@ def prepare_each(
         raise SettingsError("an evaluation needs at least one model and one data set (--data)")
     refuse_twice("model", models)
     if len({tuple(getattr(settings, name) for name in _SAME_NETWORK) for settings in conditions}) > 1:
-        raise SettingsError(f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must agree")
+        raise SettingsError(
+            f"conditions of one evaluation share their networks: {', '.join(_SAME_NETWORK)} must be the same"
+        )
     shared = conditions[0]
     dtype = "float32" if shared.protocol == "paper" else shared.dtype
     placement = Placement(dtype, device_of(shared.device))
@@ -114,7 +116,7 @@ def load_text_sets(data: Sequence[str], settings: Settings) -> tuple[TextSet, ..
     """The texts that an evaluation with these settings would measure.
 
     Raises:
-        CallError: data that cannot be had, or named twice.
+        CallError: data that cannot be loaded, or named twice.
     """
     references = _references(data, settings)
     refuse_twice("data set", [reference.name for reference in references])
@@ -129,7 +131,7 @@ def _check_texts_of(settings: Settings, model: ModelDescription) -> None:
         return
     if settings.window > (model.positions or settings.window):
         raise SettingsError(
-            f"window is {settings.window} tokens, and {model.reference.text} has {model.positions} positions: give a "
+            f"window is {settings.window} tokens, but {model.reference.text} has {model.positions} positions: use a "
             "shorter one"
         )
     special_tokens_of_windows(model.tokenizer, settings.window, special_tokens=settings.special_tokens)

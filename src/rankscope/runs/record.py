@@ -55,7 +55,7 @@ class Record:
         """
         storage = self.folder.storage
         if not self.session["measured"] and (changed := changed_versions(read_manifest(storage))):
-            progress.say(f"{storage.place} was begun with {changed}: it will hold numbers of both")
+            progress.say(f"{storage.place} was started with {changed}: it will contain numbers from both")
         if not storage.create(unit_file(unit), to_json(ours.as_json())):
             self.verify(unit, ours)
         if unit not in self.session["measured"]:

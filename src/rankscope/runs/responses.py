@@ -1,8 +1,8 @@
-"""`respond`: a model's responses to a data set of prompts, kept line by line.
+"""`respond`: a model's responses to a data set of prompts, saved line by line.
 
-The folder holds `manifest.json`, what was asked for on which versions, and `responses.jsonl`, a line for each
-prompt: `id`, `model`, `prompt`, `response`, `tokens`, `finished`, `reason`. Where there can be no answer `reason` says
-why, and what belongs to an answer is null.
+The folder contains `manifest.json`, with the call and versions, and `responses.jsonl`, with a line for each
+prompt: `id`, `model`, `prompt`, `response`, `tokens`, `finished`, `reason`. If no answer is possible, `reason` says
+why, and the fields of an answer are null.
 """
 
 from __future__ import annotations
@@ -60,26 +60,26 @@ def respond(
     loading: Settings | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Lets a model answer the prompts of a data set; the same call again answers only what is missing.
+    """Generates a model's responses to the prompts of a data set; repeating the call answers only missing prompts.
 
-    Each response is flushed to the disk when its batch is done. What a kill leaves of a half-written line
-    is dropped. Batches of another size give the same responses but for rounding (see `generate`), so the
-    batch size may change from call to call; every other difference is refused.
+    Each response is flushed to disk when its batch is done. A partial line left by a killed process is dropped.
+    Batch size changes responses only by rounding (see `generate`), so it may differ between calls; all other
+    differences are rejected.
 
     Args:
-        model: a model reference.
-        data: a data reference whose texts are prompts: `alpaca-eval`, `arena-hard`, or a file with a field.
-        output: the folder.
-        settings: how to sample; 1,000 new tokens at temperature 0.7 if left out.
-        loading: of these `field`, `template`, `split`, `limit`, `sample_seed`, `on_bad_row`, `dtype`, `device` and
+        model: A model reference.
+        data: A data reference whose texts are prompts: `alpaca-eval`, `arena-hard`, or a file with a field.
+        output: The folder.
+        settings: How to sample. Default: 1,000 new tokens at temperature 0.7.
+        loading: Of these, `field`, `template`, `split`, `limit`, `sample_seed`, `on_bad_row`, `dtype`, `device` and
             `trust_remote_code` are used.
-        progress: told of progress, in prompts.
+        progress: Receives progress, in prompts.
 
     Returns:
         The file of responses, for `read_responses`.
 
     Raises:
-        CallError: the call was wrong, among others a model without room for `max_new_tokens` after any prompt.
+        CallError: the call was wrong, for example because `max_new_tokens` do not fit after any prompt.
         StorageError: a response could not be written.
         RankscopeError: the device ran out of memory.
     """
@@ -95,20 +95,22 @@ def respond(
     record = Record(folder, session)
     store = Answers(folder.path / RESPONSES, tuple(prompt.id for prompt in prompts.texts))
     if store.is_finished():
-        progress.say("all prompts are answered")
+        progress.say("all prompts have been answered")
     carry_out([Group((_unit(task, store, record),), partial(_load, task))], progress)
     counts = _counts(store.rows())
     progress.say(_told(counts, settings))
     record.conclude(responses=counts)
     if not counts["answered"]:
         reason = next(iter(store.rows().values()))["reason"]
-        raise SettingsError(f"{model} can answer none of {len(prompts.texts)} prompts ({reason}): lower max_new_tokens")
+        raise SettingsError(
+            f"{model} cannot answer any of {len(prompts.texts)} prompts ({reason}): lower max_new_tokens"
+        )
     return store.file
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One model, and the prompts that it answers."""
+    """One model and its prompts."""
 
     model: ModelDescription
     prompts: TextSet
@@ -117,7 +119,7 @@ class _Task:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that the answers depend on, but for versions; batches of another size give the same ones."""
+        """Everything that determines the answers, except versions; batch size does not."""
         sampling = {name: value for name, value in asdict(self.settings).items() if name != "batch_size"}
         entry = model_entry(
             self.model.reference.text,
@@ -156,7 +158,7 @@ def _load(task: _Task, progress: Progress) -> PreTrainedModel:
 def _answer(
     task: _Task, store: Answers, network: PreTrainedModel, done: Collection[int]
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Each answer that is missing, by its prompt's place."""
+    """Yields the missing answers, by the index of their prompts."""
     store.drop_half_a_line()
     texts = task.prompts.texts
     missing = {prompt.id: place for place, prompt in enumerate(texts) if place not in done}
@@ -184,7 +186,7 @@ def _counts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 def _told(counts: dict[str, int], settings: GenerationSettings) -> str:
     told = f"{counts['answered']:,} of {counts['prompts']:,} prompts answered"
     if counts["unfinished"]:
-        told += f"; {counts['unfinished']:,} responses stopped at {settings.max_new_tokens:,} tokens, unfinished"
+        told += f"; {counts['unfinished']:,} responses were cut off at {settings.max_new_tokens:,} tokens"
     if counts["unanswered"]:
-        told += f"; {counts['unanswered']:,} prompts without room for an answer"
+        told += f"; {counts['unanswered']:,} prompts left no room for an answer"
     return told

@@ -32,7 +32,7 @@ class Run:
     """One evaluation, kept in a folder.
 
     Attributes:
-        place: the folder's path, or its address in an object store.
+        place: The folder's path, or its address in an object store.
     """
 
     place: Place
@@ -85,7 +85,7 @@ class Run:
         return rows
 
     def summary_document(self) -> dict[str, Any]:
-        """All that `summary.json` says.
+        """The content of `summary.json`.
 
         Raises:
             RunFolderError: the run is not finished, or the folder is not a run's.
@@ -120,8 +120,8 @@ class Run:
     def spectra(self) -> pl.DataFrame:
         """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.
 
-        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, of sum 1. No rows where
-        no metric needed a spectrum, and for folders that were made before eigenvalues were kept.
+        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, with sum 1. Empty if no metric
+        needed a spectrum, and for folders written before eigenvalues were stored.
         """
         keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
         rows = self._measured().select(*keys, "eigenvalues").drop_nulls("eigenvalues")
@@ -137,14 +137,16 @@ class Run:
         return kind_of_run(self.manifest()["identity"])
 
     def manifest(self) -> dict[str, Any]:
-        """What was asked for, on which versions.
+        """The call and the versions.
 
         Raises:
             RunFolderError: no run of `evaluate` or `align` is there.
         """
         manifest = read_manifest(self.storage)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
-            raise RunFolderError(f"{self.place} holds no run of evaluate or align: its {MANIFEST} is of something else")
+            raise RunFolderError(
+                f"{self.place} contains no run of evaluate or align: its {MANIFEST} belongs to something else"
+            )
         check_manifest(manifest, self.storage)
         return manifest
 
@@ -158,14 +160,14 @@ class Run:
 
     @cached_property
     def _made_of_measurements(self) -> dict[str, Any]:
-        """The summary of a run that is all there, but that nobody has summarised yet."""
+        """The summary of a complete run that has not been summarised yet."""
         self.manifest()
         inventory = take_inventory(self.storage)
         if not inventory.is_complete:
             missing = f": {inventory.in_words()}" if inventory.units else ""
             raise RunFolderError(
-                f"the run in {self.place} is not finished{missing}. Give its command again to go on, or run the shards "
-                "that are missing"
+                f"the run in {self.place} is not finished{missing}. Run its command again to continue, or run the "
+                "missing shards"
             )
         return summarise(self.storage)
 
@@ -177,7 +179,7 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{file} is not JSON: {error}") from error
         if not isinstance(content, dict) or content.get("schema") != 1 or not isinstance(content.get("rows"), list):
-            raise RunFolderError(f"{file} is not a summary of schema 1: made by another version?")
+            raise RunFolderError(f"{file} is not a summary of schema 1: was it written by another version?")
         check_summary(content, self.kind, file)
         return content
 

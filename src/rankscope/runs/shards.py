@@ -63,7 +63,7 @@ class Shard:
             return given
         if given.strip() == "auto":
             found = in_slurm_array(os.environ)
-            say(f"shard {found}, from the Slurm array's task {os.environ[_TASK]}")
+            say(f"shard {found}, from task {os.environ[_TASK]} of the Slurm array")
             return found
         match = re.fullmatch(r"\s*([0-9]+)\s*/\s*([0-9]+)\s*", given)
         if match is None:
@@ -81,7 +81,7 @@ def in_slurm_array(environment: Mapping[str, str]) -> Shard:
     if missing:
         raise SettingsError(
             f"shard auto is for the tasks of a Slurm array (sbatch --array=0-6), and {', '.join(missing)} is not set: "
-            "give i/n instead"
+            "use i/n instead"
         )
     numbers = {name: _whole(name, environment[name]) for name in (_TASK, _COUNT, _FIRST)}
     step = _whole(_STEP, environment.get(_STEP, "1"))
@@ -89,7 +89,7 @@ def in_slurm_array(environment: Mapping[str, str]) -> Shard:
     if step < 1 or behind % step or not 0 <= behind // step < numbers[_COUNT]:
         raise SettingsError(
             f"the Slurm array has {numbers[_COUNT]} tasks from {numbers[_FIRST]} in steps of {step}, and task "
-            f"{numbers[_TASK]} is none of them: use an array without gaps, such as --array=0-6, or give i/n"
+            f"{numbers[_TASK]} is not one of them: use an array without gaps, such as --array=0-6, or i/n"
         )
     return Shard(behind // step, numbers[_COUNT])
 
@@ -157,7 +157,7 @@ def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -
         if unit.id in piece and not unit.store.is_finished()
     )
     carry_out(groups, progress, only=piece)
-    progress.say(f"shard {shard} is done" if missing else f"shard {shard}: all of it is there already")
+    progress.say(f"shard {shard} is done" if missing else f"shard {shard} is already complete")
     for folder in dict.fromkeys(unit.record.folder.place for unit in units):
         inventory = take_inventory(folder)
         left = f"{folder}: {inventory.in_words()}"
@@ -168,5 +168,5 @@ def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -
 
 def _whole(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]+", text.strip()):
-        raise SettingsError(f"{name} is a whole number, got {text[:40]!r}")
+        raise SettingsError(f"{name} must be an integer, got {text[:40]!r}")
     return int(text)

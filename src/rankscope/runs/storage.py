@@ -1,6 +1,6 @@
-"""Where a run's files are kept: a folder of this machine, or one in an object store.
+"""Storage of a run's files: a local folder, or one in an object store.
 
-Names of files are relative, with `/` between their parts. A file is there as a whole or not at all.
+File names are relative, with `/` as the separator. Files are written atomically.
 """
 
 from __future__ import annotations
@@ -181,10 +181,10 @@ class LocalFolder:
 
 
 def storage_of(place: Storage | Place) -> Storage:
-    """The storage at a path or an address; a storage is returned as it is.
+    """The storage at a path or an address; a storage is returned unchanged.
 
     Raises:
-        SettingsError: an address that cannot be used.
+        SettingsError: the address is not valid.
         MissingExtraError: the package for its kind of store is not installed.
     """
     if isinstance(place, Path):
@@ -203,7 +203,7 @@ def file_at(place: Place) -> tuple[Storage, str]:
     """The storage of a single file, and the file's name there.
 
     Raises:
-        SettingsError: an address that cannot be used, or of a bucket alone.
+        SettingsError: the address is not valid, or names only a bucket.
         MissingExtraError: the package for its kind of store is not installed.
     """
     if not is_address(place):
@@ -211,20 +211,20 @@ def file_at(place: Place) -> tuple[Storage, str]:
         return LocalFolder(path.parent), path.name
     folder, _, name = checked_address(str(place)).rpartition("/")
     if not is_address(folder):
-        raise SettingsError(f"{place} is a bucket: give the address of a file in it, such as {place}/report.html")
+        raise SettingsError(f"{place} is a bucket: add the name of a file in it, such as {place}/report.html")
     return storage_of(folder), name
 
 
 def local_path(place: Place, what: str) -> Path:
-    """The path of a place that has to be on this machine.
+    """The path of a place that must be local.
 
     Args:
-        place: as it was given.
-        what: would go there, for the message.
+        place: A path or an address.
+        what: What would be written there, for the message.
 
     Raises:
         SettingsError: it is an address.
     """
     if is_address(place):
-        raise SettingsError(f"{what} cannot go into an object store: give a folder of this machine")
+        raise SettingsError(f"{what} cannot write to an object store: choose a local folder")
     return Path(str(place).removeprefix("file://"))

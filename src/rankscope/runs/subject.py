@@ -29,7 +29,7 @@ class Subject:
         baseline: the checkpoint that stands in for its twin, under protocol `revision`.
         initializer: how its untrained twin is initialised, under protocols `default` and `paper`.
         backend: where its networks come from.
-        parameters: how many it has; 0 where nobody counted them.
+        parameters: their number; 0 if they were not counted.
     """
 
     model: ModelDescription
@@ -47,7 +47,7 @@ class Subject:
 
     @property
     def has_twins(self) -> bool:
-        """Whether a twin can be had: not where nobody says how it is initialised."""
+        """Whether a twin can be built: not if its initialisation is unknown."""
         return self.initializer is None or self.initializer.is_known
 
     @property

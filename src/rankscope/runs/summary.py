@@ -1,4 +1,4 @@
-"""The summary of a run whose measurements are all there: made of its folder alone, whoever measured it."""
+"""The summary of a run whose measurements are complete, made from its folder alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _readings(storage: Storage) -> dict[str, ReadingFacts]:
             found[content["model"]] = ReadingFacts(content["causal"], content["padding_fault"], content["streams"])
         except (ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
-                f"{storage.called(name)} is damaged ({error}): remove it and repeat the command"
+                f"{storage.called(name)} is damaged ({error}): remove it and run the command again"
             ) from error
     return found
 
@@ -136,8 +136,8 @@ def _alignment_rows(storage: Storage, manifest: Mapping[str, Any]) -> list[dict[
         of_unit = rates[str(row["model"]), str(row["dataset"])]
         if row["control"] not in of_unit:
             raise RunFolderError(
-                f"{storage.place} holds all pairs, but not the integration rate of {row['model']} on {row['dataset']}, "
-                f"{row['control']}: give the command of align with --output {storage.place} to measure it"
+                f"{storage.place} contains all pairs, but not the integration rate of {row['model']} on "
+                f"{row['dataset']}, {row['control']}: run its align command with --output {storage.place} to measure it"
             )
         row["modality_integration_rate"] = of_unit[str(row["control"])]
     return rows

@@ -1,8 +1,8 @@
-"""Measurements of twins, kept for other runs: a sweep over checkpoints pays for its twin once.
+"""Measurements of twins, cached for other runs: a sweep over checkpoints measures its twin once.
 
-A file for each twin on each set of texts, named by a hash of all that its numbers depend on. Files are
-moved into place whole, so several processes can share the folder; the least recently used go first
-when it grows over its limit.
+One file for each twin and set of texts, named by a hash of everything that determines its numbers. Files are
+written atomically, so several processes can share the folder. When it exceeds its limit, the least recently used
+files are removed first.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class TwinCache:
     """A folder of twins' measurements.
 
     Attributes:
-        folder: where; made when something is kept.
-        limit: in bytes.
+        folder: The folder; created on the first write.
+        limit: The limit in bytes.
     """
 
     folder: Path
@@ -108,11 +108,11 @@ class TwinCache:
 
 @dataclass
 class ForgivingTwinCache:
-    """A cache that says once that it cannot keep twins, and goes on without: results do not depend on it.
+    """A cache that warns once if it cannot store twins, and continues without: results do not depend on it.
 
     Attributes:
-        cache: where twins are kept; None to do without.
-        say: told why twins are not kept.
+        cache: The cache, or None for no cache.
+        say: Receives the reason why twins are not stored.
     """
 
     cache: TwinCache | SharedTwinCache | None
@@ -168,7 +168,7 @@ def default_twin_cache() -> TwinCache | SharedTwinCache:
     folder = Path(given or _users_cache() / "rankscope" / "twins")
     limit = os.environ.get(LIMIT_VARIABLE, str(_DEFAULT_MIB))
     if not limit.isdecimal():
-        raise SettingsError(f"{LIMIT_VARIABLE} is the cache's size in MiB, a whole number, got {limit!r}")
+        raise SettingsError(f"{LIMIT_VARIABLE} must be the cache's size in MiB, a whole number, got {limit!r}")
     return TwinCache(folder, int(limit) << 20)
 
 

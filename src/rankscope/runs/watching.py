@@ -1,4 +1,4 @@
-"""`watch`: evaluates the checkpoints of a training as they appear, each once it is complete."""
+"""`watch`: evaluates the checkpoints of a training as they are completed."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watch:
-    """A training's folder that is watched.
+    """A watched folder of a training.
 
     Attributes:
-        folder: that the training writes to.
-        data: references of texts.
-        kept: where results are.
-        settings: of each evaluation.
-        pace: how often to look, and when to stop.
-        progress: told of what happens.
-        removed: names of checkpoints that were gone before they were measured.
-        unreadable: names of checkpoints that cannot be read as they are.
+        folder: The training's output folder.
+        data: References of texts.
+        kept: Storage of results.
+        settings: Settings of each evaluation.
+        pace: How often to check, and when to stop.
+        progress: Receives messages.
+        removed: Names of checkpoints that were removed before they were measured.
+        unreadable: Names of checkpoints that cannot be read in their present state.
     """
 
     folder: Path
@@ -67,10 +67,10 @@ class Watch:
         return self.kept.folder.path
 
     def follow(self) -> Iterator[MeasuredCheckpoint]:
-        """Yields each checkpoint once: those that are measured already, then the others when they are ready.
+        """Yields each checkpoint once: measured ones first, then the others when they are ready.
 
         Raises:
-            CallError: something is wrong that no other checkpoint would put right.
+            CallError: there is an error that applies to all checkpoints.
             StorageError: a result could not be written.
         """
         before = self.kept.finished()
@@ -100,30 +100,30 @@ class Watch:
             sleep(max(0.0, looked + self.pace.every - monotonic()))
 
     def _say_what_is_awaited(self) -> None:
-        there = "" if self.folder.is_dir() else ", which is not there yet"
+        there = "" if self.folder.is_dir() else ", which does not exist yet"
         self.progress.say(
-            f"watching {self.folder}{there}: a look every {self.pace.every:g} s, until Ctrl-C; results in {self.output}"
+            f"watching {self.folder}{there}: every {self.pace.every:g} s, until Ctrl-C; results in {self.output}"
         )
 
     def _tell(self, look: Look, done: set[str]) -> None:
-        """Says what has become of checkpoints, each thing once."""
+        """Reports the state of checkpoints, each state once."""
         for name, reason in look.unreadable.items():
             if name not in done:
                 self.unreadable.add(name)
-                self.progress.say(f"{name} is not complete: {reason}; it is read when its files have changed")
+                self.progress.say(f"{name} is not complete: {reason}; it is checked again when its files change")
         for name in look.gone:
             self._to_compare.discard(name)
             if name not in done:
                 self.unreadable.discard(name)
                 self.removed.add(name)
-                self.progress.say(f"{name} was removed before it was measured: it has no row")
+                self.progress.say(f"{name} was removed before it was measured, so it has no row")
         self._to_compare |= done & set(look.moving)
         for name in self._to_compare & set(look.ready):
             self._to_compare.discard(name)
             if not self.kept.has_weights_of(name, self._reference(name)):
                 self.progress.say(
-                    f"{name} has other weights than when it was measured, and its row is that of the earlier ones: "
-                    f"remove {self.kept.place(name)} to have it measured again, or choose another --output"
+                    f"{name} has different weights than when it was measured, and its row describes the earlier ones: "
+                    f"remove {self.kept.place(name)} to measure it again, or choose another --output"
                 )
 
     def _is_wanted(self, name: str, done: set[str]) -> bool:
@@ -136,11 +136,11 @@ class Watch:
         return last is not None and any((step_in_name(name) or 0) >= last for name in done)
 
     def _is_over(self, look: Look, done: set[str], changed: float) -> bool:
-        """Whether the watch ends here, which it then says."""
+        """Whether the watch ends here; if so, reports why."""
         if self._has_reached(done) and not any(
             name not in done and self._is_wanted(name, done) for name in look.moving
         ):
-            self.progress.say(f"step {self.pace.until_step:,} is measured")
+            self.progress.say(f"step {self.pace.until_step:,} has been measured")
             return True
         idle = self.pace.idle_minutes
         if idle is not None and monotonic() - changed >= 60 * idle:
@@ -149,12 +149,12 @@ class Watch:
         return False
 
     def _measure(self, name: str, lookout: Lookout) -> bool:
-        """Evaluates a checkpoint; says why where it cannot be done now."""
+        """Evaluates a checkpoint, or reports why it cannot be done now."""
         try:
             if not lookout.is_unchanged(name):
                 return False
             if self.kept.discard_if_stale(name, self._reference(name)):
-                self.progress.say(f"{name} has changed since its evaluation was begun: it begins anew")
+                self.progress.say(f"{name} has changed since its evaluation started: starting again")
             run = evaluate(
                 self._reference(name),
                 self.data,
@@ -166,7 +166,7 @@ class Watch:
             if isinstance(error, (CallError, StorageError)) and not isinstance(error, (ModelError, RunFolderError)):
                 raise  # every other checkpoint would fail as well
             if not lookout.is_unchanged(name):  # the next look tells what has become of it
-                self.progress.say(f"{name} has changed while it was read: it is measured when it is at rest")
+                self.progress.say(f"{name} changed while it was read: it is measured once it stops changing")
                 return False
             if isinstance(error, (RunFolderError, OSError)):
                 raise
@@ -176,12 +176,12 @@ class Watch:
             return False
         if not self.kept.is_on_its_texts(run.manifest()):
             raise DataError(
-                f"the texts of {', '.join(self.data)} have changed while {self.folder} was watched: restore them, or "
+                f"the texts of {', '.join(self.data)} changed while {self.folder} was watched: restore them or "
                 "choose another --output"
             )
         self.removed.discard(name)
         self.unreadable.discard(name)
-        self.progress.say(f"{name} is measured")
+        self.progress.say(f"{name} has been measured")
         return True
 
     def _reference(self, name: str) -> str:
@@ -197,25 +197,25 @@ def open_watch(
     pace: WatchSettings,
     progress: Progress,
 ) -> Watch:
-    """Checks what can be checked before there is a checkpoint, and opens the folder of results.
+    """Validates the call as far as possible without a checkpoint, and opens the folder of results.
 
     Args:
-        folder: that a training writes checkpoints to, or will.
-        data: as for `evaluate`.
-        output: the folder of results; left out, one under `runs/` named by what is asked for.
-        settings: of each evaluation.
-        pace: how often to look, and when to stop.
-        progress: told of what happens.
+        folder: The present or future output folder of a training.
+        data: As for `evaluate`.
+        output: The folder of results. Default: one under `runs/` named after the call.
+        settings: Settings of each evaluation.
+        pace: How often to check, and when to stop.
+        progress: Receives messages.
 
     Raises:
         CallError: the call was wrong, or the folder of results belongs to another watch.
     """
     if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"a watch is kept on a folder that a training writes to, and {folder} is a file")
+        raise SettingsError(f"watch needs the output folder of a training, but {folder} is a file")
     if not data:
-        raise SettingsError("a watch needs at least one data set (--data)")
+        raise SettingsError("watch needs at least one data set (--data)")
     if output is not None and output.resolve() == folder.resolve():
-        raise SettingsError(f"results cannot go into {folder} itself: choose another --output")
+        raise SettingsError(f"results cannot be written to {folder} itself: choose another --output")
     progress.say("reading texts")
     texts = load_text_sets(data, settings)
     identity = {

@@ -168,7 +168,7 @@ def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterat
     folder, wanted = unit.record.folder, set(task.piece[unit.id])
     if not folder.storage.exists(MANIFEST):
         raise RunFolderError(
-            f"{platform.node()} does not see {folder.place}: give an --output that all nodes share, such as "
+            f"{platform.node()} cannot access {folder.place}: choose an --output that all nodes share, such as "
             "s3://BUCKET/FOLDER"
         )
     there = set(range(len(unit.sizes))) if is_there(unit) else unit.store.batches()
@@ -193,7 +193,7 @@ def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterat
             yield Failure(unit.label, str(error))
             left, failed, one_by_one = left - now, failed + 1, False
             if failed == _MOST_FAILURES and left:
-                yield Failure(unit.label, f"{len(left):,} more batches are left out, since {failed} failed")
+                yield Failure(unit.label, f"{len(left):,} more batches were skipped because {failed} failed")
                 return
 
 

@@ -42,8 +42,8 @@ _WITH_TWINS = (
 def summarize(measurements: pl.DataFrame) -> list[Summary]:
     """One row for each model x data set x layer, in the order of the measurements.
 
-    A text counts where every role and seed could be measured on it, so that all means of a row are
-    over the same texts. Numbers that were not asked for, or have no text, are None.
+    A text counts only if it was measured for every role and seed, so all means of a row are
+    over the same texts. Numbers that were not requested, or have no texts, are None.
     """
     keys = ["model", "dataset", "layer"]
     return [_summarize_layer(rows) for _, rows in measurements.group_by(keys, maintain_order=True)]

@@ -20,7 +20,7 @@ def fewest_models(held: int) -> int:
 
     A plain correlation describes points that a reader can see, so three are enough to say how they lie; that nothing
     follows from fewer than five shows in its absent interval. A partial correlation describes residuals of a fit,
-    which nobody sees and which the fit itself makes move together: with n models and k variables held fixed, n - 2 - k
+    which are not observed and which the fit itself correlates: with n models and k variables held fixed, n - 2 - k
     degrees of freedom are left, of four models and one variable a single one. It is printed with its interval or
     not at all.
     """
@@ -34,19 +34,19 @@ def associations(
     held: Sequence[str] = (),
     methods: Sequence[Method] = METHODS,
 ) -> list[Correlation]:
-    """Correlations over models between two columns, others held fixed; hidden size enters as its logarithm.
+    """Correlations over models between two columns, with others held fixed; hidden size enters as its logarithm.
 
     Args:
-        rows: a model each; those that lack one of the columns are left out.
-        metric: one column.
-        beside: another.
-        held: columns to hold fixed.
-        methods: of correlation.
+        rows: One row per model; models that lack one of the columns are omitted.
+        metric: One column.
+        beside: The other column.
+        held: Columns to hold fixed.
+        methods: Methods of correlation.
 
     Returns:
-        One for each method; none where there are fewer models than `fewest_models`, or where a column is the same for
-        all of them: it correlates with nothing, and to hold it fixed changes nothing. A method is left out where what
-        is held fixed explains one of the two wholly.
+        One correlation per method. Empty for fewer models than `fewest_models`, or if a column is constant: it has no
+        correlation, and holding it fixed has no effect. A method is omitted if the variables held fixed explain one of
+        the two columns completely.
     """
     names = (metric, beside, *held)
     used = [row for row in rows if all(row.get(name) is not None for name in names)]

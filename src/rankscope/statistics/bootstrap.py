@@ -63,11 +63,11 @@ def bootstrap_interval(
     """Percentile interval of a function of means over texts.
 
     Args:
-        columns: (texts,) or (texts, columns): what is averaged.
-        statistic: from means (..., columns) to a number (...); the first column's mean if left out.
-        confidence: the share of repetitions that such intervals should contain the truth in.
-        resamples: of the bootstrap.
-        seed: the same texts and seed give the same interval.
+        columns: (texts,) or (texts, columns): the values to average.
+        statistic: From means (..., columns) to a number (...). Default: the first column's mean.
+        confidence: Nominal coverage of the interval.
+        resamples: Number of bootstrap resamples.
+        seed: The same texts and seed give the same interval.
     """
     table = np.asarray(columns, dtype=np.float64)
     table = table[:, None] if table.ndim == 1 else table

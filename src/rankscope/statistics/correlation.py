@@ -1,4 +1,4 @@
-"""Correlation between metrics over models: with intervals, the number of models, and what they share.
+"""Correlation between metrics over models, with intervals and the number of models.
 
 Sources of the intervals: Fisher 1915 (Pearson); Bonett & Wright 2000, doi 10.1007/BF02294183 (Spearman and
 Kendall, on Fisher's scale with their own standard errors).
@@ -29,12 +29,12 @@ class Correlation:
 
     Attributes:
         method: pearson, spearman or kendall.
-        value: between -1 and 1.
-        low: of its interval; None below five models beyond the controls, and at exactly 1 or -1, where the method
-            gives no width.
-        high: of its interval; None as low.
-        models: how many.
-        controls: how many variables were held fixed.
+        value: Between -1 and 1.
+        low: Lower end of its interval; None for fewer than five models beyond the controls, and at exactly 1 or -1,
+            where the method gives no width.
+        high: Upper end of its interval; None in the same cases.
+        models: Number of models.
+        controls: Number of variables held fixed.
     """
 
     method: Method
@@ -55,29 +55,30 @@ def correlation(
 ) -> Correlation:
     """Correlation of two metrics over models, or their partial correlation given others.
 
-    A partial correlation is that of what a least-squares fit on the controls leaves over; for ranks,
+    A partial correlation is that of the residuals of a least-squares fit on the controls; for ranks,
     all variables are ranked first.
 
     Args:
         x: (models,) one metric.
         y: (models,) another.
-        method: of correlation.
+        method: Method of correlation.
         controls: (models, variables) to hold fixed, such as hidden size and length.
-        confidence: of the interval.
+        confidence: Confidence of the interval.
 
     Raises:
-        ConstantMetricError: a metric that is the same for all models, also after the controls.
-        SettingsError: shapes that do not match, fewer than three models beyond the controls, or another method.
+        ConstantMetricError: a metric is constant over models, also after the controls.
+        SettingsError: shapes do not match, there are fewer than three models beyond the controls, or the method is
+            unknown.
     """
     one, other = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     held = np.empty((len(one), 0)) if controls is None else np.asarray(controls, dtype=np.float64).reshape(len(one), -1)
     number, fixed = len(one), held.shape[1]
     if method not in METHODS:
-        raise SettingsError(f"a correlation is {', '.join(METHODS)}, got {method!r}")
+        raise SettingsError(f"the method of a correlation must be one of {', '.join(METHODS)}, got {method!r}")
     if one.shape != other.shape or one.ndim != 1 or number - fixed < 3:
         raise SettingsError(
-            f"a correlation needs two metrics of the same models, at least 3 more than controls; got {one.shape}, "
-            f"{other.shape} and {fixed} controls"
+            f"a correlation needs two metrics of the same models, with at least 3 models more than controls; "
+            f"got {one.shape}, {other.shape} and {fixed} controls"
         )
     if fixed:
         if method != "pearson":
@@ -86,7 +87,7 @@ def correlation(
     for metric in (one, other):
         if np.ptp(metric) == 0:
             raise ConstantMetricError(
-                "a metric that is the same for all models (given the controls) correlates with nothing"
+                "no correlation is defined for a metric that is constant over models (given the controls)"
             )
     value = round(_COEFFICIENTS[method](one, other), 12)  # rounding is no association: 1 is 1
     low, high = _interval(value, method, number - fixed, confidence)

@@ -76,7 +76,7 @@ def adjusted_means(metric: Numbers, length: Numbers) -> Numbers:
     """
     if metric.shape != length.shape or metric.ndim != 2 or min(metric.shape) < 2:
         raise SettingsError(
-            "scores are held at one length over two prompts and two responders or more, all of which have both; got "
+            "scores at fixed length need at least two prompts and two responders, with scores and lengths for all; got "
             f"{metric.shape} scores and {length.shape} lengths"
         )
     logarithm = np.log(length) - np.log(length).mean()

@@ -45,10 +45,12 @@ def paired_difference(a: Numbers, b: Numbers, *, confidence: float = CONFIDENCE,
     """
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if one.shape != other.shape or one.ndim != 1 or len(one) < 2:
-        raise SettingsError(f"a paired difference needs the same 2 or more texts, got {one.shape} and {other.shape}")
+        raise SettingsError(
+            f"a paired difference needs the same texts on both sides, at least 2; got {one.shape} and {other.shape}"
+        )
     differences = one - other
     if not np.isfinite(differences).all():
-        raise SettingsError("a paired difference needs finite values: leave texts without a number out")
+        raise SettingsError("a paired difference needs finite values: omit texts without a number")
     if not differences.any():
         return PairedDifference(0.0, 0.0, 0.0, 1.0, len(differences))
     low, high = bootstrap_interval(differences, confidence=confidence, seed=seed)

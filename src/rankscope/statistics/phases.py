@@ -1,8 +1,8 @@
-"""Phases of a training: where a curve over steps changes its direction, with the uncertainty of the places.
+"""Phases of a training: the steps at which a curve changes direction, with their uncertainty.
 
-The curve is piecewise linear in the logarithm of the step, continuous, and changes its slope at some of the
-checkpoints. How many changes there are is tested: as long as more changes fit better than straight pieces with Gaussian
-fluctuation would make them fit, there is one more. Without any change the whole procedure finds one in 5 % of cases.
+The curve is continuous and piecewise linear in the logarithm of the step, with changes of slope at some of the
+checkpoints. The number of changes is tested: a change is added as long as more changes fit better than expected for
+straight pieces with Gaussian fluctuation. Without any change, the whole procedure finds one in 5 % of cases.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How well accuracy or loss is predicted of models that a fit has not seen, and what each metric adds to a baseline."""
+"""How well accuracy or loss of held-out models can be predicted, and the gain of each metric over a baseline."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ class Prediction:
     """How well a target is predicted out of sample, from a baseline alone or with a metric added to it.
 
     Attributes:
-        target: what is predicted.
-        baseline: what it is predicted from; parameters as their logarithm.
-        metric: what is added; None for the baseline alone.
-        r_squared: 1 - SSE/SST, SST from the mean of the models that were fitted.
-        r_squared_low: of its interval; None below three families.
-        r_squared_high: of its interval.
-        spearman: of target and prediction; None where the predictions are all the same.
-        spearman_low: of its interval; None below three families, and where it is the same without any family.
-        spearman_high: of its interval.
-        gain: R squared less that of the baseline alone, on the same models; None for the baseline alone.
-        gain_low: of its interval, at a level that Holm's procedure gives; None where too few models are left.
-        gain_high: of its interval.
-        p_value: of no gain, after Holm's correction over the metrics that are added to the same baseline.
-        models: how many.
-        families: how many.
-        left_out: what is predicted from all others: `family`, or `model` where families are too few or too large.
+        target: The predicted column.
+        baseline: The baseline; parameters enter as their logarithm.
+        metric: The added metric; None for the baseline alone.
+        r_squared: 1 - SSE/SST, with SST from the mean of the fitted models.
+        r_squared_low: Lower end of its interval; None for fewer than three families.
+        r_squared_high: Upper end of its interval.
+        spearman: Spearman's correlation of target and prediction; None if all predictions are the same.
+        spearman_low: Lower end of its interval; None for fewer than three families, and if it is the same without any
+            family.
+        spearman_high: Upper end of its interval.
+        gain: R squared minus that of the baseline alone, on the same models; None for the baseline alone.
+        gain_low: Lower end of its interval, at a level from Holm's procedure; None if too few models are left.
+        gain_high: Upper end of its interval.
+        p_value: p-value of no gain, after Holm's correction over the metrics that are added to the same baseline.
+        models: Number of models.
+        families: Number of families.
+        left_out: The held-out unit: `family`, or `model` if families are too few or too large.
     """
 
     target: str
@@ -82,11 +83,11 @@ class Prediction:
 def predictions(
     rows: Sequence[Row], metrics: Sequence[str], target: str, baselines: Sequence[str] = BASELINES
 ) -> list[Prediction]:
-    """For each baseline: how well it predicts the target by itself, then with each metric added to it.
+    """Predictions of the target from each baseline alone, then with each metric added to it.
 
-    A baseline enters as the curve, up to a cubic, that predicts best. What is left out together is a family, or a model
-    where there is one family or where without a family fewer than four models would be left. A metric is *above* the
-    baseline where the whole interval of its gain is (`Gain`); the intervals' levels are those of Holm's procedure
+    A baseline enters as the curve, up to a cubic, that predicts best. A whole family is held out at a time, or a single
+    model if there is only one family or fewer than four models would remain without a family. A metric is *above* the
+    baseline if the whole interval of its gain is above 0 (`Gain`). Levels of the intervals follow Holm's procedure
     over the metrics that are added to the same baseline: with K metrics, at least one is wrongly above in at most 5 %
     of studies.
 
@@ -129,8 +130,8 @@ def _refuse_unknown(rows: Sequence[Row], names: Sequence[str]) -> None:
         without = [str(row.get("model")) for row in rows if not row.get(name)]
         if without:
             raise SettingsError(
-                f"no {called[name]} is known of {', '.join(without)}, and prediction over models needs that of each: "
-                "evaluate these models again into a new folder, or leave them out"
+                f"no {called[name]} is known for {', '.join(without)}, but prediction over models needs one for each: "
+                "evaluate these models again into a new folder, or omit them"
             )
 
 

@@ -1,4 +1,4 @@
-"""Studies: one file for each question of the papers, and what they share."""
+"""Studies: one file per question, and shared code."""
 
 from rankscope.studies.conduct import STUDIES, Conducted, conduct, measure_shard
 from rankscope.studies.prediction import prediction_table

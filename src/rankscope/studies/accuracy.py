@@ -1,4 +1,4 @@
-"""Accuracy columns for studies, by lm-evaluation-harness; kept model by model and task by task."""
+"""Accuracy columns for studies, from lm-evaluation-harness; stored per model and task."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
     """Accuracy of each model on each task, with Wilson's 95 % interval over items.
 
     Args:
-        request: its tasks are the default's unless it names others.
-        models: model references; each is loaded once, and only if one of its numbers is missing.
-        default: task references.
+        request: Names the tasks, if not the default ones.
+        models: Model references; each is loaded once, and only if one of its numbers is missing.
+        default: Task references.
     """
     tasks = [parse_task_reference(task) for task in _tasks(request, default)]
     if len({task.name for task in tasks}) < len(tasks):
-        raise SettingsError(f"the same task is given twice in {', '.join(task.name for task in tasks)}: give each once")
+        raise SettingsError(f"duplicate task in {', '.join(task.name for task in tasks)}: list each task once")
     rows = [
         _row(model, accuracy) for model in (models if tasks else ()) for accuracy in _of_model(request, model, tasks)
     ]
@@ -51,8 +51,8 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
 
 
 def accuracy_in_words(request: Request, default: Sequence[str]) -> str | None:
-    """What a study of these tasks measures beside evaluations; None without tasks."""
-    return "accuracy (--tasks none leaves it out)" if _tasks(request, default) else None
+    """What a study of these tasks measures in addition to evaluations; None without tasks."""
+    return "accuracy (--tasks none skips it)" if _tasks(request, default) else None
 
 
 def _tasks(request: Request, default: Sequence[str]) -> Sequence[str]:
@@ -61,7 +61,7 @@ def _tasks(request: Request, default: Sequence[str]) -> Sequence[str]:
 
 
 def with_accuracy(table: pl.DataFrame, accuracy: pl.DataFrame, *, per_dataset: bool) -> pl.DataFrame:
-    """Adds accuracy: of the task that a row's texts are from, or the mean over tasks (without an interval)."""
+    """Adds accuracy: on the task of the row's texts, or the mean over tasks (without an interval)."""
     if accuracy.is_empty():
         return table
     if per_dataset:
@@ -109,7 +109,7 @@ def _identity(
 
 
 def _inside(paths: Sequence[Path]) -> list[Path]:
-    """The files, and for a folder those in it."""
+    """The files, with each folder replaced by the files in it."""
     return [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 

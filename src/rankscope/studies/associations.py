@@ -13,7 +13,7 @@ from rankscope.tables import said
 
 
 def correlations(table: pl.DataFrame, metrics: Sequence[str], target: str, held: Sequence[str] = ()) -> pl.DataFrame:
-    """Pearson, Spearman and Kendall of each metric with the target, where there are any (`statistics.associations`)."""
+    """Pearson, Spearman and Kendall of each metric with the target, if defined (`statistics.associations`)."""
     models = table.rows(named=True)
     given = ", ".join(f"log_{name}" if name in LOGARITHMIC else name for name in held) or None
     rows = [
@@ -28,9 +28,9 @@ def correlations(table: pl.DataFrame, metrics: Sequence[str], target: str, held:
 def correlated(
     table: pl.DataFrame, by: str, metrics: Sequence[str], target: str, controls: Sequence[Sequence[str]] = ((),)
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Correlations within each value of a column and each layer, for each set of controls, and what they say.
+    """Correlations within each value of a column and each layer, for each set of controls, with sentences.
 
-    Where nothing correlates, that is said once, of the first set of controls.
+    If no correlation is defined, the sentence appears once, for the first set of controls.
     """
     parts: list[pl.DataFrame] = []
     sentences: list[str] = []
@@ -44,21 +44,22 @@ def correlated(
 
 
 def correlation_sentences(found: pl.DataFrame, models: int, held: Sequence[str] = ()) -> Iterator[str]:
-    """Spearman's correlations in a sentence for each number of models that have both, or why there are none.
+    """A sentence on Spearman's correlations for each number of models with both values, or why there are none.
 
     Args:
-        found: as `correlations` returns them, with `held` fixed.
-        models: how many there are.
-        held: what is held fixed.
+        found: The result of `correlations`, with `held` fixed.
+        models: The number of models.
+        held: The variables held fixed.
     """
     fixed = f" with {' and '.join(map(said, held))} held fixed" if held else ""
     spearman = found.filter(pl.col("method") == "spearman")
     fewest = fewest_models(len(held))
     if spearman.is_empty():
         yield (
-            f"With {models} models there is no correlation to speak of{fixed}: at least {fewest} are needed."
+            f"{models} models are too few for a correlation{fixed}: at least {fewest} are needed."
             if models < fewest
-            else f"Over {models} models nothing correlates{fixed}: fewer than {fewest} have both, or all have the same."
+            else f"No correlation{fixed} is defined over {models} models: fewer than {fewest} have both values, or "
+            "they are constant."
         )
     for (number,), rows in spearman.group_by("models", maintain_order=True):
         parts = [
@@ -70,7 +71,7 @@ def correlation_sentences(found: pl.DataFrame, models: int, held: Sequence[str] 
         yield (
             f"Spearman's correlation with {said(rows['target'].to_list()[0])}{fixed} over {number} models: "
             f"{', '.join(parts)}."
-            + (" Fewer than five models: no interval can be given, and nothing concluded." if few else "")
+            + (" With fewer than five models there is no interval, and no conclusion can be drawn." if few else "")
         )
 
 

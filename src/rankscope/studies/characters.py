@@ -1,4 +1,4 @@
-"""Loss per character instead of per token, for models whose tokenizers cut texts differently."""
+"""Loss per character instead of per token, for models with different tokenizers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Mapping
 import polars as pl
 
 KEYS = ("dataset", "model", "role")
-"""What a number of bits belongs to."""
+"""Keys of a number of bits."""
 
 
 def bits_per_character(
     measurements: pl.DataFrame, characters: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str, str], float]:
-    """Bits that a model needs for a character of a data set: sum of -log2 p(token) over the number of characters.
+    """Bits per character of a data set: sum of -log2 p(token) over the number of characters.
 
-    Only texts count that every model read to their end, so all have the same characters. The first token of a text
-    is predicted from nothing and costs nothing, as in every loss here; a tokenizer with longer tokens gains by that,
-    and the less the longer the texts are.
+    Only texts that every model read to the end are used, so all models have the same characters. The first token of a
+    text is not predicted and costs nothing, as in every loss here. This favours tokenizers with longer tokens, less so
+    for longer texts.
 
     Args:
-        measurements: of texts; `loss` is in nats per predicted token.
-        characters: of each text, by data set and id.
+        measurements: Measurements of texts; `loss` is in nats per predicted token.
+        characters: Characters of each text, by data set and id.
 
     Returns:
-        By data set, model and role; untrained twins are averaged. Empty where no text was read to its end by all.
+        Bits by data set, model and role; untrained twins are averaged. Empty if no text was read to the end by all.
     """
     layer = measurements["layer"].first()
     rows = measurements.filter(pl.col("layer") == layer)  # the loss is the same at all

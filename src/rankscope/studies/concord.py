@@ -1,4 +1,4 @@
-"""Whether spectra go with the loss inside trainings and between them, and how much of them was there untrained."""
+"""Correlation of spectra with the loss within and across trainings, and how much of them exists before training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rankscope.statistics import METHODS, Correlation, associations, share_expla
 
 METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 BETWEEN = (*METRICS, "diff_erank")
-"""Inside one training Diff-eRank is eRank less a constant."""
+"""Within a training, Diff-eRank is eRank minus a constant."""
 ALL, TRAINED = "all, architecture held fixed", "trained, architecture held fixed"
 ALONE = ", trained"
-"""After the name of an architecture: its trained checkpoints alone."""
+"""Suffix of an architecture's name: only its trained checkpoints."""
 END = "the end"
 _IS_TRAINED = pl.col("step").fill_null(1) > 0
 
@@ -45,13 +45,13 @@ def correlations_with_loss(rows: pl.DataFrame, loss: str) -> pl.DataFrame:
     """Correlations of each metric with the loss over the checkpoints of trainings.
 
     Args:
-        rows: of one data set and layer, a row for each `architecture` and `step`; step 0 is untrained.
-        loss: the column to correlate with.
+        rows: A row for each `architecture` and `step` of one data set and layer; step 0 is untrained.
+        loss: The column to correlate with.
 
     Returns:
-        A row for each place, metric and method. `where` is an architecture (over its steps), all of them with the
-        architecture held fixed, either of them without step 0, or a step (over architectures): those that all have, and
-        `the end` where their last steps differ.
+        A row for each place, metric and method. `where` is an architecture (over its steps), all architectures with the
+        architecture held fixed, either of these without step 0, or a step that all architectures have (over
+        architectures), and `the end` if their last steps differ.
     """
     found = []
     for metric in METRICS:
@@ -72,7 +72,7 @@ def correlations_with_loss(rows: pl.DataFrame, loss: str) -> pl.DataFrame:
 
 
 def across(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """One trained row of each architecture: at each step that all have, and at the end where their ends differ."""
+    """One trained row per architecture: at each step that all have, and at the end if their last steps differ."""
     trained = rows.filter(_IS_TRAINED)
     count = rows["architecture"].n_unique()
     for (step,), points in trained.drop_nulls("step").sort("step").group_by("step", maintain_order=True):
@@ -84,17 +84,17 @@ def across(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def initialisation(rows: pl.DataFrame, twins: pl.DataFrame) -> pl.DataFrame:
-    """How much of what differs between architectures is there before training.
+    """How much of the difference between architectures exists before training.
 
     Args:
-        rows: as for `correlations_with_loss`.
-        twins: a row for each `architecture` and `seed`, untrained, of the same data set and layer.
+        rows: As for `correlations_with_loss`.
+        twins: A row for each `architecture` and `seed`, untrained, on the same data set and layer.
 
     Returns:
         For each place of `across` and each metric: the standard deviation between untrained architectures, between
         seeds of one architecture, between trained architectures, Pearson's correlation of the untrained and the trained
-        values, and the share of the trained ones' variance that a straight line in the untrained ones explains. For
-        Diff-eRank the untrained values are those of eRank.
+        values, and the share of the trained values' variance explained by a linear fit on the untrained values. For
+        Diff-eRank, the untrained values are those of eRank.
     """
     found = []
     for where, points in across(rows):

@@ -1,4 +1,4 @@
-"""What studies share: evaluating their conditions, and columns that their tables have in common."""
+"""Shared code of studies: evaluating conditions, and common columns of tables."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Condition:
     """One evaluation of a study.
 
     Attributes:
-        name: of its run's folder.
-        changes: of the settings.
-        columns: what its rows of the table are told apart by.
+        name: Name of its run's folder.
+        changes: Changes of the settings.
+        columns: Columns that identify its rows of the table.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Grid:
     """Models, and the conditions under which all of them are evaluated.
 
     Attributes:
-        conditions: an evaluation each.
-        models: those of the request if left out.
+        conditions: One evaluation each.
+        models: Default: the request's models.
     """
 
     conditions: tuple[Condition, ...]
@@ -55,9 +55,9 @@ class Measured:
     """Evaluated conditions.
 
     Attributes:
-        table: summary rows of all conditions, with the conditions' columns.
-        notes: those that fired, each once.
-        runs: by condition.
+        table: Summary rows of all conditions, with the conditions' columns.
+        notes: Notes that fired, each once.
+        runs: Runs by condition.
     """
 
     table: pl.DataFrame
@@ -66,7 +66,7 @@ class Measured:
 
 
 def measure(request: Request, grid: Grid) -> Measured:
-    """Evaluates each condition in a folder of its own; what is there already is not computed again.
+    """Evaluates each condition in its own folder; existing results are not computed again.
 
     A model is loaded once for all conditions.
     """
@@ -78,7 +78,7 @@ def measure(request: Request, grid: Grid) -> Measured:
 
 
 def evaluate_grid(request: Request, grid: Grid) -> list[Run]:
-    """A run for each condition, of which only a piece is there where the request is for a shard."""
+    """A run for each condition; if the request is for a shard, only part of each."""
     settings = [
         (child(request.folder, "runs", one.name), changed(request.settings, dict(one.changes)))
         for one in grid.conditions
@@ -88,7 +88,7 @@ def evaluate_grid(request: Request, grid: Grid) -> list[Run]:
 
 
 def _made_apart(runs: Sequence[Run]) -> list[Note]:
-    """A note where conditions were evaluated with other versions or on other hardware; the rest differs on purpose."""
+    """A note if conditions were evaluated with different versions or hardware; other differences are intended."""
     different = differing(runs)
     values = {name: different.values[name] for name in different.of(Effect.ROUNDING)}
     return replace(different, values=values).notes()
@@ -102,7 +102,7 @@ def distinct_notes(found: Iterable[Sequence[Note]]) -> tuple[Note, ...]:
 def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Cells]) -> pl.DataFrame:
     """Adds a column `<metric>_published` for each metric that a paper prints for at least one row.
 
-    The papers print the last layer, or layers that they call first and middle: nothing stands beside others.
+    The papers report the last layer, or layers that they call first and middle; other layers get no value.
     """
     cells = [
         published(row) if (row.get("called") or row.get("layer", "last")) in _PRINTED_LAYERS else {}
@@ -114,7 +114,7 @@ def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Ce
 
 
 def with_noise(table: pl.DataFrame, metrics: Sequence[str], tokens: str) -> pl.DataFrame:
-    """Adds a column `<metric>_noise`: isotropic noise of as many tokens as a column says, and of the row's width."""
+    """Adds a column `<metric>_noise`: isotropic noise with the tokens of a column and the width of the row."""
     shapes = list(zip(table[tokens], table["hidden_size"], strict=True))
     columns = {
         f"{metric}_noise": pl.Series([noise_value(metric, n, d) for n, d in shapes], dtype=pl.Float64)
@@ -124,15 +124,15 @@ def with_noise(table: pl.DataFrame, metrics: Sequence[str], tokens: str) -> pl.D
 
 
 def with_tokens_per_text(table: pl.DataFrame) -> pl.DataFrame:
-    """Adds the mean length of a text in tokens; nothing where there is no text."""
+    """Adds the mean length of a text in tokens; null without texts."""
     return table.with_columns(tokens_per_text=pl.when(pl.col("texts") > 0).then(pl.col("tokens") / pl.col("texts")))
 
 
 def with_differences(table: pl.DataFrame, runs: Mapping[str, Run], base: str, metrics: Sequence[str]) -> pl.DataFrame:
-    """Adds, for each metric, the paired difference of every condition from one of them, over the texts of both.
+    """Adds the paired difference of every condition from the base, for each metric, over the texts of both.
 
     The columns are `<metric>_difference` with `_low`, `_high` (bootstrap over texts) and `_p` (sign-flip test).
-    The table has a column `condition` with the runs' names; rows of the base itself hold nothing.
+    The table has a column `condition` with the runs' names; rows of the base itself are null.
     """
     measured = {name: run.measurements().filter(pl.col("role") == "trained") for name, run in runs.items()}
     cells = [
@@ -162,7 +162,7 @@ def _differences(base: pl.DataFrame, other: pl.DataFrame, row: dict[str, Any], m
 
 
 def folder_name(name: str) -> str:
-    """A name as a file's: a short one, with a few digits of a hash where it says less than the name."""
+    """A short file name for a name, with a few digits of a hash if characters were replaced or cut."""
     plain = re.sub(r"[^A-Za-z0-9.@-]+", "-", name).strip("-.")[-_LONGEST_NAME:]
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return plain if plain == name else f"{plain}-{digest}".lstrip("-.")

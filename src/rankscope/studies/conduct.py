@@ -1,4 +1,4 @@
-"""Conducting a study: from its name and what was asked for to findings in a folder."""
+"""Conducting a study: from its name and the request to findings in a folder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ STUDIES: dict[str, Study] = {
 
 @dataclass(frozen=True)
 class Conducted:
-    """A study that was conducted: what was asked for, and what came out."""
+    """A conducted study: the request and the findings."""
 
     study: Study
     request: Request
@@ -75,31 +75,31 @@ def conduct(
     execution: Execution | None = None,
     **changes: object,
 ) -> Conducted:
-    """Conducts a study on models and data, its own unless others are given.
+    """Conducts a study on models and data, by default its own.
 
     Args:
-        name: of `STUDIES`.
-        options: models and data, and what single studies need besides; the paper's if left out.
-        output: the folder for runs and results, or its address in an object store; left out, one under `studies/`
-            named by what was asked for. Given again, only what is missing is computed.
-        settings: of all evaluations.
-        progress: told of progress; silent if left out.
-        execution: where and how its evaluations are computed. Shards are for `measure_shard`.
-        changes: settings by name, such as `limit=50`, and what `Execution` has, such as `engine="ray"`.
+        name: A key of `STUDIES`.
+        options: Models, data, and options of single studies. Default: the study's own models and data.
+        output: The folder for runs and results, or its address in an object store. Default: a folder under `studies/`
+            named after the request. If it exists, only what is missing is computed.
+        settings: Settings of all evaluations.
+        progress: Receives progress. Default: silent.
+        execution: Where and how evaluations are computed. Shards are for `measure_shard`.
+        changes: Settings by name, such as `limit=50`, and fields of `Execution`, such as `engine="ray"`.
 
     Raises:
         UnknownNameError: no such study, family, model, data set or setting.
-        SettingsError: a setting that the study decides itself, or an option that it does not read.
+        SettingsError: a setting that the study sets itself, or an option that it does not use.
         RankscopeError: as `evaluate`.
     """
     execution, changes = split_execution(execution, changes)
     if execution.shard is not None:
-        raise SettingsError("a shard of a study is measured by measure_shard; conduct concludes: leave shard out")
+        raise SettingsError("conduct draws conclusions from whole runs: use measure_shard for a shard, or omit shard")
     study, request = _requested(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
     if study.in_one_process and execution.engine != "local":
-        raise SettingsError(f"study {name} works on one network in this process: leave engine {execution.engine!r} out")
+        raise SettingsError(f"study {name} runs in a single process: omit engine {execution.engine!r}")
     with opened_engine(execution, request.progress):  # one cluster for all evaluations
         return Conducted(study, request, study.conduct(request))
 
@@ -114,16 +114,16 @@ def measure_shard(
     execution: Execution | None = None,
     **changes: object,
 ) -> Place:
-    """Measures one shard of each of a study's evaluations, and concludes nothing: that is for `conduct`.
+    """Measures one shard of each of a study's evaluations; `conduct` draws the conclusions.
 
     Args:
-        name: as for `conduct`, and so are all others.
-        options: as for `conduct`.
-        output: as for `conduct`; the same for all shards.
-        settings: as for `conduct`.
-        progress: as for `conduct`.
-        execution: names the shard.
-        changes: as for `conduct`; also `shard="0/4"`.
+        name: As for `conduct`.
+        options: As for `conduct`.
+        output: As for `conduct`; the same for all shards.
+        settings: As for `conduct`.
+        progress: As for `conduct`.
+        execution: Names the shard.
+        changes: As for `conduct`; also `shard="0/4"`.
 
     Returns:
         The study's folder or address.
@@ -134,12 +134,12 @@ def measure_shard(
     """
     execution, changes = split_execution(execution, changes)
     if execution.shard is None:
-        raise SettingsError("measure_shard measures one shard of a study: give shard, such as '0/4'")
+        raise SettingsError("measure_shard needs a shard, such as shard='0/4'")
     study, request = _requested(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
     if (besides := study.besides(request)) is not None:
-        raise SettingsError(f"study {name} cannot be cut into shards, as it also measures {besides}: leave --shard out")
+        raise SettingsError(f"study {name} cannot be split into shards: it also measures {besides}. Omit --shard")
     for grid in study.grids(request):
         evaluate_grid(request, grid)
     return request.folder
@@ -166,20 +166,20 @@ def _refuse_what_the_study_decides(study: Study, settings: Settings, options: St
     usual = Settings()
     for name in study.decides:
         if getattr(settings, name) != getattr(usual, name):
-            raise SettingsError(f"study {study.name} decides {name} itself, or does not read it: leave it out")
+            raise SettingsError(f"study {study.name} sets {name} itself or does not use it: omit it")
     for name, value in vars(options).items():
         if value is not None and name not in ("models", "data", *study.options):
-            raise SettingsError(f"study {study.name} does not read {name}: leave it out")
+            raise SettingsError(f"study {study.name} does not use {name}: omit it")
 
 
 def _subjects(study: Study, options: StudyOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Models and data; where responses are given, who reads them, and their file."""
+    """Models and data; with given responses, the judge and the responses' file."""
     if options.responses is None:
         return expand_families(options.models or study.models), options.data or study.data
     if options.models or options.data:
-        raise SettingsError(f"{options.responses} holds the responses: leave models and data out")
+        raise SettingsError("models and data cannot be combined with --responses: omit them")
     if options.judge is None:
-        raise SettingsError(f"{options.responses} holds responses, but who reads them? Give --judge MODEL")
+        raise SettingsError("--judge MODEL is required with --responses")
     return (options.judge,), (str(options.responses),)
 
 

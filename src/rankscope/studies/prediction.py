@@ -1,4 +1,4 @@
-"""Prediction of a study's target over models: as a table, and in sentences."""
+"""Prediction of a study's target over models, as a table and in sentences."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def prediction_table(table: pl.DataFrame, metrics: Sequence[str], target: str) -
     """Each baseline alone and with each metric (`statistics.predictions`), with `verdict`.
 
     Args:
-        table: a row of a summary for each model, with its family.
-        metrics: columns that are added to baselines.
-        target: column.
+        table: A summary row for each model, with its family.
+        metrics: Columns that are added to baselines.
+        target: The column to predict.
 
     Raises:
         SettingsError: a model without a family or a parameter count.
@@ -30,7 +30,7 @@ def prediction_table(table: pl.DataFrame, metrics: Sequence[str], target: str) -
 
 
 def predicted(table: pl.DataFrame, by: str, metrics: Sequence[str], target: str) -> tuple[pl.DataFrame, list[str]]:
-    """Predictions within each value of a column and each layer, and what they say."""
+    """Predictions within each value of a column and each layer, with sentences."""
     parts: list[pl.DataFrame] = []
     sentences: list[str] = []
     for (value,), layer, rows in by_group_and_layer(table, by):
@@ -42,38 +42,38 @@ def predicted(table: pl.DataFrame, by: str, metrics: Sequence[str], target: str)
 
 
 def prediction_sentences(found: pl.DataFrame, models: int, target: str) -> Iterator[str]:
-    """What is predicted from each baseline, and what metrics add to it; or why nothing is.
+    """Sentences on the prediction from each baseline and the gain of each metric, or why there is no prediction.
 
     Args:
-        found: as `prediction_table` returns it.
-        models: how many have the target.
-        target: column.
+        found: The result of `prediction_table`.
+        models: The number of models with the target.
+        target: The predicted column.
     """
     if found.is_empty():
         yield (
-            f"With {models} models {said(target)} is not predicted: at least {FEWEST_FOR_PREDICTION} are needed."
+            f"{models} models are too few to predict {said(target)}: at least {FEWEST_FOR_PREDICTION} are needed."
             if models < FEWEST_FOR_PREDICTION
-            else f"Nothing predicts {said(target)} over {models} models: it is the same for all of them, "
-            "or size, length and loss are."
+            else f"{said(target)} cannot be predicted over {models} models: it is constant, or size, length and "
+            "loss are."
         )
     for (baseline,), rows in found.group_by("baseline", maintain_order=True):
         alone, *added = rows.rows(named=True)
         source = said(_entering(str(baseline)))
         yield (
-            f"{said(target)} of each {alone['left_out']} predicted from all others by {source} alone, over "
+            f"{said(target)} of each {alone['left_out']}, predicted from all others by {source} alone over "
             f"{alone['models']} models: R squared {_with_interval(alone, 'r_squared')}"
             + (f", Spearman {alone['spearman']:+.2f}." if alone["spearman"] is not None else ".")
         )
         if added:
             parts = [f"{said(row['metric'])} {_with_interval(row, 'gain')}, {row['verdict']}" for row in added]
             yield (
-                f"Gain in R squared over {source}, intervals by Holm's procedure over "
-                f"{len(added)} metrics: {'; '.join(parts)}."
+                f"Gain in R squared over {source} (intervals by Holm's procedure over "
+                f"{len(added)} metrics): {'; '.join(parts)}."
             )
 
 
 def _entering(baseline: str) -> str:
-    """The key of what a baseline enters as."""
+    """The column with which a baseline enters the fit."""
     return "log_parameters" if baseline == "parameters" else baseline
 
 

@@ -1,4 +1,4 @@
-"""The numbers that the papers print, as facts to compare with."""
+"""The numbers printed in the papers, for comparison."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PAPERS = {"diff_erank": "arXiv 2401.17139", "mnn": "arXiv 2410.10672"}
 
 
 def printed(table: str, model: str, *path: str) -> float | None:
-    """What a table prints for a model; None where it prints nothing for it.
+    """The value that a table prints for a model, or None.
 
     Args:
         table: `paper.table`, such as `diff_erank.table6`.
-        model: a model reference; only the hub ids of the table's own models have printed values.
-        path: of the table's columns, such as `("dolly-15k", "diff_erank")`.
+        model: A model reference; only the hub ids of the table's own models have printed values.
+        path: Path in the table's columns, such as `("dolly-15k", "diff_erank")`.
     """
     content = _table(table)
     known = known_model(model)
@@ -41,17 +41,17 @@ def printed(table: str, model: str, *path: str) -> float | None:
 
 
 def first_printed(tables: tuple[str, ...], model: str, *path: str) -> float | None:
-    """What the first of several tables that prints something for a model prints for it."""
+    """The value from the first of several tables that prints one for a model, or None."""
     return next((value for table in tables if (value := printed(table, model, *path)) is not None), None)
 
 
 def alignment_printed(table: str, model: str, column: str) -> dict[str, float | None]:
-    """What a table prints of a vision-language model's five effective ranks and two ratios, by key; else nothing.
+    """The five effective ranks and two ratios that a table prints for a vision-language model, by key; may be empty.
 
     Args:
         table: `diff_erank.table2`, by model and data set, or `diff_erank.table3`, of LLaVA-1.5 by condition.
-        model: a model reference.
-        column: the data set, or the condition.
+        model: A model reference.
+        column: The data set or the condition.
     """
     called = next((name for start, name in _VISION_LANGUAGE.items() if model.startswith(start)), None)
     content: dict[str, Any] = _table(table)
@@ -60,7 +60,7 @@ def alignment_printed(table: str, model: str, column: str) -> dict[str, float | 
 
 
 def printed_tables(tables: tuple[str, ...]) -> pl.DataFrame:
-    """Everything that tables print, tidy: source, table, family, model, column, value."""
+    """All printed values of tables, tidy: source, table, family, model, column, value."""
     rows = [
         {
             "source": PAPERS[table.partition(".")[0]],

@@ -1,4 +1,4 @@
-"""Scores of single responses, with what their length alone would give, and rankings with length held fixed."""
+"""Scores of single responses, their prediction from length alone, and rankings with length held fixed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def response_scores(run: Run, judge: str, responders: Mapping[str, str], texts: 
     """A row for each response at each layer.
 
     Args:
-        run: the judge's.
-        judge: what the judge is called.
-        responders: by the name of a data set of the run.
-        texts: the responses of each responder.
+        run: The judge's run.
+        judge: The judge's name in the table.
+        responders: Responders by the name of the run's data sets.
+        texts: The responses of each responder.
 
     Returns:
-        `judge`, `responder`, `prompt` (its id), `layer`, `status`, `reason` where it could not be measured, `tokens`
-        as the judge read them, `characters` of the whole response, and the metrics that were measured.
+        `judge`, `responder`, `prompt` (its id), `layer`, `status`, `reason` if it could not be measured, `tokens`
+        as read by the judge, `characters` of the whole response, and the measured metrics.
     """
     rows = run.measurements(ratios=False).filter(pl.col("role") == "trained").rename({"text_id": "prompt"})
     rows = rows.rename({"n_tokens": "tokens"}).with_columns(
@@ -47,7 +47,7 @@ def response_scores(run: Run, judge: str, responders: Mapping[str, str], texts: 
 
 
 def with_length_alone(scores: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Adds `<metric>_from_length` for each judge and layer, and says how much of the metrics' variance that is."""
+    """Adds `<metric>_from_length` for each judge and layer, with sentences on its share of the variance."""
     parts: list[pl.DataFrame] = []
     sentences: list[str] = []
     for (judge, layer), group in scores.group_by(*_GROUP, maintain_order=True):
@@ -63,8 +63,8 @@ def with_length_alone(scores: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         parts.append(reduce(_joined, columns, group))
         if shares:
             sentences.append(
-                f"Judged by {judge}{at(str(layer))}: of the variance over single responses length alone explains "
-                f"{', '.join(shares)}."
+                f"Judged by {judge}{at(str(layer))}: length alone explains this share of the variance over single "
+                f"responses: {', '.join(shares)}."
             )
     return pl.concat(parts, how="diagonal"), sentences
 
@@ -77,8 +77,8 @@ def ranked_at_length(scores: pl.DataFrame, places: Mapping[str, float]) -> tuple
     """For each judge and layer, which metrics still rank the responders with length held fixed (`HeldRanking`).
 
     Args:
-        scores: as `response_scores` returns them; prompts count where every responder could be measured.
-        places: the leaderboard's numbers; responders that it does not know are left out.
+        scores: The result of `response_scores`; only prompts with a measured response of every responder are used.
+        places: The leaderboard's numbers; other responders are omitted.
     """
     rows: list[dict[str, object]] = []
     sentences: list[str] = []
@@ -115,7 +115,7 @@ def _rankings(scores: pl.DataFrame, places: Mapping[str, float]) -> list[HeldRan
 def _sentences(found: Sequence[HeldRanking]) -> Iterator[str]:
     fewest = fewest_models(1)
     if not found or found[0].responders < fewest:
-        yield f"nothing can be said of a ranking at fixed length: it takes {fewest} responders on the leaderboard."
+        yield f"a ranking with length held fixed needs at least {fewest} responders on the leaderboard."
         return
     still = [said(one.metric) for one in found if one.still_ranks]
     yield (
@@ -127,7 +127,7 @@ def _sentences(found: Sequence[HeldRanking]) -> Iterator[str]:
 
 def _told(one: HeldRanking) -> str:
     if one.spearman is None:
-        return f"{said(one.metric)} nothing, being length alone"
+        return f"{said(one.metric)} undefined (length alone explains it)"
     interval = "" if one.low is None else f" ({one.low:+.2f} to {one.high:+.2f})"
     return f"{said(one.metric)} {one.spearman:+.2f}{interval}"
 

@@ -1,7 +1,7 @@
-"""What a study is: a declaration, and what comes out of it.
+"""A study: its declaration, its request and its findings.
 
-A study asks one question of some models and texts. It names what it varies, measures through `evaluate`,
-and turns the rows into a tidy table and a few sentences. How these are printed and drawn is not its business.
+A study answers one question about models and texts. It declares what it varies, measures through `evaluate`,
+and turns the rows into a tidy table and a few sentences. It does not deal with printing or drawing.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A study that was asked for: everything is resolved, nothing is measured yet.
+    """A requested study, with all names resolved and nothing measured yet.
 
     Attributes:
-        models: model references.
-        data: data references.
-        settings: of all its evaluations, apart from what the study varies.
-        options: of single studies.
-        folder: where runs and results go; its path, or its address in an object store.
-        progress: told of progress.
-        execution: where and how its evaluations are computed.
+        models: Model references.
+        data: Data references.
+        settings: Settings of all evaluations, apart from what the study varies.
+        options: Options of single studies.
+        folder: The folder for runs and results: its path, or its address in an object store.
+        progress: Receives progress.
+        execution: Where and how evaluations are computed.
     """
 
     models: tuple[str, ...]
@@ -46,19 +46,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn of a table of a study: a panel for each metric.
+    """A figure of a study's table, with one panel per metric.
 
     Attributes:
-        x: column of the horizontal axis.
-        metrics: columns, a panel each.
-        series: column that tells lines apart.
-        log_x: logarithmic horizontal axis.
-        panels_by: column that splits the figure into rows of panels.
-        is_ordered: points of a series are joined by a line.
-        order: column by which they are joined; the horizontal axis if left out.
-        marks: a further table whose column `change` is marked on the horizontal axis by rules.
-        table: name of the further table that is drawn; None for the study's own.
-        title: above its panels, where a study has several figures.
+        x: Column of the horizontal axis.
+        metrics: Columns, one panel each.
+        series: Column that distinguishes the lines.
+        log_x: Whether the horizontal axis is logarithmic.
+        panels_by: Column that splits the figure into rows of panels.
+        is_ordered: Whether the points of a series are joined by a line.
+        order: Column that orders the joined points. Default: the horizontal axis.
+        marks: Another table whose column `change` is marked on the horizontal axis by rules.
+        table: Name of another table to draw; None for the study's own.
+        title: Title above the panels, for studies with several figures.
     """
 
     x: str
@@ -75,16 +75,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Findings:
-    """What came out.
+    """The results of a study.
 
     Attributes:
-        table: tidy: a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
+        table: Tidy table with a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
             `<metric>_published` what a paper prints for the same model and data, `<metric>_noise` isotropic noise.
-        sentences: what the table says.
-        notes: those that fired in any of the runs.
-        more: further tables by name, such as correlations.
-        figure: in the place of the study's, where what came out decides what is drawn.
-        files: further files that are already in the study's folder, by name.
+        sentences: The findings in words.
+        notes: Notes that fired in any of the runs.
+        more: Other tables by name, such as correlations.
+        figure: Replaces the study's figure, if the results determine what is drawn.
+        files: Names of other files that are already in the study's folder.
     """
 
     table: pl.DataFrame
@@ -100,21 +100,21 @@ class Study:
     """A declared study.
 
     Attributes:
-        name: on the command line.
-        question: in a sentence.
-        source: the table or figure of a paper that asks it, or that none does.
-        models: measured unless others are named.
-        data: measured unless others are named.
-        columns: of the printed table, in order.
-        figure: what is drawn.
-        conduct: measures and concludes.
-        decides: settings that the study sets itself and nobody else may.
-        published: tables of the papers that belong to it.
-        options: fields of `StudyOptions` that it reads.
-        grids: the evaluations that it measures, all known before the first of them; none where it has no such parts.
-        besides: what else it measures, in words; None where there is nothing. Evaluations alone can be cut into shards.
-        more_figures: drawn below the figure.
-        in_one_process: it holds a network itself, so no other engine can compute it.
+        name: Name on the command line.
+        question: The question in a sentence.
+        source: The table or figure of a paper that asks it, or a statement that none does.
+        models: Default models.
+        data: Default data.
+        columns: Columns of the printed table, in order.
+        figure: The main figure.
+        conduct: Measures and draws conclusions.
+        decides: Settings that the study sets itself; callers cannot change them.
+        published: The papers' tables that belong to the study.
+        options: Fields of `StudyOptions` that it uses.
+        grids: The evaluations that it measures, all known before the first one starts; empty if it has none.
+        besides: What it measures in addition, in words, or None. Only evaluations can be split into shards.
+        more_figures: Figures below the main one.
+        in_one_process: Whether it holds a network itself, so no other engine can compute it.
     """
 
     name: str

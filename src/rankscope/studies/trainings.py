@@ -1,4 +1,4 @@
-"""Which checkpoints belong to one training, and what its untrained twins measure."""
+"""Grouping checkpoints by training, and summaries of untrained twins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rankscope.studies.sentences import short
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model reference, and the step of its training; None where it is not known."""
+    """A model reference and its training step, or None if the step is unknown."""
 
     model: str
     step: int | None
@@ -31,13 +31,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Training:
-    """The checkpoints of one training, in order; or one model.
+    """The checkpoints of one training in order, or a single model.
 
     Attributes:
-        name: what the references of its checkpoints have in common.
-        architecture: transformers' model type, with the name where another training has the same.
-        checkpoints: those after step 0.
-        description: of the last one.
+        name: The common part of the checkpoints' references.
+        architecture: Model type in transformers, with the name if another training has the same type.
+        checkpoints: The checkpoints after step 0.
+        description: Description of the last one.
     """
 
     name: str
@@ -47,16 +47,16 @@ class Training:
 
     @property
     def last(self) -> Checkpoint:
-        """Where it stands at the end."""
+        """The last checkpoint."""
         return self.checkpoints[-1]
 
 
 def trainings_of(models: Sequence[str], *, trust_remote_code: bool = False) -> list[Training]:
-    """Groups model references by training; a folder of checkpoints, and a model of the pico family, is expanded.
+    """Groups model references by training, expanding folders of checkpoints and models of the pico family.
 
     Args:
-        models: references.
-        trust_remote_code: as for `describe_model`.
+        models: Model references.
+        trust_remote_code: As for `describe_model`.
     """
     found: dict[str, list[Checkpoint]] = {}
     for model in models:
@@ -86,7 +86,7 @@ def trainings_of(models: Sequence[str], *, trust_remote_code: bool = False) -> l
 
 
 def _expanded(model: str) -> tuple[str, ...]:
-    """As `checkpoints_of`, without those that were trained on past the model itself."""
+    """Same as `checkpoints_of`, without checkpoints trained beyond the model itself."""
     kept = pico_checkpoints(model)
     end = next((one.step for one in kept if one.name == model), None)
     return checkpoints_of(model) if end is None else tuple(one.name for one in kept if one.step <= end)
@@ -96,7 +96,7 @@ def twin_summaries(measurements: pl.DataFrame) -> list[Summary]:
     """A summary row for each untrained twin, data set and layer, with its `seed`.
 
     Args:
-        measurements: of one model and its twins.
+        measurements: Measurements of one model and its twins.
     """
     rows: list[Summary] = []
     for _, of_layer in measurements.group_by("dataset", "layer", maintain_order=True):
@@ -108,7 +108,7 @@ def twin_summaries(measurements: pl.DataFrame) -> list[Summary]:
 
 
 def checkpoints_of(model: str) -> tuple[str, ...]:
-    """The checkpoints of a pico model, or of a Trainer's output folder in the order of steps; else the reference."""
+    """The checkpoints of a pico model or of a Trainer's output folder, ordered by step; otherwise the reference."""
     if kept := pico_checkpoints(model):
         return tuple(checkpoint.name for checkpoint in kept)
     folder = Path(model)
@@ -120,5 +120,5 @@ def checkpoints_of(model: str) -> tuple[str, ...]:
 
 
 def unfinished_of(model: str) -> list[str]:
-    """The checkpoints that `checkpoints_of` leaves out of a folder, each with the reason."""
+    """The checkpoints of a folder that `checkpoints_of` skips, with reasons."""
     return [f"{name} ({reason})" for name, reason in checkpoints_in(Path(model)).unfinished.items()]

@@ -46,8 +46,8 @@ def test_a_ranking_that_is_better_is_said_to_be_beyond_noise() -> None:
     assert winner.startswith("m on d: with 1 of 4 blocks removed, entropy change costs least (loss +0.099, ")
     assert "; block 1); next is eRank change (loss +0.499" in winner
     assert winner.count(", beyond noise (p = ") == 2  # from the next, and from random
-    assert "better than the next one beyond noise for every number of removed blocks" in verdict
-    assert "comes 1st of 6 with 1 removed" in of_entropy
+    assert "beats the next one beyond noise for every number of removed blocks" in verdict
+    assert "ranks 1st of 6 with 1 removed" in of_entropy
     assert "beyond noise for every number of removed blocks." in of_entropy
     assert "block influence +1.00" in associations
     assert "entropy change -1.00" in associations

@@ -60,7 +60,7 @@ def test_the_spectrum_may_move_first() -> None:
     assert (
         "matrix entropy moves beyond noise from 8 bits down, the loss rises beyond noise from 4 bits down" in sentence
     )
-    assert "the spectrum moves first. At 8 bits the loss changes by" in sentence
+    assert "the spectrum moves first. At 8 bits, the loss changes by" in sentence
     assert "at layer 1, by +0.1" in sentence or "at layer 1, by +0.09" in sentence
 
 
@@ -70,20 +70,20 @@ def test_the_loss_may_rise_first() -> None:
 
 
 def test_both_may_move_together_or_not_at_all() -> None:
-    assert "the spectrum says nothing earlier" in said({8: measured(0.0), 4: measured(0.2, {"0": 0.2})})
+    assert "the spectrum gives no earlier warning" in said({8: measured(0.0), 4: measured(0.2, {"0": 0.2})})
     assert said({8: measured(0.0), 3: measured(0.0)}).endswith("moves beyond noise down to 3 bits.")
 
 
 def test_a_loss_that_falls_is_no_damage() -> None:
     sentence = said({8: measured(-0.1), 4: measured(-0.1, {"0": 0.1})})
-    assert "the loss rises beyond noise nowhere" in sentence
+    assert "the loss rises beyond noise at no number of bits" in sentence
 
 
 def test_what_was_not_rounded_is_said() -> None:
     partly = Moved(found({8: measured()}).table, pl.DataFrame(), share=0.4)
     assert "40.0%" in " ".join(sentences_on_rounding(partly, "m on d"))
     wholly = Moved(partly.table, pl.DataFrame(), share=0.999)
-    assert "only weights of linear layers" not in " ".join(sentences_on_rounding(wholly, "m on d"))
+    assert "only the weights of linear layers" not in " ".join(sentences_on_rounding(wholly, "m on d"))
 
 
 def test_schemes_have_names() -> None:

@@ -88,7 +88,7 @@ def test_other_tokenizers_sizes_and_no_steps(tmp_path: Path) -> None:
     told = " ".join(found.sentences)
     assert "Tokenizers differ" in told
     assert "Parameters differ by" in told
-    assert "Across 3 architectures at the end it is" in told
+    assert "Across 3 architectures at the end, it is" in told
     assert found.figure is not None
     assert found.figure.x == "bits_per_character"
     row = found.table.filter(model="pico-0.1m").row(0, named=True)
@@ -98,7 +98,7 @@ def test_other_tokenizers_sizes_and_no_steps(tmp_path: Path) -> None:
 
 
 def test_one_model_is_none_to_compare(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="two or more"):
+    with pytest.raises(SettingsError, match="at least two trainings"):
         conduct("architectures", StudyOptions(("pico-0.1m",)), output=tmp_path / "study")
 
 
@@ -118,10 +118,10 @@ def test_the_verdict_can_come_out_either_way() -> None:
     falls, rises, unclear = (-0.9, -0.99, -0.5), (0.9, 0.5, 0.99), (0.3, -0.6, 0.9)
     each = (-1.0, -0.5, -1.0)
     assert "not shown to rank architectures" in verdict(falls, unclear, each)
-    assert "not the one between" in verdict(falls, rises, each)
+    assert "the two directions are opposite" in verdict(falls, rises, each)
     both = verdict(falls, falls, each)
     assert both.count("rises as the loss falls") == 2
-    assert "in 3 of 3 alone" in both
-    assert verdict(unclear, unclear, each).count("is not shown to go with the loss") == 2
-    assert verdict(falls, falls, (-1.0, 0.5, -1.0)).count("is not shown to go with the loss") == 1  # one goes otherwise
+    assert "in 3 of 3 separately" in both
+    assert verdict(unclear, unclear, each).count("shows no relation with the loss") == 2
+    assert verdict(falls, falls, (-1.0, 0.5, -1.0)).count("shows no relation with the loss") == 1  # one goes otherwise
     assert verdict(falls, (1.0, None, None), each) == verdict(falls, rises, each)  # five in perfect order

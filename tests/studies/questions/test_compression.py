@@ -187,7 +187,7 @@ def test_variants_are_compared_with_the_model_on_the_same_tokens(data: str, tmp_
     network.model.layers[1].mlp.down_proj.weight.data.div_(-4)
     assert different["loss_change"] == pytest.approx(by_hand - mean_loss(network, model, texts), abs=1e-5)
     assert abs(different["loss_change"]) > 1e-3
-    assert sum("beside" in sentence for sentence in one.findings.sentences) == 2
+    assert sum("compared with" in sentence for sentence in one.findings.sentences) == 2
 
 
 def refused(folder: Path, *, limit: int | None = None, engine: str = "local", **options: Any) -> CallError:
@@ -200,23 +200,25 @@ def refused(folder: Path, *, limit: int | None = None, engine: str = "local", **
 
 def test_wrong_calls_are_refused_before_anything_is_measured(tiny_folder: Path, data: str, tmp_path: Path) -> None:
     model, more = str(tiny_folder), {"models": (str(tiny_folder),), "data": (data,)}
-    assert "give remove" in str(refused(tmp_path, **more, write=tmp_path / "smaller"))
+    assert "write also needs remove" in str(refused(tmp_path, **more, write=tmp_path / "smaller"))
     assert "remove" in str(refused(tmp_path, **more, remove=0))
-    assert "leave engine 'ray' out" in str(refused(tmp_path, **more, engine="ray"))
+    assert "omit engine 'ray'" in str(refused(tmp_path, **more, engine="ray"))
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     error = refused(tmp_path, **more, remove=1, write=tmp_path / "used")
     assert isinstance(error, RunFolderError)
-    assert "one of each" in str(refused(tmp_path, models=(model, "pico-0.1m"), data=(data,), variants=("pico-0.1m",)))
+    assert "needs exactly one model and one data set" in str(
+        refused(tmp_path, models=(model, "pico-0.1m"), data=(data,), variants=("pico-0.1m",))
+    )
     error = refused(tmp_path, **more, remove=3)
     assert isinstance(error, ModelError)
     assert "has 3 blocks" in str(error)
     error = refused(tmp_path, **more, limit=3)
     assert isinstance(error, DataError)
-    assert "one in 3 ranks blocks" in str(error)
+    assert "too few: one in 3 ranks blocks" in str(error)
 
 
 def test_a_variant_that_is_another_model_is_refused(tiny_folder: Path, data: str, tmp_path: Path) -> None:
     options = StudyOptions((str(tiny_folder),), (data,), variants=("pico-0.1m",))
-    with pytest.raises(SettingsError, match="a variant is the same model with other weights"):
+    with pytest.raises(SettingsError, match="variant must be the same model with other weights"):
         conduct("compression", options, output=tmp_path / "study", settings=SETTINGS)

@@ -54,7 +54,7 @@ def test_unfinished_checkpoints_are_left_out_and_named(tmp_path: Path) -> None:
     assert "checkpoint-20 (no weights)" in told
     assert "checkpoint-30 (model.safetensors is truncated)" in told
     (run / "checkpoint-10" / "config.json").unlink()
-    with pytest.raises(SettingsError, match=r"left out .*checkpoint-10 \(no config.json\)"):
+    with pytest.raises(SettingsError, match=r"skipped .*checkpoint-10 \(no config.json\)"):
         conduct("training", StudyOptions((str(run),), (str(data),)), output=tmp_path / "again")
 
 
@@ -69,7 +69,7 @@ def test_phases_of_a_training_are_told_beside_the_step_of_least_loss(tmp_path: P
     assert rows.sort("effective_rank")["step"][0] == 128
     (told,) = [text for text in conducted.findings.sentences if "phases" in text]
     assert "eRank has 2 phases over log(step): it falls until step 128 (95 % interval 0 to" in told
-    assert told.endswith(f"the loss is least at step {rows.filter(pl.col('stage') == 'best loss')['step'].item():,}.")
+    assert told.endswith(f"the loss is lowest at step {rows.filter(pl.col('stage') == 'best loss')['step'].item():,}.")
     drawn = json.dumps(study_figure(conducted).to_dict())
     assert '"strokeDash": [1, 3]' in drawn
     assert '"values": [{"step": 128}]' in drawn
@@ -89,7 +89,9 @@ def test_where_there_are_no_phases_a_sentence_says_so(tmp_path: Path) -> None:
         )
         return next(text for text in found.findings.sentences if "phases of eRank" in text)
 
-    assert "no phases of eRank can be told apart: a straight line over log(step) fits the 6" in said(
+    assert "no distinct phases of eRank were found: a straight line over log(step) fits the 6" in said(
         5, 10, 20, 40, 80, 160
     )
-    assert said(5, 10) == "On texts.txt phases of eRank are not sought: that needs 6 checkpoints, and there are 2."
+    assert said(5, 10) == (
+        "On texts.txt, phases of eRank were not computed: 2 checkpoints are too few (at least 6 are needed)."
+    )

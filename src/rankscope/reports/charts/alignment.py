@@ -10,8 +10,8 @@ from rankscope.tables import titled
 STAGES = {
     "erank1": "1 vision encoder",
     "erank2": "2 connector",
-    "erank3": "3 image alone",
-    "erank4": "4 text alone",
+    "erank3": "3 image only",
+    "erank4": "4 text only",
     "erank5": "5 image and text",
 }
 """Where the five effective ranks are taken: 1 and 2 on image tokens, 3 to 5 at the language model's last layer."""
@@ -53,7 +53,7 @@ def alignment_ranks(summary: pl.DataFrame) -> Figure:
     )
     caption = (
         "Image tokens after the vision encoder and after the connector; the language model's last hidden states for "
-        f"the image alone, the text alone, and both. {counted(rows['texts'], 'items')}. "
+        f"only the image, only the text, and both. {counted(rows['texts'], 'items')}. "
         "Bars are 95 % bootstrap intervals."
     )
     chart = (bar + dot).properties(height=(16 if len(names) > 1 else 32) * len(names) * len(STAGES))

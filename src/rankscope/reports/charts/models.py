@@ -99,9 +99,7 @@ def relative_differences(differences: Sequence[Difference]) -> Figure:
         y=y, yOffset=offset, color=colour_of_models(names, absent=[used[0].reference])
     )
     zero = alt.Chart(inline(pl.DataFrame({"zero": [0.0]}))).mark_rule(strokeDash=[3, 3]).encode(x="zero:Q")
-    axis = alt.X(
-        "low:Q", title=f"difference from {used[0].reference} (per cent of its value)", axis=alt.Axis(format="+%")
-    )
+    axis = alt.X("low:Q", title=f"difference from {used[0].reference} (% of its value)", axis=alt.Axis(format="+%"))
     bar = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=axis, x2="high:Q")
     dot = base.mark_point(size=50, opacity=1).encode(
         x="difference:Q", tooltip=["model:N", "metric:N", "difference:Q", "low:Q", "high:Q"]

@@ -50,8 +50,8 @@ def spectra(eigenvalues: pl.DataFrame) -> Figure:
     caption = (
         f"Eigenvalues at layer {eigenvalues['layer'][0]}: thick, the mean over texts{_roles(means)}; "
         f"{'thin, single texts of the trained model; ' if len(layers) > 2 else ''}"
-        "grey, isotropic noise of the same numbers of tokens and dimensions. "
-        f"{counted(texts_of, 'texts')} a model, the first of the data."
+        "grey, isotropic noise with the same numbers of tokens and dimensions. "
+        f"{counted(texts_of, 'texts')} per model, the first ones of the data set."
     )
     return figure("spectra", "Spectra", caption, alt.layer(*layers))
 

@@ -100,7 +100,7 @@ def _count(table: pl.DataFrame) -> str:
     numbers = table["texts"].to_list()
     low, high = min(numbers), max(numbers)
     texts = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return f"n = {texts} texts a point; intervals are 95 % bootstrap intervals over texts where a metric has one"
+    return f"n = {texts} texts per point; intervals, if any, are 95 % bootstrap intervals over texts"
 
 
 def _panel(

@@ -48,7 +48,7 @@ def distribution(measurements: pl.DataFrame) -> Figure:
     )
     chart = (whisker + box + middle).properties(height=18 * boxes.height + 8)
     caption = (
-        f"Spread over texts at layer {rows['layer'][0]}: median, middle half, and from the 5th to the 95th percentile; "
+        f"Spread over texts at layer {rows['layer'][0]}: median, interquartile range, and 5th to 95th percentile; "
         f"{counted(boxes['texts'], 'texts')}{_seeds(rows)}."
     )
     return figure("distribution", "Effective rank over texts", caption, chart)
@@ -91,10 +91,10 @@ def rank_against_length(measurements: pl.DataFrame) -> Figure:
     )
     used = rows.group_by("model").len()["len"]
     drawn = points.group_by("model").len()["len"]
-    some = "" if used.sum() == drawn.sum() else f" ({spread(drawn)} of them drawn)"
+    some = "" if used.sum() == drawn.sum() else f" ({spread(drawn)} of them shown)"
     caption = (
         f"Each point is a text at layer {rows['layer'][0]} of the trained model; "
-        f"dotted, isotropic noise of as many tokens. {counted(used, 'texts')} a model{some}."
+        f"dotted, isotropic noise with the same number of tokens. {counted(used, 'texts')} per model{some}."
     )
     return figure("rank_against_length", "Effective rank against length", caption, lines + dots)
 
@@ -106,7 +106,7 @@ def _usable(measurements: pl.DataFrame) -> pl.DataFrame:
 
 def _seeds(rows: pl.DataFrame) -> str:
     seeds = rows["seed"].n_unique() - rows["seed"].is_null().any()
-    return f", for the untrained times {seeds} seeds" if seeds > 1 else ""
+    return f", times {seeds} seeds if untrained" if seeds > 1 else ""
 
 
 def _noise_of_lengths(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
-"""`layers.json`: what the study found of each block and layer, in a form that other tools can rely on.
+"""`layers.json`: the study's numbers for each block and layer, in a stable form for other tools.
 
-A list of rows, each a number of one layer, under a formula's id, with the model and texts that it belongs to. The
-formulas and the schema are documented in `docs/compression.md`; a formula that changes gets another id.
+A list of rows, each with a number for one layer, the id of its formula, and its model and texts. The
+formulas and the schema are documented in `docs/compression.md`; a changed formula gets a new id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMULAS = {
         for share in (90, 95, 99)
     },
 }
-"""What each id stands for."""
+"""The meaning of each id."""
 
 _OF_BLOCKS = {
     "entropy_change": "matrix-entropy-change",
@@ -39,9 +39,9 @@ _OF_BLOCKS = {
 
 
 def layer_rows(bench: Workbench, removals: Removals, directions: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows of one model on one data set; of a block, `layer` is that of its output.
+    """The rows of one model on one data set; for a block, `layer` is that of its output.
 
-    Loss was measured on one part of the texts, scores on the other, directions on both: `texts` is the fingerprint of
+    Loss was measured on one part of the texts, scores on the other, directions on both; `texts` is the fingerprint of
     the token ids.
     """
     for row in removals.scores.rows(named=True):

@@ -1,4 +1,4 @@
-"""How many directions the hidden states of a layer take up, and what a low-rank reader of them would save."""
+"""How many directions the hidden states of a layer use, and what a low-rank reader would save."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rankscope.studies.compression.workbench import AS_IT_IS, Workbench
 
 SHARES = (0.9, 0.95, 0.99)
 _ENOUGH = 10
-"""Tokens for each dimension, below which the smaller eigenvalues of a covariance are much too small."""
+"""Tokens per dimension below which the smaller eigenvalues of a covariance are strongly underestimated."""
 
 
 def count_directions(bench: Workbench) -> pl.DataFrame:
     """A row for each layer and share of the variance, over the tokens of all texts.
 
-    Columns `layer`, `depth`, `share` (also as text, `held`), `directions`, `of_hidden_size`, and where a
-    linear layer reads the layer `of_weights`: the weights of its two-step form over its own. `tokens` is how many were
-    pooled.
+    Columns `layer`, `depth`, `share` (also as text, `held`), `directions`, `of_hidden_size`, and, if a linear layer
+    reads the layer, `of_weights`: the weights of its low-rank form divided by its own. `tokens` is the number of
+    pooled tokens.
     """
     layers = resolve_layers("all", bench.blocks)
     label = f"{bench.model.reference.label} on {bench.texts.name}: directions"
@@ -73,14 +73,14 @@ def sentences_on_directions(table: pl.DataFrame, subject: str) -> Iterator[str]:
         readable = rows.drop_nulls("of_weights")
         pays = readable.filter(pl.col("of_weights") < 1).height
         yield (
-            f"{subject}: {share:.0%} of the variance of tokens takes {least['of_hidden_size']:.0%} "
+            f"{subject}: {share:.0%} of the variance over tokens takes {least['of_hidden_size']:.0%} "
             f"({least['directions']} of {least['hidden_size']} directions, layer {least['layer']}) to "
-            f"{most['of_hidden_size']:.0%} (layer {most['layer']}) of the hidden size; a two-step form of the linear "
-            f"layers that read a layer has fewer weights than they have at {pays} of {readable.height} layers."
+            f"{most['of_hidden_size']:.0%} (layer {most['layer']}) of the hidden size; a low-rank form of the linear "
+            f"layers that read a layer saves weights at {pays} of {readable.height} layers."
         )
     tokens, size = int(table["tokens"][0]), int(table["hidden_size"].max())  # type: ignore[arg-type]
     if tokens < _ENOUGH * size:
         yield (
-            f"{subject}: {tokens:,} tokens are fewer than {_ENOUGH} for each of {size} dimensions, so these numbers of "
-            "directions are too small: give more texts."
+            f"{subject}: {tokens:,} tokens are fewer than {_ENOUGH} per dimension ({size}), so these numbers of "
+            "directions are too small: use more texts."
         )

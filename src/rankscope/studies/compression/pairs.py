@@ -17,7 +17,7 @@ def values_of(measured: pl.DataFrame, metric: str, layer: str = "last") -> pl.Da
 
 
 def on_common_texts(base: pl.DataFrame, other: pl.DataFrame) -> tuple[Numbers, Numbers]:
-    """Values of the texts that are in both, in one order."""
+    """Values of the common texts, in the same order."""
     both = base.join(other, on="text_id", suffix="_other", how="inner", maintain_order="left").drop_nulls()
     return both["value"].to_numpy(), both["value_other"].to_numpy()
 
@@ -29,12 +29,12 @@ def change_of(base: pl.DataFrame, other: pl.DataFrame, metric: str, layer: str =
 
 
 def in_standard_errors(base: pl.DataFrame, other: pl.DataFrame, metric: str, layer: str = "last") -> float | None:
-    """The size of a change over its standard error; None where it is the same for all texts."""
+    """The size of a change divided by its standard error; None if it is the same for all texts."""
     before, after = on_common_texts(values_of(base, metric, layer), values_of(other, metric, layer))
     spread = float(np.std(after - before, ddof=1)) / math.sqrt(len(before))
     return abs(float(np.mean(after - before))) / spread if spread > 0 else None
 
 
 def effective_rank_of(measured: pl.DataFrame, layer: str = "last") -> float:
-    """The exponential of the mean matrix entropy, as summaries have it."""
+    """The exponential of the mean matrix entropy, as in summaries."""
     return math.exp(float(measured.filter(pl.col("layer") == layer)["matrix_entropy"].mean()))  # type: ignore[arg-type]

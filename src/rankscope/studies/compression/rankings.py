@@ -1,4 +1,4 @@
-"""Which blocks would go first, by each of several rankings."""
+"""Several rankings of blocks for removal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from rankscope.measuring import Layers
 
 DRAWS = 10
-"""So many random orders stand for the random ranking."""
+"""Number of random orders in the random ranking."""
 
 SCORES = {
     "entropy change": "entropy_change",
@@ -18,11 +18,11 @@ SCORES = {
     "1 - CKA": "cka_distance",
     "block influence": "block_influence",
 }
-"""Rankings by a score of each block, with the score's column: the block with the least goes first."""
+"""Rankings by a score of each block, with the score's column: the lowest score is removed first."""
 
 LAST_FIRST, RANDOM = "last first", "random"
 ORDERED = (*SCORES, LAST_FIRST)
-"""The rankings that are one order."""
+"""The rankings that consist of one order."""
 
 RANKING_METRICS = (
     "matrix_entropy",
@@ -43,11 +43,11 @@ def block_scores(measured: pl.DataFrame, blocks: int) -> pl.DataFrame:
     """The scores of each block: means over texts.
 
     Columns `block`, `entropy_change` (absolute value of the mean change of matrix entropy), `effective_rank_change`
-    (likewise), `cka_distance` (1 - linear CKA of input and output) and `block_influence` (1 - mean cosine).
+    (same for eRank), `cka_distance` (1 - linear CKA of input and output) and `block_influence` (1 - mean cosine).
 
     Args:
-        measured: of texts at all layers of `layers_around_blocks`.
-        blocks: how many there are.
+        measured: Measurements of texts at all layers of `layers_around_blocks`.
+        blocks: The number of blocks.
     """
     means = measured.group_by("layer").agg(pl.col(*RANKING_METRICS).mean())
     at = {row["layer"]: row for row in means.rows(named=True)}
@@ -66,13 +66,13 @@ def block_scores(measured: pl.DataFrame, blocks: int) -> pl.DataFrame:
 
 
 def orders(scores: pl.DataFrame) -> dict[str, tuple[int, ...]]:
-    """For each ranking that is one order: the blocks, the first to go first."""
+    """The blocks in order of removal, for each ranking that consists of one order."""
     found = {ranking: tuple(scores.sort(column, "block")["block"]) for ranking, column in SCORES.items()}
     return found | {LAST_FIRST: tuple(sorted(scores["block"], reverse=True))}
 
 
 def random_orders(blocks: int) -> list[tuple[int, ...]]:
-    """The draws of the random ranking, the same each time."""
+    """The draws of the random ranking, with a fixed seed."""
     rng = np.random.default_rng(0)
     return [tuple(int(block) + 1 for block in rng.permutation(blocks)) for _ in range(DRAWS)]
 

@@ -1,4 +1,4 @@
-"""Which blocks can go: what it costs to remove those that each ranking puts first."""
+"""The cost of removing the blocks that each ranking puts first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rankscope.studies.compression.workbench import AS_IT_IS, Question, Workbenc
 
 COUNTS = (1, 2, 4, 8)
 MOST_ALONE = 40
-"""In networks of up to so many blocks each is also removed alone."""
+"""Up to this number of blocks, each one is also removed alone."""
 JUDGED_METRICS = ("matrix_entropy", "effective_rank", "loss")
 
 Blocks = frozenset[int]
@@ -36,15 +36,15 @@ Blocks = frozenset[int]
 
 @dataclass(frozen=True)
 class Removals:
-    """What came out of removing blocks.
+    """The results of removing blocks.
 
     Attributes:
-        table: a row for each ranking and number of removed blocks.
-        scores: a row for each block: its scores, and what removing it alone adds to the loss.
-        associations: Spearman's correlation of each score with what removing a block alone adds.
-        comparisons: each two rankings that remove different blocks, for each number of blocks.
-        removed: by ranking and number: which blocks; for random those of each draw.
-        losses: by blocks, the mean loss without them.
+        table: A row for each ranking and number of removed blocks.
+        scores: A row for each block: its scores, and the added loss of removing it alone.
+        associations: Spearman's correlation of each score with the added loss of removing a block alone.
+        comparisons: All pairs of rankings that remove different blocks, for each number of blocks.
+        removed: Removed blocks by ranking and number; for random, those of each draw.
+        losses: Mean loss by removed blocks.
     """
 
     table: pl.DataFrame
@@ -59,8 +59,8 @@ def remove_blocks(bench: Workbench, extra: int | None = None) -> Removals:
     """Ranks blocks on some texts and measures networks without them on others.
 
     Args:
-        bench: the network.
-        extra: a further number of blocks to remove.
+        bench: The network.
+        extra: Another number of blocks to remove.
     """
     scores = scores_of(bench)
     counts = counts_for(bench.blocks, (*COUNTS, *([extra] if extra else [])))
@@ -69,7 +69,7 @@ def remove_blocks(bench: Workbench, extra: int | None = None) -> Removals:
     wanted = dict.fromkeys([*alone, *(blocks for draws in removed.values() for blocks in draws)])
     question = Question(bench.judged, Layers(), JUDGED_METRICS)
     label = f"{bench.model.reference.label} on {bench.texts.name}"
-    bench.progress.say(f"{label}: {len(wanted)} smaller networks, each of which reads {bench.judged.tokens:,} tokens")
+    bench.progress.say(f"{label}: {len(wanted)} smaller networks on {bench.judged.tokens:,} tokens each")
     bench.progress.start(label, bench.judged.tokens * (len(wanted) + 1))
     before = bench.measured(AS_IT_IS, question)
     return removals_of(
@@ -83,13 +83,13 @@ def removals_of(
     before: pl.DataFrame,
     measured: Mapping[Blocks, pl.DataFrame],
 ) -> Removals:
-    """What measurements say.
+    """The results of removals from their measurements.
 
     Args:
-        scores: of each block.
-        removed: by ranking and number of blocks, which blocks; of random each draw.
-        before: of the whole network.
-        measured: of the network without these blocks.
+        scores: Scores of each block.
+        removed: Removed blocks by ranking and number; for random, those of each draw.
+        before: Measurements of the whole network.
+        measured: Measurements of the network without these blocks.
     """
     scores = _with_alone(scores, before, {block: measured.get(frozenset({block})) for block in scores["block"]})
     return Removals(
@@ -103,7 +103,7 @@ def removals_of(
 
 
 def scores_of(bench: Workbench) -> pl.DataFrame:
-    """The scores of the blocks, on the texts that are for ranking."""
+    """The scores of the blocks, on the ranking texts."""
     bench.progress.start(f"{bench.model.reference.label}: ranking blocks", bench.ranking.tokens)
     layers = layers_around_blocks(bench.blocks)
     return block_scores(bench.measured(AS_IT_IS, Question(bench.ranking, layers, RANKING_METRICS)), bench.blocks)
@@ -166,7 +166,7 @@ def _with_alone(scores: pl.DataFrame, before: pl.DataFrame, alone: Mapping[int, 
 
 
 def _associations(scores: pl.DataFrame) -> pl.DataFrame:
-    """Empty where blocks were not removed alone; the value is null where a score is the same for all blocks."""
+    """Empty if blocks were not removed alone; the value is null if a score is constant over blocks."""
     rows: list[dict[str, object]] = []
     if scores["loss_change"].null_count() == 0 and scores.height >= 3:
         added = scores["loss_change"].to_numpy()
@@ -186,7 +186,7 @@ def _associations(scores: pl.DataFrame) -> pl.DataFrame:
 def _comparisons(
     removed: Mapping[tuple[str, int], tuple[Blocks, ...]], measured: Mapping[Blocks, pl.DataFrame]
 ) -> pl.DataFrame:
-    """Paired differences between rankings; Holm's correction is over all of them, so that the best may be picked."""
+    """Paired differences between rankings; Holm's correction covers all of them, which allows picking the best."""
     losses = {key: _losses(draws, measured) for key, draws in removed.items()}
     rows = []
     for count in dict.fromkeys(number for _, number in removed):

@@ -1,4 +1,4 @@
-"""What to say of rankings: which did the least damage, and whether that is beyond noise."""
+"""Sentences on rankings: which one did the least damage, and whether that is beyond noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ALPHA = 0.05
 
 
 def best_ranking(found: Removals, count: int) -> str:
-    """The ranking without whose first blocks the loss is least."""
+    """The ranking with the lowest loss after removal of its first blocks."""
     rows = found.table.filter(pl.col("removed") == count)
     return str(rows.sort("loss", maintain_order=True)["ranking"][0])
 
 
 def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator[str]:
-    """For each number of blocks the winner; then how often it beat the runner-up and chance, and what predicts."""
+    """The winner for each number of blocks, how often it beat the runner-up and chance, and what predicts damage."""
     counts = found.table["removed"].unique(maintain_order=True).to_list()
     beyond: dict[str, list[int]] = {"the next": [], RANDOM: []}
     for count in counts:
@@ -30,8 +30,8 @@ def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator
         beyond[RANDOM] += [count] if chance_is_beaten else []
     tests = found.comparisons.height
     yield (
-        f"{subject}: the best ranking is better than the next one beyond noise {_at(beyond['the next'], counts)}, and "
-        f"better than random removal {_at(beyond[RANDOM], counts)} (sign-flip tests, p below {ALPHA} after Holm's "
+        f"{subject}: the best ranking beats the next one beyond noise {_at(beyond['the next'], counts)}, and "
+        f"random removal {_at(beyond[RANDOM], counts)} (sign-flip tests, p below {ALPHA} after Holm's "
         f"correction over all {tests} comparisons of two rankings)."
     )
     yield f"{subject}: {_entropy(found, counts)}"
@@ -45,7 +45,7 @@ def _at(some: list[int], counts: list[int]) -> str:
 
 
 def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
-    """What to say of one number of blocks, and whether the winner is beyond noise from the next and from random."""
+    """The sentence for one number of blocks, and whether the winner beats the next and random beyond noise."""
     rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True).rows(named=True)
     best = rows[0]
     removed = found.removed[best["ranking"], count]
@@ -55,7 +55,7 @@ def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
     verb = "cost" if len(same) > 1 else "costs"
     said = f"with {count} of {blocks} blocks removed, {_listed(same)} {verb} least ({_change(best)}{which})"
     if not others:
-        return f"{said}; all rankings remove the same.", False, False
+        return f"{said}; all rankings remove the same blocks.", False, False
     runner_up = others[0]
     next_said, next_is_beaten = _against(found, count, best["ranking"], runner_up["ranking"])
     said += f"; next is {runner_up['ranking']} ({_change(runner_up)}), {next_said}"
@@ -79,7 +79,7 @@ def _against(found: Removals, count: int, one: str, other: str) -> tuple[str, bo
 
 
 def _entropy(found: Removals, counts: list[int]) -> str:
-    """What the change of matrix entropy, this package's own way to rank, was worth."""
+    """How well the change of matrix entropy, rankscope's own ranking, performed."""
     places, better = [], []
     for count in counts:
         rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True)
@@ -89,25 +89,25 @@ def _entropy(found: Removals, counts: list[int]) -> str:
         if is_lower and _against(found, count, "entropy change", RANDOM)[1]:
             better.append(count)
     return (
-        f"the ranking by change of matrix entropy comes {_listed([_ordinal(place) for place in places])} of "
-        f"{found.table['ranking'].n_unique()} with {_listed(counts)} removed, and is better than random removal beyond "
-        f"noise {_at(better, counts)}."
+        f"change of matrix entropy ranks {_listed([_ordinal(place) for place in places])} of "
+        f"{found.table['ranking'].n_unique()} with {_listed(counts)} removed, and beats random removal beyond noise "
+        f"{_at(better, counts)}."
     )
 
 
 def _associations(found: Removals, blocks: int) -> str:
     if blocks > MOST_ALONE:
-        return f"blocks were not removed one by one, since there are more than {MOST_ALONE}."
+        return f"blocks were not removed one by one, because there are more than {MOST_ALONE}."
     known = found.associations.drop_nulls("spearman").sort("spearman", descending=True)
     if known.is_empty():
-        return f"{blocks} blocks are too few for a correlation of scores with the damage that each of them does alone."
+        return f"{blocks} blocks are too few to correlate scores with the damage of removing each block alone."
     said = []
     for row in known.rows(named=True):
         interval = (
             f" ({row['spearman_low']:+.2f} to {row['spearman_high']:+.2f})" if row["spearman_low"] is not None else ""
         )
         said.append(f"{row['ranking']} {row['spearman']:+.2f}{interval}")
-    return f"Spearman's correlation over {blocks} blocks with the loss that removing one alone adds: {', '.join(said)}."
+    return f"Spearman's correlation over {blocks} blocks with the added loss of removing each alone: {', '.join(said)}."
 
 
 def _ordinal(place: int) -> str:

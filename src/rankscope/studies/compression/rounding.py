@@ -1,4 +1,4 @@
-"""How far weights can be rounded: what moves first, the spectra or the loss."""
+"""How far weights can be rounded, and whether spectra or loss move first."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from rankscope.studies.sentences import short
 from rankscope.studies.study import Request
 
 BITS = (8, 6, 4, 3)
-"""From the mildest to the harshest."""
+"""From mildest to harshest."""
 GROUPS: tuple[int | None, ...] = (None, 128, 64)
 
 
 @dataclass(frozen=True)
 class Moved:
-    """What other weights did to a network.
+    """The effect of other weights on a network.
 
     Attributes:
-        table: a row for each rounding: the loss, the spectrum of the head's input and of the layer that moved most.
-        layers: a row for each rounding and layer.
-        variants: as `table`, a row for each given variant of the model.
-        share: of the blocks' parameters, how much was rounded; None where no network had to be loaded to measure.
+        table: A row for each rounding: the loss, the spectrum of the head's input and of the layer that moved most.
+        layers: A row for each rounding and layer.
+        variants: Same as `table`, with a row for each given variant of the model.
+        share: Rounded share of the blocks' parameters; None if no network had to be loaded.
     """
 
     table: pl.DataFrame
@@ -43,7 +43,7 @@ class Moved:
 
 
 def round_weights(bench: Workbench) -> Moved:
-    """Measures the network under each rounding, on the texts that networks are compared on."""
+    """Measures the network under each rounding, on the comparison texts."""
     question = all_layers(bench)
     each = [Rounding(bits, group) for group in GROUPS for bits in BITS]
     label = f"{bench.model.reference.label} on {bench.texts.name}: rounding"
@@ -61,15 +61,15 @@ def round_weights(bench: Workbench) -> Moved:
 
 
 def all_layers(bench: Workbench) -> Question:
-    """The texts that networks are compared on, at all layers."""
+    """The comparison texts, at all layers."""
     return Question(bench.judged, Layers(resolve_layers("all", bench.blocks)), JUDGED_METRICS)
 
 
 def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
-    """Compares given variants of the model with it, on the same token ids; networks are loaded one after the other.
+    """Compares the model with given variants, on the same token ids; networks are loaded one after another.
 
     Raises:
-        SettingsError: a variant with another number of blocks, or that reads the texts as other tokens.
+        SettingsError: a variant has another number of blocks, or tokenizes the texts differently.
     """
     question = all_layers(bench)
     before = bench.measured(AS_IT_IS, question)
@@ -81,8 +81,8 @@ def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
         other = Workbench(job, texts, local_path(request.folder, "the study of compression") / "runs", request.progress)
         if other.blocks != bench.blocks or not same_tokens(bench, other.model, job):
             raise SettingsError(
-                f"{name} has another number of blocks than {bench.name}, or its tokenizer reads the texts as other "
-                "tokens: a variant is the same model with other weights"
+                f"{name} has a different number of blocks than {bench.name}, or tokenizes the texts differently: a "
+                "variant must be the same model with other weights"
             )
         bench.progress.start(f"{other.model.reference.label} on {texts.name}", question.plan.tokens)
         row, _ = moved(before, other.measured(AS_IT_IS, question), question.layers.names)
@@ -91,14 +91,14 @@ def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
 
 
 def scheme(one: Rounding) -> str:
-    """What a rounding's scales are shared by."""
+    """The name of a rounding's scheme: the weights that share a scale."""
     return "by channel" if one.group is None else f"in groups of {one.group}"
 
 
 def moved(
     before: pl.DataFrame, after: pl.DataFrame, layers: Sequence[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What changed, as a row, and a row for each layer; p-values of layers are Holm's over them."""
+    """The changes as one row, and a row for each layer, with Holm's p-values over layers."""
     paired = [change_of(before, after, "matrix_entropy", layer) for layer in layers]
     adjusted = holm([one.p_value for one in paired])
     errors = [in_standard_errors(before, after, "matrix_entropy", layer) for layer in layers]
@@ -134,18 +134,18 @@ def moved(
 
 
 def sentences_on_rounding(found: Moved, subject: str) -> Iterator[str]:
-    """Which of loss and spectrum moved at a milder rounding, for each scheme; then the given variants."""
+    """Whether loss or spectrum moved at a milder rounding, for each scheme; then the given variants."""
     for name, rows in found.table.group_by("scheme", maintain_order=True):
         yield f"{subject}, rounded {name[0]}: {_first_to_move(rows)}"
     yield (
         f"{subject}: beyond noise means p below {ALPHA} in a sign-flip test of the texts' differences, for matrix "
         "entropy at any layer after Holm's correction over layers. A spectrum that moves earlier is measured with less "
-        "noise; it does not say that the model is worse already."
+        "noise; this does not mean that the model is already worse."
     )
     if found.share is not None and found.share < 0.995:
-        yield (f"{subject}: only weights of linear layers were rounded, {found.share:.1%} of the blocks' parameters.")
+        yield f"{subject}: only the weights of linear layers were rounded, {found.share:.1%} of the blocks' parameters."
     for row in found.variants.rows(named=True):
-        yield f"{subject}, beside {short(row['variant'])}: {_sizes(row)}."
+        yield f"{subject}, compared with {short(row['variant'])}: {_sizes(row)}."
 
 
 def _first_to_move(rows: pl.DataFrame) -> str:
@@ -158,15 +158,15 @@ def _first_to_move(rows: pl.DataFrame) -> str:
         return f"neither loss nor matrix entropy moves beyond noise down to {min(rows['bits'])} bits."
     both = f"matrix entropy moves beyond noise {_from(spectrum)}, the loss rises beyond noise {_from(loss)}"
     if loss == spectrum:
-        return f"{both}: the spectrum says nothing earlier. There {_sizes(by_loss.row(0, named=True))}."
+        return f"{both}: the spectrum gives no earlier warning. There, {_sizes(by_loss.row(0, named=True))}."
     spectrum_first = loss is None or (spectrum is not None and spectrum > loss)
     row = (by_spectrum if spectrum_first else by_loss).row(0, named=True)
     verdict = "the spectrum moves first" if spectrum_first else "the loss rises first"
-    return f"{both}: {verdict}. At {row['bits']} bits {_sizes(row)}."
+    return f"{both}: {verdict}. At {row['bits']} bits, {_sizes(row)}."
 
 
 def _from(bits: int | None) -> str:
-    return "nowhere" if bits is None else f"from {bits} bits down"
+    return "at no number of bits" if bits is None else f"from {bits} bits down"
 
 
 def _sizes(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Saving a model without some of its blocks, with a card that says where it comes from."""
+"""Saving a model without some of its blocks, with a card that documents its origin."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Checks that a model may be written to a folder, before anything is measured.
+    """Checks that a model can be written to a folder, before anything is measured.
 
     Raises:
-        RunFolderError: it is a file, or holds something.
+        RunFolderError: it is a file or a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder} is not an empty folder: give --write one that is empty or does not exist")
+        raise RunFolderError(f"{folder} is not an empty folder: --write needs an empty or new folder")
 
 
 def write_pruned(bench: Workbench, found: Removals, count: int, folder: Path) -> str:
     """Saves the network without the blocks that the best ranking removes first, with tokenizer and model card.
 
-    Weights have the checkpoint's own dtype. Where random removal was best, its best draw is saved.
+    Weights have the checkpoint's dtype. If random removal was best, its best draw is saved.
 
     Returns:
-        A sentence that says what was saved.
+        A sentence that describes the saved model.
     """
     ranking = best_ranking(found, count)
     blocks = min(found.removed[ranking, count], key=lambda draw: found.losses[draw])
@@ -47,7 +47,7 @@ def write_pruned(bench: Workbench, found: Removals, count: int, folder: Path) ->
     bench.release()  # its weights may have another dtype now
     bench.model.tokenizer.save_pretrained(folder)
     write_text(folder / "README.md", _card(bench, found, ranking, blocks))
-    return f"{bench.model.reference.label} without blocks {listed(blocks)} ({ranking}) is saved in {folder}."
+    return f"{bench.model.reference.label} without blocks {listed(blocks)} ({ranking}) was saved in {folder}."
 
 
 def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> str:
@@ -62,7 +62,7 @@ def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> st
     return (
         f"---\n{data.to_yaml().strip()}\n---\n\n"
         f"# {base.label} without {len(blocks)} of its {bench.blocks} blocks\n\n"
-        "Whole blocks were removed; all other weights are the base model's. Nothing was trained afterwards.\n\n"
+        "Whole blocks were removed; all other weights are those of the base model. It was not trained further.\n\n"
         "| | |\n| :-- | :-- |\n"
         f"| base model | `{base.label}`{revision} |\n"
         f"| fingerprint of the base | `{bench.model.fingerprint}` |\n"
@@ -74,7 +74,7 @@ def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> st
         f"| loss before | {before:.4f} nats per token |\n"
         f"| loss after | {after:.4f} nats per token |\n"
         f"| made with | rankscope {versions()['rankscope']} |\n\n"
-        "The ranking was picked among several by this loss, so other texts may show a somewhat higher one.\n"
+        "The ranking was chosen from several by this loss, so the loss may be somewhat higher on other texts.\n"
     )
 
 

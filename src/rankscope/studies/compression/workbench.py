@@ -1,4 +1,4 @@
-"""One network that is measured as it is and under changes, a change at a time; what was measured is kept."""
+"""One network, measured as it is and under one change at a time; measurements are kept."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
     from rankscope.texts import TextSet
 
 EVERY_NTH_RANKS = 3
-"""Every third text ranks blocks; the others are those on which losses are compared."""
+"""Every third text ranks blocks; losses are compared on the others."""
 _FEWEST_JUDGED = 3
 _LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to a network before it is measured.
+    """A change of a network before it is measured.
 
     Attributes:
-        name: for people and files.
-        identity: all that the change is made of; part of what measurements are kept under.
-        applied: a context in which the network is changed.
+        name: Name for messages and files.
+        identity: The complete definition of the change; part of the key of stored measurements.
+        applied: A context in which the network is changed.
     """
 
     name: str
@@ -63,7 +63,7 @@ AS_IT_IS = Change("as it is", {}, nullcontext)
 
 
 def removal(blocks: Collection[int]) -> Change:
-    """Some blocks are taken out, in whatever order they are given."""
+    """Removes some blocks, given in any order."""
     numbers = sorted(blocks)
     return Change(
         f"without {', '.join(map(str, numbers))}", {"removed": numbers}, lambda model: without_blocks(model, numbers)
@@ -71,19 +71,19 @@ def removal(blocks: Collection[int]) -> Change:
 
 
 def rounding(one: Rounding) -> Change:
-    """The weights of blocks' linear layers are rounded."""
+    """Rounds the weights of the blocks' linear layers."""
     kind = "by channel" if one.group is None else f"in groups of {one.group}"
     return Change(f"{one.bits} bits {kind}", {"rounding": asdict(one)}, lambda model: rounded_weights(model, one))
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which texts are read, and what is measured of them.
+    """The texts to read and the metrics to measure.
 
     Attributes:
-        plan: token ids.
-        layers: that are measured, and which of them are compared.
-        metrics: names.
+        plan: Token ids.
+        layers: The measured layers, and which of them are compared.
+        metrics: Names of metrics.
     """
 
     plan: Plan
@@ -92,21 +92,21 @@ class Question:
 
 
 class Workbench:
-    """One model on one data set. The network is loaded when something has to be computed.
+    """One model on one data set. The network is loaded only when something must be computed.
 
     Args:
-        job: of one model.
-        texts: one of its data sets.
-        folder: where measurements are kept.
-        progress: told of loading.
+        job: A job with one model.
+        texts: One of its data sets.
+        folder: Folder for measurements.
+        progress: Receives progress.
 
     Attributes:
-        model: all of it but the weights.
-        texts: all texts.
-        blocks: how many the model has.
-        ranking: the texts that blocks are ranked on.
-        judged: the texts on which networks are compared.
-        whole: both.
+        model: The model without its weights.
+        texts: All texts.
+        blocks: The number of blocks.
+        ranking: The texts for ranking blocks.
+        judged: The texts for comparing networks.
+        whole: Both.
     """
 
     def __init__(self, job: Job, texts: TextSet, folder: Path, progress: Progress) -> None:
@@ -121,12 +121,12 @@ class Workbench:
         self.ranking, self.judged = (job.plan(subject.model, part) for part in parted(texts))
         if len(self.judged.batches.indices) < _FEWEST_JUDGED or not self.ranking.tokens:
             raise DataError(
-                f"{texts.name} has {len(self.whole.batches.indices)} texts that {self.name} can read: one in "
-                f"{EVERY_NTH_RANKS} ranks blocks, and {_FEWEST_JUDGED} or more of the others are needed to compare on"
+                f"{texts.name} has {len(self.whole.batches.indices)} texts that {self.name} can read, which is too "
+                f"few: one in {EVERY_NTH_RANKS} ranks blocks, and the comparison needs at least {_FEWEST_JUDGED} others"
             )
 
     def measured(self, change: Change, question: Question) -> pl.DataFrame:
-        """A row for each text and layer that could be measured, in the texts' order."""
+        """A row for each measured text and layer, in the order of the texts."""
         task = TextTask(
             model=self.name,
             dataset=self.texts.name,
@@ -159,7 +159,7 @@ class Workbench:
         compute: Callable[[], pl.DataFrame],
         found: Callable[[], None] = lambda: None,
     ) -> pl.DataFrame:
-        """A table that was computed before by the same versions from the same weights, else computed now and kept."""
+        """A stored table from the same versions and weights, or else one that is computed now and stored."""
         key = key_of(
             {
                 "model": self.model.fingerprint,
@@ -195,12 +195,12 @@ class Workbench:
         return self._loaded
 
     def release(self) -> None:
-        """Lets go of the network."""
+        """Releases the network."""
         self._loaded = None
 
 
 def parted(texts: TextSet) -> tuple[TextSet, TextSet]:
-    """The texts that rank blocks, and those that networks are compared on: no text is in both."""
+    """The texts for ranking blocks and those for comparing networks, without overlap."""
     numbered = list(enumerate(texts.texts))
     ranking = [text for place, text in numbered if place % EVERY_NTH_RANKS == 0]
     judged = [text for place, text in numbered if place % EVERY_NTH_RANKS != 0]
@@ -208,7 +208,7 @@ def parted(texts: TextSet) -> tuple[TextSet, TextSet]:
 
 
 def same_tokens(one: Workbench, model: ModelDescription, job: Job) -> bool:
-    """Whether another model reads the judged texts as the same token ids."""
+    """Whether another model tokenizes the judged texts identically."""
     return job.plan(model, parted(one.texts)[1]).fingerprint == one.judged.fingerprint
 
 
@@ -216,9 +216,9 @@ def _refuse_unreadable(name: str, network: Network) -> None:
     if network.fault is not None:
         raise ModelError(f"{network.fault}: {name} cannot be compressed block by block")
     if len(set(network.blocks)) < len(network.blocks):
-        raise ModelError(f"{name} runs some of its blocks more than once: which of them could go is not defined")
+        raise ModelError(f"{name} runs some of its blocks more than once, so removing blocks is not defined")
     if not network.causal:
-        raise ModelError(f"{name} does not predict the next token: there is no loss to compare")
+        raise ModelError(f"{name} does not predict the next token, so it has no loss to compare")
 
 
 def _tokens(rows: list[dict[str, Any]]) -> int:

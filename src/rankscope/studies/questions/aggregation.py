@@ -16,7 +16,7 @@ GRID = Grid((Condition("aggregation"),))
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation; both algorithms come from the same texts."""
+    """One evaluation; both algorithms use the same texts."""
     measured = measure(request, GRID)
     table = with_published(measured.table, _published).sort("dataset", "family", "parameters", maintain_order=True)
     table = table.with_columns(
@@ -38,14 +38,14 @@ def _sentences(table: pl.DataFrame) -> list[str]:
     if ratios:
         found.append(
             f"Trained eRank by (b) is {min(ratios):.3f} to {max(ratios):.3f} times that by (a); by Jensen's inequality "
-            "it is never below it, and the gap grows with the spread of lengths."
+            "it is never lower, and the gap grows with the spread of lengths."
         )
     if "diff_erank" not in table.columns:
         return found
     known = table.drop_nulls(["diff_erank", "diff_erank_b"])
     for (dataset,), layer, pairs in by_group_and_layer(known, "dataset"):
         found += [
-            f"On {dataset}{at(layer)} both rank the {tau.models} models with Kendall's tau of {tau.value:+.2f}."
+            f"On {dataset}{at(layer)}, Kendall's tau of the two rankings of {tau.models} models is {tau.value:+.2f}."
             for tau in associations(pairs.rows(named=True), "diff_erank", "diff_erank_b", methods=("kendall",))
         ]
     return found

@@ -1,4 +1,4 @@
-"""Architectures side by side along their training: do loss and spectra move together, and what was there untrained?"""
+"""Architectures along their training: do loss and spectra move together, and how much exists before training?"""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from rankscope.studies.trainings import Training, trainings_of, twin_summaries, 
 from rankscope.tables import said
 
 SEEDS = 3
-"""Untrained twins of each architecture."""
+"""Number of untrained twins per architecture."""
 MOST_APART = 0.03
-"""Parameters of the largest model over those of the smallest, less one, that still count as the same."""
+"""Largest relative difference of parameter counts that still counts as equal."""
 _BITS = "bits_per_character"
 _PART = ("dataset", "layer")
 _UNTRAINED = " (untrained)"
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of all checkpoints, and of three untrained twins of each architecture, which are its step 0."""
+    """One evaluation of all checkpoints and of three untrained twins per architecture, which are its step 0."""
     left_out = [f"{model}: {reason}" for model in request.models for reason in unfinished_of(model)]
     trainings = _trainings(request)
     measured = measure(request, _grid(trainings))
@@ -48,19 +48,19 @@ def conduct(request: Request) -> Findings:
         shares.append(share.select(pl.lit(dataset).alias("dataset"), pl.lit(layer).alias("layer"), pl.all()))
     more = {"correlations": pl.concat(correlations), "initialisation": pl.concat(shares)}
     sentences += _not_alike(table, loss)
-    sentences += [f"Unfinished checkpoints were left out: {'; '.join(left_out)}."] if left_out else []
+    sentences += [f"Unfinished checkpoints were skipped: {'; '.join(left_out)}."] if left_out else []
     return Findings(table, tuple(sentences), measured.notes, more, replace(STUDY.figure, x=loss))
 
 
 def _trainings(request: Request) -> list[Training]:
-    """The trainings that are compared.
+    """The trainings to compare.
 
     Raises:
-        SettingsError: fewer than two.
+        SettingsError: there are fewer than two.
     """
     trainings = trainings_of(request.models, trust_remote_code=request.settings.trust_remote_code)
     if len(trainings) < 2:
-        raise SettingsError(f"architectures compares models, got {', '.join(request.models)}: give two or more")
+        raise SettingsError(f"architectures needs at least two trainings to compare, got {', '.join(request.models)}")
     return trainings
 
 
@@ -70,7 +70,7 @@ def _grid(trainings: Sequence[Training]) -> Grid:
 
 
 def _twins(trainings: Sequence[Training], run: Run) -> pl.DataFrame:
-    """A row for each architecture, seed, data set and layer: an untrained network."""
+    """A row for each untrained network: architecture, seed, data set and layer."""
     measurements = run.measurements(ratios=False)
     rows = [
         row | {"architecture": training.architecture}
@@ -108,11 +108,11 @@ def _table(trainings: Sequence[Training], measured: pl.DataFrame, twins: pl.Data
 
 
 _OF_ONE_TWIN = ("_low", "_high", "seed")
-"""Endings of what has no mean over twins."""
+"""Suffixes of columns that have no mean over twins."""
 
 
 def _with_bits(table: pl.DataFrame, run: Run, data: Sequence[str], settings: Settings) -> pl.DataFrame:
-    """Adds the loss in bits per character; nothing for a conversation, whose template adds what no text has."""
+    """Adds the loss in bits per character; null for conversations, whose template adds text."""
     sets = () if settings.chat else load_text_sets(data, settings)
     characters = {(one.name, text.id): len(text.text) for one in sets for text in one.texts}
     bits = bits_per_character(run.measurements(ratios=False), characters)
@@ -124,42 +124,42 @@ def _with_bits(table: pl.DataFrame, run: Run, data: Sequence[str], settings: Set
 
 
 def _not_alike(table: pl.DataFrame, loss: str) -> Iterator[str]:
-    """What else differs between the models than their architecture."""
+    """Differences between the models other than their architecture."""
     of_each = {row["architecture"]: row for row in table.rows(named=True)}.values()
     parameters = [row["parameters"] for row in of_each]
     if max(parameters) > (1 + MOST_APART) * min(parameters):
         yield (
             f"Parameters differ by {max(parameters) / min(parameters) - 1:.0%} ({min(parameters):,} to "
-            f"{max(parameters):,}): what differs between architectures may come from size."
+            f"{max(parameters):,}): differences between architectures may be due to size."
         )
     sizes = sorted({row["hidden_size"] for row in of_each})
     if len(sizes) > 1:
         yield (
-            f"Hidden sizes differ ({', '.join(f'{size:,}' for size in sizes)}), and eRank can be no larger than the "
-            "hidden size: compare H/ln d."
+            f"Hidden sizes differ ({', '.join(f'{size:,}' for size in sizes)}), and eRank cannot exceed the hidden "
+            "size: compare H/ln d."
         )
     if loss == _BITS:
-        told = "losses are compared in bits per character, over texts that all models read to their end"
+        told = "losses are compared in bits per character, over texts that all models read to the end"
         if table[_BITS].null_count():
-            told = "losses are not compared, as no plain text was read to its end by all models"
-        yield f"Tokenizers differ, so losses per token do not compare: {told}."
+            told = "losses are not compared, because no plain text was read to the end by all models"
+        yield f"Tokenizers differ, so losses per token are not comparable: {told}."
 
 
 def _sentences(rows: pl.DataFrame, loss: str, found: pl.DataFrame, shares: pl.DataFrame) -> Iterator[str]:
-    """What came out for one data set and layer."""
+    """Sentences for one data set and layer."""
     spearman = found.filter(pl.col("method") == "spearman")
-    for where, among in ((ALL, "from step 0 on"), (TRAINED, "trained checkpoints only")):
+    for where, among in ((ALL, "including step 0"), (TRAINED, "trained checkpoints only")):
         of_all = spearman.filter(where=where)
         if of_all.height:
             yield (
-                f"Within trainings ({among}, {of_all['points'][0]} points, architecture held fixed) Spearman's "
+                f"Within trainings ({among}, {of_all['points'][0]} points, architecture held fixed), Spearman's "
                 f"correlation with {said(loss)} is {_listed(of_all)}."
             )
     places = [where for where, _ in across(rows)]
     for where in places:
         between = spearman.filter(where=where)
         if between.height:
-            yield f"Across {between['points'][0]} architectures at {where} it is {_listed(between)}."
+            yield f"Across {between['points'][0]} architectures at {where}, it is {_listed(between)}."
     if places:
         yield _verdict(spearman, places[-1])
     yield from _of_initialisation(shares, places)
@@ -174,33 +174,33 @@ def _listed(found: pl.DataFrame) -> str:
 
 
 def _verdict(spearman: pl.DataFrame, last: str) -> str:
-    """Whether eRank goes with the loss: inside trainings, and across architectures at their end.
+    """Whether eRank correlates with the loss within trainings, and across architectures at their end.
 
-    Points of one training are not independent, so beside the interval of all every training has to agree.
+    Points of one training are not independent, so in addition to the interval, all trainings have to agree.
     """
     inside, between = (_direction(spearman.filter(where=where)) for where in (TRAINED, last))
     alone = spearman.filter(pl.col("where").str.ends_with(ALONE), pl.col("metric") == "effective_rank")["value"]
     agree = int((alone * inside > 0).sum())
     inside = inside if agree == len(alone) else 0
-    counted = f" (so in {agree} of {len(alone)} alone)" if inside and len(alone) else ""
+    counted = f" (in {agree} of {len(alone)} separately)" if inside and len(alone) else ""
     told = (
-        f"Inside trainings, once begun, eRank {_GOES[inside]}{counted}; across architectures at {last} it "
+        f"Within trainings, after step 0, eRank {_GOES[inside]}{counted}; across architectures at {last}, it "
         f"{_GOES[between]}"
     )
     if inside and between and inside != between:
-        return f"{told}: the direction inside is not the one between."
+        return f"{told}: the two directions are opposite."
     if inside and not between:
-        return f"{told}. It follows the course of a training, and is not shown to rank architectures."
+        return f"{told}. It follows the progress of a training, but is not shown to rank architectures."
     return f"{told}."
 
 
-_GOES = {1: "rises with the loss", -1: "rises as the loss falls", 0: "is not shown to go with the loss"}
+_GOES = {1: "rises with the loss", -1: "rises as the loss falls", 0: "shows no relation with the loss"}
 
 
 def _direction(found: pl.DataFrame) -> int:
-    """The sign of eRank's correlation; 0 where there is none, or its interval holds zero.
+    """The sign of eRank's correlation; 0 if there is none, or its interval contains zero.
 
-    Five points or more in perfect order have no interval on Fisher's scale; by chance it happens twice in 120 times.
+    Five or more points in perfect order have no interval on Fisher's scale; by chance this happens 2 times in 120.
     """
     for row in found.filter(pl.col("metric") == "effective_rank").rows(named=True):
         is_perfect = abs(row["value"]) == 1 and row["points"] >= FEWEST_FOR_INTERVAL
@@ -210,24 +210,25 @@ def _direction(found: pl.DataFrame) -> int:
 
 
 def _of_initialisation(shares: pl.DataFrame, places: Sequence[str]) -> Iterator[str]:
-    """What of the differences between architectures was there before training; the last place stands for the end."""
+    """How much of the difference between architectures existed before training; the last place is the end."""
     known = shares.drop_nulls("explained")
     of_rank, of_difference = (known.filter(metric=name) for name in ("effective_rank", "diff_erank"))
     if of_rank.is_empty():
         return
     first = of_rank.row(0, named=True)
-    seeds = "" if first["seed_deviation"] is None else f" and {first['seed_deviation']:.2f} between seeds of one"
+    spread = first["seed_deviation"]
+    seeds = "" if spread is None else f" and {spread:.2f} between seeds of one architecture"
     trained = [f"{row['trained_deviation']:.2f} at {row['where']}" for row in of_rank.rows(named=True)]
     explained = [f"{_percent(row)} at {row['where']} (r = {row['pearson']:+.2f})" for row in of_rank.rows(named=True)]
     yield (
         f"Untrained, eRank has a standard deviation of {first['untrained_deviation']:.2f} between "
-        f"architectures{seeds}; trained, {', '.join(trained)}. Of the variance between the trained ones the untrained "
-        f"eRank explains {', '.join(explained)}."
+        f"architectures{seeds}; trained, {', '.join(trained)}. The untrained eRank explains this much of the variance "
+        f"between trained architectures: {', '.join(explained)}."
     )
     for row in of_difference.filter(where=places[-1]).rows(named=True):
         yield (
-            f"Of the variance of Diff-eRank between architectures at {row['where']} the untrained eRank explains "
-            f"{_percent(row)}."
+            f"The untrained eRank explains {_percent(row)} of the variance of Diff-eRank between architectures at "
+            f"{row['where']}."
         )
 
 
@@ -240,10 +241,10 @@ def _percent(row: dict[str, Any]) -> str:
 STUDY = Study(
     name="architectures",
     question=(
-        "With data, tokenizer, steps and parameters equal, do loss and spectra move together across architectures, and "
-        "what of it is there before training?"
+        "With the same data, tokenizer, steps and parameters, do loss and spectra move together across architectures, "
+        "and how much of this exists before training?"
     ),
-    source="a question of rankscope's own",
+    source="not from a paper",
     models=("family:pico-architectures",),
     data=("stdlib-docs",),
     columns=(

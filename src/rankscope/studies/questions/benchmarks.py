@@ -1,4 +1,4 @@
-"""Diff-eRank, MNN and reduced loss beside accuracy on question answering."""
+"""Diff-eRank, MNN and reduced loss compared with accuracy on question answering."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRID = Grid((Condition("benchmarks"),))
 
 
 def conduct(request: Request) -> Findings:
-    """The texts are questions with their correct answers; the harness answers the same questions."""
+    """Measures questions with their correct answers, and accuracy on the same questions."""
     accuracy = measure_accuracy(request, request.models, default=request.data)  # first: a wrong task shows at once
     measured = measure(request, GRID)
     table = with_accuracy(measured.table, accuracy, per_dataset=True)
@@ -49,7 +49,7 @@ def _published(row: dict[str, Any]) -> Cells:
 
 STUDY = Study(
     name="benchmarks",
-    question="Do Diff-eRank, MNN and reduced loss move with accuracy on questions with known answers?",
+    question="Do Diff-eRank, MNN and reduced loss follow accuracy on questions with known answers?",
     source="Diff-eRank, table 1; Matrix Nuclear-Norm, tables 9 and 10",
     models=("family:opt",),
     data=("openbookqa", "piqa", "winogrande"),

@@ -1,4 +1,4 @@
-"""Which blocks of a model can go, how far its weights can be rounded, and how many directions its layers take up."""
+"""Which blocks of a model can be removed, how far weights can be rounded, and how many directions layers use."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from rankscope.studies.study import Figure, Findings, Request, Study
 
 FOLDER = "the study of compression"
 TEXTS = 60
-"""Of a data set, where no limit is given."""
+"""Default number of texts per data set."""
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What came out for one model on one data set: rows, sentences, further tables, rows of `layers.json`."""
+    """The results for one model on one data set: rows, sentences, other tables, rows of `layers.json`."""
 
     table: pl.DataFrame
     sentences: tuple[str, ...]
@@ -41,7 +41,7 @@ class _Answer:
 
 
 def conduct(request: Request) -> Findings:
-    """A model after the other, on a data set after the other; all parts of the question on the same texts."""
+    """Studies one model and data set after another; all parts of the question use the same texts."""
     _check(request)
     settings = changed(request.settings, {"untrained_seeds": 0, "limit": request.settings.limit or TEXTS})
     asked = replace(request, settings=settings)
@@ -58,17 +58,17 @@ def conduct(request: Request) -> Findings:
 
 
 def _check(request: Request) -> None:
-    """Refuses what cannot be done before anything is measured."""
+    """Rejects invalid requests before anything is measured."""
     options = request.options
     local_path(request.folder, FOLDER)
     at_least("remove", options.remove, 1)
     one_subject = len(request.models) == len(request.data) == 1
     for name in ("variants", "write"):
         if getattr(options, name) is not None and not one_subject:
-            raise SettingsError(f"{name} is about one model on one data set: give one of each")
+            raise SettingsError(f"{name} needs exactly one model and one data set")
     if options.write is not None:
         if options.remove is None:
-            raise SettingsError("write saves a model without some blocks: give remove (how many), too")
+            raise SettingsError("write also needs remove, the number of blocks to remove")
         refuse_used_folder(options.write)
 
 
@@ -79,7 +79,9 @@ def _answers(request: Request) -> Iterator[_Answer]:
             bench = Workbench(job, texts, local_path(request.folder, FOLDER) / "runs", request.progress)
             fewest = 1 + max(1, request.options.remove or 1)
             if bench.blocks < fewest:
-                raise ModelError(f"{model} has {bench.blocks} blocks: at least one has to stay, so {fewest} are needed")
+                raise ModelError(
+                    f"{model} has {bench.blocks} blocks, but {fewest} are needed because at least one must remain"
+                )
             yield _answer(bench, request)
 
 
@@ -118,7 +120,7 @@ def _answer(bench: Workbench, request: Request) -> _Answer:
 
 
 def _named(table: pl.DataFrame, bench: Workbench) -> pl.DataFrame:
-    """A table with model and data set in front, and both together as `subject`."""
+    """A table with columns for the data set, the model, and both as `subject` in front."""
     if table.is_empty():
         return table
     names = {"dataset": bench.texts.name, "model": bench.name, "subject": f"{short(bench.name)} on {bench.texts.name}"}
@@ -142,8 +144,8 @@ def _joined(tables: list[pl.DataFrame]) -> pl.DataFrame:
 
 STUDY = Study(
     name="compression",
-    question="Which blocks can go, how far can weights be rounded, and does the spectrum know before the loss does?",
-    source="no paper's table; block influence as in ShortGPT, arXiv 2403.03853",
+    question="Which blocks can be removed, how far can weights be rounded, and do spectra react before the loss?",
+    source="not from a paper; block influence as in ShortGPT, arXiv 2403.03853",
     models=("pico-3m",),
     data=("stdlib-docs",),
     columns=("dataset", "model", "ranking", "removed", "blocks", "texts", "loss", "loss_change", "effective_rank"),
@@ -155,7 +157,7 @@ STUDY = Study(
         title="Blocks removed, by ranking",
     ),
     conduct=conduct,
-    besides=lambda _: "networks that it changes itself",
+    besides=lambda _: "modified networks",
     decides=(
         "layers",
         "untrained_seeds",

@@ -32,7 +32,7 @@ GRID = Grid((Condition("families"),))
 def conduct(request: Request) -> Findings:
     """One evaluation of all models, accuracy of each, correlations, and prediction of families left out.
 
-    Without tasks, the loss takes the place of accuracy.
+    Without tasks, the loss replaces accuracy.
     """
     accuracy = measure_accuracy(request, request.models, default=_TASKS)  # first: a wrong task shows at once
     measured = measure(request, GRID)
@@ -53,7 +53,7 @@ def _published(row: dict[str, Any]) -> Cells:
 
 STUDY = Study(
     name="families",
-    question="Over models of several families, what goes with accuracy: Diff-eRank, its two terms, MNN, or the loss?",
+    question="Over several families, what correlates with accuracy: Diff-eRank, its two terms, MNN, or the loss?",
     source="Diff-eRank, figure 3 and tables 7 and 8",
     models=("family:opt", "family:cerebras-gpt", "family:openelm"),
     data=("dolly-15k",),

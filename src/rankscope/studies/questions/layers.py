@@ -1,4 +1,4 @@
-"""First, middle and last layer, and the whole profile between them."""
+"""First, middle and last layer, and the profile in between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def conduct(request: Request) -> Findings:
 
 
 def _with_depth(table: pl.DataFrame) -> pl.DataFrame:
-    """Adds each layer's depth between 0 and 1, and the paper's name for it."""
+    """Adds the depth of each layer, from 0 to 1, and the paper's name for it."""
     group = ["model", "dataset"]
     table = table.with_columns(block=pl.int_range(pl.len()).over(group), blocks=(pl.len() - 1).over(group))
     named = (
@@ -52,7 +52,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         values = {row["called"]: row[key] for row in usable.rows(named=True) if row["called"]}
         listed = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
         found.append(
-            f"{model} on {dataset}: {called} is {listed}; it is largest at layer {top['layer']} ({top[key]:.2f})."
+            f"{model} on {dataset}: {called} is {listed}, with its maximum at layer {top['layer']} ({top[key]:.2f})."
         )
     key, called = _told(table)
     for dataset, rows in table.drop_nulls(key).group_by("dataset", maintain_order=True):
@@ -63,13 +63,13 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         if rows["model"].n_unique() > 1:
             yes = [name for name, rising in rises.items() if rising]
             found.append(
-                f"On {dataset[0]} {called} rises with every step in size at: {', '.join(yes) or 'no named layer'}."
+                f"On {dataset[0]}, {called} rises with every increase in size at: {', '.join(yes) or 'no named layer'}."
             )
     return found
 
 
 def _told(rows: pl.DataFrame) -> tuple[str, str]:
-    """Diff-eRank where there is one, else the effective rank: column and name."""
+    """Column and name of Diff-eRank if available, otherwise of the effective rank."""
     has_twins = "diff_erank" in rows.columns and rows["diff_erank"].null_count() < rows.height
     return ("diff_erank", "Diff-eRank") if has_twins else ("effective_rank", "eRank")
 
@@ -80,7 +80,7 @@ def _rises(rows: pl.DataFrame, key: str) -> bool:
 
 STUDY = Study(
     name="layers",
-    question="At which layers does Diff-eRank tell models of different size apart?",
+    question="At which layers does Diff-eRank distinguish models of different sizes?",
     source="Diff-eRank, table 4",
     models=("family:opt",),
     data=("dolly-15k",),

@@ -1,4 +1,4 @@
-"""The metrics against length, with the line of isotropic noise."""
+"""The metrics against text length, with the curve for isotropic noise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm"
 
 
 def conduct(request: Request) -> Findings:
-    """All texts cut into windows of each length that a model has positions for."""
+    """Measures all texts in windows of each length that fits the model's positions."""
     positions = _positions(request)
     measured = [measure(request, grid) for grid in grids(request)]
     everything = pl.concat([one.table for one in measured], how="diagonal_relaxed")
@@ -43,10 +43,10 @@ def conduct(request: Request) -> Findings:
 
 
 def grids(request: Request) -> list[Grid]:
-    """For each model the windows that it has positions for.
+    """For each model, the windows that fit its positions.
 
     Raises:
-        SettingsError: there are none.
+        SettingsError: no model has enough positions.
     """
     found = []
     for model, longest in _positions(request).items():
@@ -58,7 +58,7 @@ def grids(request: Request) -> list[Grid]:
         if conditions:
             found.append(Grid(conditions, (model,)))
     if not found:
-        raise SettingsError(f"no model has positions for {LENGTHS[0]} tokens: {', '.join(request.models)}")
+        raise SettingsError(f"no model has enough positions for {LENGTHS[0]} tokens: {', '.join(request.models)}")
     return found
 
 
@@ -88,8 +88,8 @@ def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[st
                 )
             }
             found.append(
-                f"{model} on {dataset}{at(layer)}, {first['length']} to {last['length']} tokens: eRank goes "
-                f"{moves['effective_rank']}, MNN {moves['matrix_nuclear_norm']}; noise alone moves MNN "
+                f"{model} on {dataset}{at(layer)}, {first['length']} to {last['length']} tokens: eRank changes "
+                f"{moves['effective_rank']}, MNN {moves['matrix_nuclear_norm']}; for noise, MNN changes "
                 f"{moves['matrix_nuclear_norm_noise']}."
             )
     empty = everything.filter(pl.col("texts") == 0)
@@ -97,13 +97,13 @@ def _sentences(table: pl.DataFrame, everything: pl.DataFrame, positions: dict[st
         f"{row['dataset']} has no text of {row['length']} tokens for {row['model']}." for row in empty.rows(named=True)
     ]
     short = {model: longest for model, longest in positions.items() if longest is not None and longest < LENGTHS[-1]}
-    found += [f"{model} has {longest} positions: longer windows were left out." for model, longest in short.items()]
+    found += [f"{model} has {longest} positions: longer windows were skipped." for model, longest in short.items()]
     return found
 
 
 STUDY = Study(
     name="lengths",
-    question="How much of a metric is length alone?",
+    question="How much of a metric is explained by length alone?",
     source="Matrix Nuclear-Norm, table 13",
     models=("family:cerebras-gpt",),
     data=("openwebtext2",),

@@ -32,17 +32,17 @@ UNREAD = (
     "drop_tokens",
     "batch_tokens",
 )
-"""Settings of evaluations that an alignment has not."""
+"""Settings of evaluations that do not apply to an alignment."""
 
 
 def conduct(request: Request) -> Findings:
-    """Each text with its own image, and, as a control, with another pair's."""
+    """Measures each text with its own image and, as a control, with the image of another pair."""
     table = aligned(request, (SHUFFLED,))
     return Findings(with_published(table, _published), tuple(_sentences(table)))
 
 
 def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
-    """The rows of an alignment, a row for each model, data set and control; `condition` is the control."""
+    """The rows of an alignment, one per model, data set and control; `condition` is the control."""
     asked, options = request.settings, request.options
     settings = AlignmentSettings(
         limit=asked.limit,
@@ -69,7 +69,7 @@ def aligned(request: Request, controls: tuple[str, ...]) -> pl.DataFrame:
 
 
 def data_name(dataset: str) -> str:
-    """A data set's name without the suffix of its file, as the papers call it."""
+    """A data set's name without its file suffix, as used in the papers."""
     return Path(dataset).name.partition(".")[0]
 
 
@@ -81,7 +81,7 @@ def _published(row: dict[str, Any]) -> Cells:
 
 def _sentences(table: pl.DataFrame) -> list[str]:
     found = [
-        f"{short(row['model'])} on {row['dataset']}: the connector takes effective rank from {row['erank1']:.2f} to "
+        f"{short(row['model'])} on {row['dataset']}: the connector changes effective rank from {row['erank1']:.2f} to "
         f"{row['erank2']:.2f} (reduction {row['image_reduction_ratio']:.3f}); image, text and both have "
         f"{row['erank3']:.2f}, {row['erank4']:.2f} and {row['erank5']:.2f} "
         f"(alignment {row['image_text_alignment']:.3f})."
@@ -93,8 +93,8 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         if low is not None and high is not None:
             loss = "" if row.get("loss_change") is None else f"; the response's loss by {row['loss_change']:+.3f}"
             found.append(
-                f"With another pair's image the alignment of {short(row['model'])} on {row['dataset']} changes by "
-                f"{row['image_text_alignment_change']:+.4f} ({low:+.4f} to {high:+.4f}){loss}."
+                f"With the image of another pair, the alignment of {short(row['model'])} on {row['dataset']} changes "
+                f"by {row['image_text_alignment_change']:+.4f} ({low:+.4f} to {high:+.4f}){loss}."
             )
     return found
 
@@ -102,7 +102,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
 COLUMNS = ("dataset", "model", "condition", "texts", *RANKS, *RATIOS, "modality_integration_rate", "loss")
 STUDY = Study(
     name="multimodal",
-    question="How much does a connector reduce an image, and how alike do image, text and both look to the model?",
+    question="How much does a connector reduce an image, and how similar are image, text and both to the model?",
     source="Diff-eRank, table 2",
     models=("llava-hf/llava-1.5-7b-hf",),
     data=("detail_23k.json",),

@@ -14,7 +14,7 @@ from rankscope.tables import said
 
 _METRICS = ("matrix_entropy", "matrix_nuclear_norm", "loss")
 BASE = "base"
-_ROUNDING = 1e-5  # nats: what the order of sums in float32 may move
+_ROUNDING = 1e-5  # nats: the effect of summation order in float32
 
 
 _SETTINGS = {"layers": "0,last", "untrained_seeds": 0}
@@ -27,7 +27,7 @@ GRID = Grid(
 
 
 def conduct(request: Request) -> Findings:
-    """The base and six orders, at the embeddings and at the last layer."""
+    """Evaluates the base and six orders, at the embeddings and at the last layer."""
     measured = measure(request, GRID)
     table = with_differences(measured.table, measured.runs, BASE, _METRICS)
     return Findings(with_published(table, _published), tuple(_sentences(table)), measured.notes)
@@ -51,11 +51,11 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         parts = [_moved(row) for row in moved.rows(named=True)]
         if parts:
             found.append(
-                f"{model} on {dataset}, {said('matrix_entropy')} at {where} against the base: {'; '.join(parts)}."
+                f"{model} on {dataset}, {said('matrix_entropy')} at {where} compared with the base: {'; '.join(parts)}."
             )
     found.append(
-        "An order of tokens permutes the rows of the embeddings, which leaves their spectrum as it is unless positions "
-        "are added to them. Reversing a shuffled order gives another shuffled order: both conditions measure one thing."
+        "Reordering tokens permutes the rows of the embeddings, which does not change their spectrum unless positions "
+        "are added. Reversing a shuffled order gives another shuffled order: both conditions measure the same thing."
     )
     return found
 

@@ -1,6 +1,6 @@
-"""Question-answer pairs with no prefix and with three instructions before them.
+"""Question-answer pairs without a prefix and with three instructions.
 
-The wording of the paper's prefixes is not known to us, so its numbers are listed apart and not beside ours.
+The wording of the paper's prefixes is unknown, so its numbers are listed separately.
 """
 
 from __future__ import annotations
@@ -46,20 +46,22 @@ def _sentences(table: pl.DataFrame) -> list[str]:
         )
         parts = [
             f"{row['condition']} {row['matrix_nuclear_norm_difference']:+.4f} "
-            f"({row['tokens_per_text']:.0f} tokens a text)"
+            f"({row['tokens_per_text']:.0f} tokens per text)"
             for row in moved.rows(named=True)
         ]
         if parts:
             base = rows.filter(pl.col("condition") == BASE)["tokens_per_text"][0]
-            against = f"MNN against no prefix ({base:.0f} tokens a text)"
+            against = f"MNN compared with no prefix ({base:.0f} tokens per text)"
             found.append(f"{model} on {dataset}{at(layer)}, {against}: {'; '.join(parts)}.")
-    found.append("A prefix is the same in every text and makes it longer: both move the metrics, whatever it says.")
+    found.append(
+        "A prefix is the same in every text and makes it longer: both change the metrics, regardless of its wording."
+    )
     return found
 
 
 STUDY = Study(
     name="prompts",
-    question="What does an instruction before question-answer pairs do to the metrics?",
+    question="How does an instruction before question-answer pairs change the metrics?",
     source="Matrix Nuclear-Norm, tables 2 and 12",
     models=("cerebras/Cerebras-GPT-1.3B", "cerebras/Cerebras-GPT-2.7B", "cerebras/Cerebras-GPT-6.7B"),
     data=("openbookqa", "winogrande", "piqa"),

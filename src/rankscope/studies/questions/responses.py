@@ -1,7 +1,7 @@
-"""Instruct models measured on responses: on their own, and all of them by one fixed judge.
+"""Instruct models measured on responses: each on its own, and all by one fixed judge.
 
-A model that scores its own text is measured on texts of its own length and style. One judge for all takes the scorer
-out of the comparison; length stays in it, and stands beside every score.
+A model that scores its own text is measured on texts of its own length and style. A common judge removes the effect
+of the scorer; the effect of length remains, so length is reported with every score.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ _OF_PROMPTS = ("template", "split", "sample_seed")
 
 
 def conduct(request: Request) -> Findings:
-    """Responses are read or generated, then measured by the judge, and by their own models where these are here."""
+    """Reads or generates responses, then measures them with the judge, and generated ones with their own models."""
     options = request.options
     _folder(request)
     if (options.leaderboard is None) != (options.leaderboard_column is None):
-        raise SettingsError("a leaderboard has many columns: give --leaderboard and --leaderboard-column together")
+        raise SettingsError("--leaderboard and --leaderboard-column are required together")
     if request.settings.chat:
-        raise SettingsError("prompts and responses are texts, not lists of messages: leave chat out")
+        raise SettingsError("prompts and responses are texts, not lists of messages: omit chat")
     unread = [name for name in ("field", *_OF_PROMPTS) if getattr(request.settings, name) is not None]
     if options.responses is not None and unread:
-        raise SettingsError(f"{', '.join(unread)}: of prompts, but {options.responses} holds responses. Leave it out")
+        raise SettingsError(
+            f"{', '.join(unread)}: for prompts only, and {options.responses} contains responses. Omit it"
+        )
     places = None
     if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column shows at once
         places = read_leaderboard(options.leaderboard, options.leaderboard_column)
@@ -74,15 +76,17 @@ def conduct(request: Request) -> Findings:
         more["ranking"], held = ranked_at_length(single, places)
         sentences += said + held
     number = next(iter(chosen.values()))
-    sentences.append(f"{len(chosen)} responders on {len(number.texts)} prompts that all of them answered.")
+    sentences.append(
+        f"{len(chosen)} responders were compared on {len(number.texts)} prompts that all of them answered."
+    )
     told = distinct_notes([notes])
     return Findings(table.sort("judge", "matrix_nuclear_norm"), tuple(sentences), told, more, files=(SCORES,))
 
 
 def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
-    """Each model's own responses, and how many of them were stopped before they ended."""
+    """Each model's own responses, with sentences on those that were cut off."""
     if len(request.data) != 1:
-        raise SettingsError(f"one set of prompts at a time, got {', '.join(request.data)}")
+        raise SettingsError(f"responses takes one set of prompts, got {', '.join(request.data)}")
     longest = request.options.max_new_tokens
     sampling = GenerationSettings() if longest is None else GenerationSettings(max_new_tokens=longest)
     found: dict[str, TextSet] = {}
@@ -94,17 +98,17 @@ def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
         unfinished = sum(row.get("finished") is False for row in rows)
         if unfinished:
-            stopped = f"stopped at {sampling.max_new_tokens:,} tokens before they ended"
-            sentences.append(f"{unfinished} of {len(rows)} responses of {model} were {stopped}.")
+            cut = f"cut off at {sampling.max_new_tokens:,} tokens"
+            sentences.append(f"{unfinished} of {len(rows)} responses of {model} were {cut}.")
         found |= read_responses(file)
     return found, sentences
 
 
 def _folder(request: Request) -> Path:
-    """Where texts go.
+    """The study's local folder.
 
     Raises:
-        SettingsError: an address.
+        SettingsError: it is an address.
     """
     return local_path(request.folder, "study responses")
 
@@ -116,7 +120,7 @@ def _common(responses: Mapping[str, TextSet], limit: int | None) -> dict[str, Te
         own = {text.id for text in texts.texts}
         ids = [one for one in ids if one in own]
     if not ids:
-        raise DataError(f"no prompt was answered by all of {', '.join(responses)}: expected the same prompts for each")
+        raise DataError(f"no prompt was answered by all of {', '.join(responses)}: expected the same prompts for all")
     kept = set(ids[:limit])
     return {
         name: TextSet(texts.name, texts.source, tuple(text for text in texts.texts if text.id in kept))
@@ -132,7 +136,7 @@ def _write(file: Path, texts: TextSet) -> Path:
 
 def _measured_by(request: Request, judge: str, called: str, files: Mapping[str, Path]) -> tuple[Run, dict[str, str]]:
     """The judge's run, and the responder of each of its data sets."""
-    # Which prompts was settled before; now all texts of our own files are read.
+    # The prompts are already selected; now all texts of our own files are read.
     changes: dict[str, object] = {"field": "response", "limit": None, "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
     run = evaluate(
         judge,
@@ -151,13 +155,13 @@ def _ranked(
     """Adds the leaderboard's column, and correlates every metric and length with it."""
     column = str(request.options.leaderboard_column)
     if column in table.columns:
-        raise SettingsError(f"the leaderboard's column {column!r} has the name of a result: rename it in the file")
+        raise SettingsError(f"the leaderboard's column {column!r} has the same name as a result: rename it in the file")
     table = table.with_columns(
         pl.col("responder").replace_strict(places, default=None, return_dtype=pl.Float64).alias(column)
     )
     if table[column].null_count() == table.height:
         raise DataError(
-            f"{request.options.leaderboard} knows none of {', '.join(table['responder'].unique())}: its names are "
+            f"{request.options.leaderboard} contains none of {', '.join(table['responder'].unique())}: its names are "
             f"{', '.join(list(places)[:5])}, ..."
         )
     found, said = correlated(table, "judge", _METRICS, column)
@@ -166,7 +170,7 @@ def _ranked(
 
 STUDY = Study(
     name="responses",
-    question="Do metrics of instruct models' responses rank the models as people and judges do, or by length?",
+    question="Do metrics of instruct models' responses rank the models as people and judges do, or just by length?",
     source="Matrix Nuclear-Norm, tables 3, 4, 6 and 7",
     models=("family:instruct",),
     data=("alpaca-eval",),

@@ -17,7 +17,7 @@ ROTATIONS = ("rotated-90", "rotated-180", "rotated-270")
 
 
 def conduct(request: Request) -> Findings:
-    """Images as they are and turned clockwise by three angles; the paper does not state its own."""
+    """Measures images as they are and rotated clockwise by three angles; the paper does not state its angle."""
     table = aligned(request, ROTATIONS)
     return Findings(with_published(table, _published), tuple(_sentences(table)))
 
@@ -45,7 +45,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
 
 STUDY = Study(
     name="rotation",
-    question="Do reduction and alignment notice that images are rotated?",
+    question="Do reduction and alignment change when images are rotated?",
     source="Diff-eRank, table 3",
     models=("llava-hf/llava-1.5-7b-hf",),
     data=("detail_23k.json",),

@@ -1,7 +1,7 @@
-"""How far a number moves with the sample of texts: sizes and seeds.
+"""How far a number moves with the size and seed of the sample of texts.
 
-The texts of the largest sample are measured once. A smaller sample is a choice among their measurements:
-the same numbers as evaluating it anew, without the forward passes.
+The texts of the largest sample are measured once. A smaller sample is a subset of their measurements: the same
+numbers as evaluating it separately, without the forward passes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rankscope.studies.study import Figure, Findings, Request, Study
 from rankscope.tables import said
 
 SHARES = (1, 2, 10)
-"""Sizes: all texts, half of them, a tenth; 10,000, 5,000 and 1,000 in the paper."""
+"""Divisors of the sample size: all texts, half, a tenth; 10,000, 5,000 and 1,000 in the paper."""
 SEEDS = 5
 _METRICS = ("diff_erank", "effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 
@@ -45,7 +45,7 @@ def conduct(request: Request) -> Findings:
 
 
 def _samples(texts: pl.DataFrame) -> list[tuple[int, int | None, pl.DataFrame]]:
-    """Seed, size and measurements of each sample; they are drawn from the texts that everyone was measured on."""
+    """Seed, size and measurements of each sample, drawn from the texts on which all networks were measured."""
     skipped = texts.filter(pl.col("status") != "ok").select("text_index").unique()
     groups = texts.select("model", "layer", "role", "seed").n_unique()
     usable = texts.join(skipped, on="text_index", how="anti").group_by("text_index").len()
@@ -60,7 +60,7 @@ def _samples(texts: pl.DataFrame) -> list[tuple[int, int | None, pl.DataFrame]]:
 
 
 def _spread(table: pl.DataFrame) -> pl.DataFrame:
-    """For each size with several samples: the standard deviation over samples, and what one sample's interval says."""
+    """For each size with several samples: the standard deviation over samples, and the one from intervals."""
     metrics = [name for name in _METRICS if name in table.columns and table[name].null_count() == 0]
     group = table.group_by("dataset", "model", "layer", "size", maintain_order=True)
     spread = [pl.col(name).std().alias(f"{name}_sd") for name in metrics]
@@ -89,18 +89,18 @@ def _sentences(spread: pl.DataFrame) -> list[str]:
             found.append(
                 f"{row['model']} on {row['dataset']}{at(row['layer'])}, {row['size']:,} texts: {said(metric)} has a "
                 f"standard deviation of {row[f'{metric}_sd']:.3f} over {row['samples']} samples; the bootstrap of one "
-                f"sample says {row[f'{metric}_sd_by_bootstrap']:.3f}."
+                f"sample gives {row[f'{metric}_sd_by_bootstrap']:.3f}."
             )
     found.append(
-        "Samples come from the texts of the largest one and share texts, the more the larger they are: at half its "
-        "size their spread understates that of fresh texts by a factor of about 1.4."
+        "Samples are drawn from the largest one and overlap, more so for larger samples: at half its size, their "
+        "spread understates that of independent samples by a factor of about 1.4."
     )
     return found
 
 
 STUDY = Study(
     name="sampling",
-    question="How far do the metrics move with the size and the seed of the sample of texts?",
+    question="How much do the metrics vary with the size and seed of the sample of texts?",
     source="Diff-eRank, table 11; Matrix Nuclear-Norm, table 5",
     models=("facebook/opt-1.3b", "cerebras/Cerebras-GPT-1.3B"),
     data=("wikipedia",),

@@ -1,4 +1,4 @@
-"""Diff-eRank, reduced loss, entropy and nuclear norm against size."""
+"""Diff-eRank, reduced loss, entropy and nuclear norm against model size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def conduct(request: Request) -> Findings:
 
 
 def published(row: dict[str, Any]) -> Cells:
-    """What the papers print for a model on a data set."""
+    """The papers' values for a model on a data set."""
     model, data = row["model"], row["dataset"]
     cells: Cells = {name: printed("diff_erank.table6", model, data, name) for name in ("diff_erank", "reduced_loss")}
     of_norms = ("mnn.table10", "mnn.table11")
@@ -36,7 +36,7 @@ _OURS = {
 
 STUDY = Study(
     name="scaling",
-    question="How do Diff-eRank, reduced loss, matrix entropy and Matrix Nuclear-Norm change with size?",
+    question="How do Diff-eRank, reduced loss, matrix entropy and Matrix Nuclear-Norm change with model size?",
     source="Diff-eRank, figure 1 and table 6; Matrix Nuclear-Norm, tables 10 and 11",
     models=("family:opt",),
     data=("dolly-15k", "wikipedia", "openwebtext2", "hh-rlhf"),

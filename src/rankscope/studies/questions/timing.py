@@ -1,9 +1,9 @@
-"""Wall time and memory of entropy the papers' way, of ours, of MNN, and of the bare forward pass.
+"""Wall time and memory of the papers' entropy, of exact entropy, of MNN, and of the forward pass alone.
 
-Networks have random weights: time does not depend on them, and only a configuration has to be there. Each batch goes
-through the network once and every method then takes its hidden states, so that all methods share one forward pass and
-a machine whose speed drifts meets them alike: the time of a whole run is the forward pass plus the method. The papers'
-way is a singular value decomposition, with vectors, of the d x d covariance in float32, as in both published codes.
+Networks have random weights: time does not depend on them, so only a configuration is needed. Each batch passes
+through the network once, and every method then uses its hidden states. All methods share one forward pass, and drifts
+of the machine's speed affect them equally: the time of a whole run is the forward pass plus the method. The papers'
+method is a singular value decomposition, with vectors, of the d x d covariance in float32, as in both published codes.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TEXTS_OF_THE_PAPERS_WAY = 3
-"""So many texts are decomposed the papers' way: it takes as long for a short text as for a long one."""
+"""Number of texts timed with the papers' method, which takes equally long for short and long texts."""
 _TABLES = ("mnn.table1", "mnn.table8")
 _RESET_PEAK, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 def conduct(request: Request) -> Findings:
-    """A network after the other, a batch after the other, a method after the other."""
+    """Times one network after another, batch by batch and method by method."""
     rows = []
     for model in request.models:
         job = prepare([model], request.data, request.settings)
@@ -52,9 +52,9 @@ def conduct(request: Request) -> Findings:
             described = job.subjects[0].model
             plan = job.plan(described, texts)
             if not plan.batches:
-                raise DataError(f"{texts.name} has no text that {model} can read: nothing can be timed")
+                raise DataError(f"{texts.name} has no text that {model} can read: there is nothing to time")
             batches = [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
-            request.progress.say(f"{model}: making a network with random weights")
+            request.progress.say(f"{model}: initialising a network with random weights")
             network = untrained_twin(described, 0, job.placement)
             request.progress.start(f"{model} on {texts.name}", plan.tokens)
             known = known_model(model)
@@ -91,7 +91,7 @@ _METHODS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass
 class _Meter:
-    """Seconds and peak memory of each method on the texts that it was given."""
+    """Seconds and peak memory of each method, and the number of its texts."""
 
     device: torch.device
     seconds: dict[str, float] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class _Meter:
     texts: dict[str, int] = field(default_factory=dict)
 
     def run(self, name: str, texts: Sequence[Tensor]) -> None:
-        """Runs a method on texts, one after the other."""
+        """Runs a method on texts, one after another."""
         self.reset_peak()
         start = self.now()
         for hidden in texts:
@@ -109,20 +109,20 @@ class _Meter:
         self.note_peak(name)
 
     def now(self) -> float:
-        """Seconds; the device has done all that it was given."""
+        """Seconds, after all pending work of the device."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     def reset_peak(self) -> None:
-        """From now on a new peak is counted, where the system can."""
+        """Resets the peak memory, if the system supports it."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         elif os.access(_RESET_PEAK, os.W_OK):
             _RESET_PEAK.write_text("5")
 
     def note_peak(self, name: str) -> None:
-        """Keeps the peak since the last reset, in GiB: of the device, else of the process."""
+        """Records the peak since the last reset, in GiB, of the device or of the process."""
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device) / 2**30
         elif os.access(_RESET_PEAK, os.W_OK):
@@ -180,14 +180,14 @@ def _sentences(table: pl.DataFrame) -> list[str]:
     found = [
         f"{row['model']} (d = {row['hidden_size']:,}), {row['texts']} texts of {row['tokens'] / row['texts']:.0f} "
         f"tokens: a whole run with exact entropy takes {row['entropy_over_mnn']:.3f} times one with MNN and "
-        f"{row['entropy_seconds'] / row['forward_seconds']:.3f} times the bare forward pass; the papers' way takes "
+        f"{row['entropy_seconds'] / row['forward_seconds']:.3f} times the forward pass alone; the papers' method takes "
         f"{row['papers_over_entropy']:.1f} times as long (its decomposition alone "
         f"{row['papers_step_over_entropy_step']:,.0f} times)."
         for row in table.rows(named=True)
     ]
     found.append(
-        f"The papers' way was timed on {TEXTS_OF_THE_PAPERS_WAY} texts and multiplied: its d x d decomposition takes "
-        "as long for every text. The papers do not state their hardware: compare ratios, not seconds."
+        f"The papers' method was timed on {TEXTS_OF_THE_PAPERS_WAY} texts and extrapolated: its d x d decomposition "
+        "takes equally long for every text. The papers do not state their hardware: compare ratios, not seconds."
     )
     return found
 
@@ -195,7 +195,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
 _SECONDS = ("forward_seconds", "mnn_seconds", "entropy_seconds", "papers_seconds")
 STUDY = Study(
     name="timing",
-    question="What do exact matrix entropy, the papers' way to it, and MNN cost beside the bare forward pass?",
+    question="What do exact matrix entropy, the papers' method for it, and MNN cost in addition to the forward pass?",
     source="Matrix Nuclear-Norm, tables 1 and 8",
     models=("family:cerebras-gpt",),
     data=("dolly-15k",),
@@ -214,7 +214,7 @@ STUDY = Study(
     ),
     figure=Figure(x="hidden_size", metrics=_SECONDS, series="family", log_x=True, panels_by="dataset"),
     conduct=conduct,
-    besides=lambda _: "times, which are of one machine",
+    besides=lambda _: "times on one machine",
     decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=_TABLES,
     in_one_process=True,

@@ -1,4 +1,4 @@
-"""One model along its training: effective rank, loss and accuracy, where they peak, where it overfits."""
+"""One model along its training: effective rank, loss and accuracy, their peaks, and overfitting."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CONDITIONS = (Condition("training"),)
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of all checkpoints; accuracy where tasks are given."""
+    """One evaluation of all checkpoints, and accuracy if tasks are given."""
     left_out = _left_out(request)
     for told in left_out:
-        request.progress.say(f"left out {told}")
+        request.progress.say(f"skipping {told}")
     models, steps = _checkpoints(request)
     accuracy = measure_accuracy(request, models, default=())
     measured = measure(request, Grid(_CONDITIONS, tuple(models)))
@@ -34,7 +34,7 @@ def conduct(request: Request) -> Findings:
     ).sort("dataset", "layer", "order")
     table = with_accuracy(table, accuracy, per_dataset=False)
     table = _with_stages(table.drop("order"), measured.runs["training"])
-    unfinished = [f"Unfinished checkpoints were left out: {'; '.join(left_out)}."] if left_out else []
+    unfinished = [f"Unfinished checkpoints were skipped: {'; '.join(left_out)}."] if left_out else []
     phases = _phases_of(table, measured.runs["training"])
     of_phases = [_told(where, found, table) for where, found in phases.items()]
     rows = [row for where, found in phases.items() for row in _rows(where, found)]
@@ -43,15 +43,15 @@ def conduct(request: Request) -> Findings:
 
 
 def _left_out(request: Request) -> list[str]:
-    """Checkpoints that are not finished, each with the reason."""
+    """Unfinished checkpoints, each with the reason."""
     return [f"{model}: {told}" for model in request.models for told in unfinished_of(model)]
 
 
 def _checkpoints(request: Request) -> tuple[list[str], dict[str, int | None]]:
-    """The checkpoints in the order of training, and the step of each.
+    """The checkpoints in training order, and the step of each.
 
     Raises:
-        SettingsError: too few, or of several models.
+        SettingsError: there are too few, or they belong to several models.
     """
     expanded = [checkpoints_of(model) for model in request.models]
     if len(expanded) > 1 and max(map(len, expanded)) > 1:
@@ -59,9 +59,9 @@ def _checkpoints(request: Request) -> tuple[list[str], dict[str, int | None]]:
     models = [checkpoint for found in expanded for checkpoint in found]
     if len(models) < 2:
         raise SettingsError(
-            f"training needs checkpoints of a model, got {', '.join(request.models)}: give a folder that holds "
-            "checkpoint-N folders, or several revisions, MODEL@step1 MODEL@step2 ..."
-            + (f" (left out {'; '.join(left_out)})" if (left_out := _left_out(request)) else "")
+            f"training needs checkpoints of a model, got {', '.join(request.models)}: use a folder with checkpoint-N "
+            "subfolders, or several revisions, MODEL@step1 MODEL@step2 ..."
+            + (f" (skipped {'; '.join(left_out)})" if (left_out := _left_out(request)) else "")
         )
     steps = {model: None if (found := training_step(model)) is None else found.step for model in models}
     known = {model: step for model, step in steps.items() if step is not None}
@@ -71,7 +71,7 @@ def _checkpoints(request: Request) -> tuple[list[str], dict[str, int | None]]:
 
 
 def _with_stages(table: pl.DataFrame, run: Run) -> pl.DataFrame:
-    """Marks the checkpoint of least loss, and later ones whose loss is worse on the same texts beyond doubt."""
+    """Marks the checkpoint with the lowest loss, and later ones with a significantly higher loss on the same texts."""
     measurements = run.measurements().filter(pl.col("role") == "trained")
     stages: list[str | None] = []
     for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
@@ -97,7 +97,7 @@ def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
 
 
 def _phases_of(table: pl.DataFrame, run: Run) -> dict[tuple[str, str], Phases | None]:
-    """By data set and layer, the phases of effective rank; none where steps or effective ranks are not known."""
+    """Phases of effective rank by data set and layer; missing if steps or effective ranks are unknown."""
     measurements = run.measurements(ratios=False)
     found: dict[tuple[str, str], Phases | None] = {}
     for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
@@ -116,7 +116,7 @@ def _phases_of(table: pl.DataFrame, run: Run) -> dict[tuple[str, str], Phases | 
 
 
 def _rows(where: tuple[str, str], found: Phases | None) -> list[dict[str, object]]:
-    """A row for each phase; `change` is the step at which the next one begins."""
+    """A row for each phase; `change` is the step at which the next one starts."""
     if found is None:
         return []
     last = found.phases[-1]
@@ -138,16 +138,16 @@ def _rows(where: tuple[str, str], found: Phases | None) -> list[dict[str, object
 
 
 def _told(where: tuple[str, str], found: Phases | None, table: pl.DataFrame) -> str:
-    """What phases there are, and the step of least loss beside them."""
+    """A sentence on the phases and the step with the lowest loss."""
     dataset, layer = where
     rows = table.filter(dataset=dataset, layer=layer)
-    on = f"On {dataset}{at(layer)}"
+    on = f"On {dataset}{at(layer)},"
     if found is None:
-        there = f"there are {rows.height}"
-        return f"{on} phases of eRank are not sought: that needs {FEWEST_CHECKPOINTS} checkpoints, and {there}."
+        needed = f"{rows.height} checkpoints are too few (at least {FEWEST_CHECKPOINTS} are needed)"
+        return f"{on} phases of eRank were not computed: {needed}."
     if len(found.phases) == 1:
         return (
-            f"{on} no phases of eRank can be told apart: a straight line over log(step) fits the {found.checkpoints} "
+            f"{on} no distinct phases of eRank were found: a straight line over log(step) fits the {found.checkpoints} "
             f"checkpoints as well (p = {found.p_value:.2g})."
         )
     *before, last = found.phases
@@ -155,10 +155,10 @@ def _told(where: tuple[str, str], found: Phases | None, table: pl.DataFrame) -> 
         f"{one.direction} until step {one.end:,} (95 % interval {one.end_low:,} to {one.end_high:,})" for one in before
     ]
     best = rows.filter(pl.col("stage") == BEST)
-    loss = f"; the loss is least at step {best['step'][0]:,}" if best.height else ""
+    loss = f"; the loss is lowest at step {best['step'][0]:,}" if best.height else ""
     return (
         f"{on} eRank has {len(found.phases)} phases over log(step): it {', then '.join(parts)}, then {last.direction} "
-        f"(p = {found.p_value:.2g} for one straight line){loss}."
+        f"(p = {found.p_value:.2g} for a single straight line){loss}."
     )
 
 
@@ -166,20 +166,20 @@ def _sentences(table: pl.DataFrame) -> list[str]:
     found = []
     several = table.select("dataset", "layer").n_unique() > 1
     for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
-        where = f"On {dataset}{at(str(layer))}"
-        again = f"{where}: " if several else ""
+        where = f"On {dataset}{at(str(layer))},"
+        again = f"{where} " if several else ""
         best = rows.filter(pl.col("stage") == BEST)
         if best.height:
             row = best.row(0, named=True)
-            found.append(f"{where} the loss is least, {row['loss']:.3f}, at {_at(row)}.")
+            found.append(f"{where} the loss is lowest, {row['loss']:.3f}, at {_at(row)}.")
         for key, called in (("effective_rank", "eRank"), ("diff_erank", "Diff-eRank"), ("accuracy", "accuracy")):
             if key in rows.columns and rows[key].null_count() < rows.height:
                 row = rows.sort(key, descending=True, nulls_last=True).row(0, named=True)
-                found.append(f"{again}{called} is largest, {row[key]:.3g}, at {_at(row)}.")
+                found.append(f"{again}{called} is highest, {row[key]:.3g}, at {_at(row)}.")
         worse = [_at(row) for row in rows.filter(pl.col("stage") == OVERFITTED).rows(named=True)]
         found.append(
-            f"{again}Overfitted (loss above the best on the same texts, beyond its 95 % interval): "
-            f"{', '.join(worse) or 'none'}."
+            f"{again}{'overfitted' if several else 'Overfitted'} checkpoints (loss above the best on the same texts, "
+            f"beyond its 95 % interval): {', '.join(worse) or 'none'}."
         )
     return found
 
@@ -190,7 +190,7 @@ def _at(row: dict[str, object]) -> str:
 
 STUDY = Study(
     name="training",
-    question="Along one model's training, how do effective rank, loss and accuracy move, and what shows overfitting?",
+    question="How do effective rank, loss and accuracy change along a training, and what shows overfitting?",
     source="Diff-eRank, table 10",
     models=("pico",),
     data=("stdlib-docs",),
