@@ -132,14 +132,14 @@ def test_a_refusal_is_one_line_that_says_what_to_do(outcomes: Mapping[str, Outco
     assert outcomes["absent"].error == (
         f"no model owner/absent on the hub (HUB/owner/absent): check the spelling; if it is private, {log_in}"
     )
-    assert outcomes["absent with a token"].error.endswith("if it is private, see that your token may read it")
+    assert outcomes["absent with a token"].error.endswith("if it is private, make sure that your token can read it")
     assert outcomes["absent data"].error == (
         "no data set owner/absent on the hub (HUB/datasets/owner/absent): check the spelling; "
         f"if it is private, {log_in}"
     )
     assert outcomes["gated"].error == f"model owner/gated is gated: accept its terms at HUB/owner/gated, then {log_in}"
     assert "accept its terms at HUB/datasets/owner/gated" in outcomes["gated data"].error
-    assert outcomes["wrong token"].error.startswith("the hub does not accept your token")
+    assert outcomes["wrong token"].error.startswith("the hub rejected your token")
     assert outcomes["revision"].error.startswith("model owner/open has no revision 'v9'")
 
 
@@ -154,7 +154,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(outcomes: Mapping[str, Outcome
     line = outcomes["unreachable"].error
     assert line.startswith("cannot reach the hub at HUB (")
     assert line.endswith(
-        "and owner/other is not in the hub's cache (HOME/hub): check the connection, or give local files"
+        "and owner/other is not in the hub's cache (HOME/hub): check the connection, or use local files"
     )
     assert "and owner/absent is not in the hub's cache" in outcomes["unreachable data"].error
 
@@ -175,7 +175,7 @@ def test_offline_mode_asks_nothing(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(error, match="is not in the hub's cache .* and HF_HUB_OFFLINE forbids to download it"):
+    with pytest.raises(error, match="is not in the hub's cache .* and HF_HUB_OFFLINE prevents downloading it"):
         reach_hub("owner/name", kind, "config.json", error=error)
     place = tmp_path / f"{kind}s--owner--name"
     (place / "refs").mkdir(parents=True)

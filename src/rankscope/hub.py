@@ -1,7 +1,7 @@
-"""One question to the Hugging Face hub, before other libraries ask it file by file.
+"""Checks the Hugging Face hub with one request, before other libraries ask it file by file.
 
-Without a network they repeat each of their questions for half a minute, and what they say of a gated or missing
-repository fills a screen.
+Without a network, those libraries retry each request for half a minute, and their messages about a gated or missing
+repository fill a screen.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
 def reach_hub(repository: str, kind: Kind, file: str, revision: str | None = None, *, error: type[CallError]) -> bool:
-    """Whether the hub answers for a repository; without an answer only what is in its cache can be used.
+    """Whether the hub answers for a repository; if it does not, only files in its local cache can be used.
 
-    One request, without retries, that waits as long as `HF_HUB_ETAG_TIMEOUT` says; none where `HF_HUB_OFFLINE` is
-    set, or where the revision is a commit of which the file is here. A hub that is busy or broken counts as an
-    answer: the libraries that download try again.
+    Sends one request without retries, with a timeout of `HF_HUB_ETAG_TIMEOUT`; none if `HF_HUB_OFFLINE` is set, or if
+    the revision is a commit whose file is in the cache. A busy or broken hub counts as an answer: the libraries that
+    download will retry.
 
     Args:
         repository: `owner/name`.
         kind: what it is.
         file: one of its files; it need not exist.
         revision: branch, tag or commit.
-        error: what to raise.
+        error: the class of error to raise.
 
     Raises:
-        CallError: of the given class: no such repository or revision, a gated one, a token that is refused, or no
+        CallError: of the given class: no such repository or revision, a gated one, a rejected token, or no
             answer and nothing in the cache.
     """
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
@@ -60,13 +60,13 @@ def reach_hub(repository: str, kind: Kind, file: str, revision: str | None = Non
 
 
 def refusal(fault: BaseException, repository: str, kind: Kind, revision: str | None = None) -> str | None:
-    """What to say and do where the hub refused a repository; None for any other fault.
+    """The message if the hub refused access to a repository; None for any other fault.
 
     Args:
-        fault: from huggingface_hub, or from a library that was told by it.
+        fault: from huggingface_hub, or from a library that passes on its error.
         repository: `owner/name`.
         kind: what it is.
-        revision: that was asked for.
+        revision: the requested one.
     """
     from huggingface_hub import constants, errors, get_token
 
@@ -77,17 +77,17 @@ def refusal(fault: BaseException, repository: str, kind: Kind, revision: str | N
     page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
     message = None
     if isinstance(found, errors.GatedRepoError):
-        then = "see that your token is of that account" if get_token() else _LOG_IN
+        then = "make sure that your token belongs to that account" if get_token() else _LOG_IN
         message = f"{what} {repository} is gated: accept its terms at {page}, then {then}"
     elif isinstance(found, errors.RepositoryNotFoundError):
-        then = "see that your token may read it" if get_token() else _LOG_IN
+        then = "make sure that your token can read it" if get_token() else _LOG_IN
         message = f"no {what} {repository} on the hub ({page}): check the spelling; if it is private, {then}"
     elif isinstance(found, errors.RevisionNotFoundError):
         message = f"{what} {repository} has no revision {revision!r}: {page}/tree/main lists branches and tags"
     elif isinstance(found, errors.DisabledRepoError):
-        message = f"{what} {repository} was disabled by the hub: see {page}"
+        message = f"{what} {repository} has been disabled by the hub: see {page}"
     elif found is not None and found.response.status_code == 401:
-        message = f"the hub does not accept your token, which may have expired: {_LOG_IN}"
+        message = f"the hub rejected your token, which may have expired: {_LOG_IN}"
     return message
 
 
@@ -96,8 +96,8 @@ def _no_answer(fault: BaseException, repository: str) -> str:
 
     absent = f"{repository} is not in the hub's cache ({constants.HF_HUB_CACHE})"
     if is_offline_mode():
-        return f"{absent}, and HF_HUB_OFFLINE forbids to download it: unset that, or give local files"
+        return f"{absent}, and HF_HUB_OFFLINE prevents downloading it: unset it, or use local files"
     return (
         f"cannot reach the hub at {constants.ENDPOINT} ({first_line(fault)}), and {absent}: "
-        "check the connection, or give local files"
+        "check the connection, or use local files"
     )

@@ -57,9 +57,8 @@ class Settings:
             based on this assumption.
         metrics: Comma-separated names. Default: all but those that rankscope list metrics marks as only if named.
         prefix: Text to put before every text, for example an instruction; joined by a space.
-        perturbation: Reorder the words or tokens of every text: words-shuffled, words-reversed,
-            words-shuffled-reversed, and the same with tokens. Special tokens and white space between words stay in
-            place.
+        perturbation: Reorder every text: words-shuffled, words-reversed, words-shuffled-reversed, and the same with
+            tokens. Special tokens and white space between words stay in place.
         window: Split every text into windows of this many tokens, so that lengths match across models.
         special_tokens: Add the tokenizer's own special tokens (such as BOS) to every text and every window. They
             count towards its length.

@@ -535,7 +535,7 @@ def test_what_a_folder_leaves_out_and_bad_rows_are_said(tmp_path: Path, data: st
     )
     assert [(row["texts"], row["skipped"]) for row in run.summary_rows()] == [(8, 1)]
     (source,) = run.manifest()["sessions"][0]["sources"]
-    assert source == f"{folder} (1 JSON lines file; left out: LICENSE.txt); all"
+    assert source == f"{folder} (1 JSON lines file; ignored: LICENSE.txt); all"
 
 
 def test_conversations_are_measured_through_the_chat_template(tmp_path: Path, tiny_folder: Path) -> None:

@@ -112,13 +112,13 @@ def test_a_study_is_cut_into_shards_and_concluded_in_a_store(
     assert command(*asked, "--output", tmp_path / "study") == 0
     for number in (1, 0):
         assert command(*asked, "--output", place, "--shard", f"{number}/2") == 0
-        assert f"concludes the study in {place}" in capsys.readouterr().out
+        assert f"to conclude the study in {place}" in capsys.readouterr().out
     store = ObjectStore.at(place)
     assert {name.partition("/")[0] for name in store.names("")} == {"runs"}
     for _ in range(2):
         assert command(*asked, "--output", place) == 0
         told = capsys.readouterr()
-        assert f"kept in {place}: table.csv" in told.out
+        assert f"saved to {place}: table.csv" in told.out
         assert "loading" not in told.err
     names = [name for name in store.names("") if not name.startswith("runs/")]
     assert names == sorted(path.name for path in (tmp_path / "study").iterdir() if path.is_file())

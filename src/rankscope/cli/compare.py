@@ -51,7 +51,7 @@ def compare(
         return
     print_table(differences_table(comparison.rows()), sys.stdout)
     for data, found in predicted.items():
-        print(f"\nprediction of models left out, {data}")
+        print(f"\nprediction of held-out models, {data}")
         print_table(predictions_table(found), sys.stdout)
     for remark in remarks:
         print(remark)

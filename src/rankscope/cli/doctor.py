@@ -48,10 +48,10 @@ def _devices() -> list[tuple[str, str]]:
 
 
 def _hub() -> list[tuple[str, str]]:
-    """How the hub is used; nothing is asked of it."""
+    """The hub settings, read without contacting the hub."""
     from huggingface_hub import constants, get_token, is_offline_mode
 
-    where = "not asked (HF_HUB_OFFLINE)" if is_offline_mode() else constants.ENDPOINT
+    where = "offline (HF_HUB_OFFLINE)" if is_offline_mode() else constants.ENDPOINT
     return [
         ("hub", f"{where}, {'with a token' if get_token() else 'without a token'}"),
         ("hub's cache", constants.HF_HUB_CACHE),

@@ -89,11 +89,11 @@ def evaluate(
 
 
 def _check_tracker(results: Results, execution: Execution) -> None:
-    """Before anything is measured."""
+    """Checks the call before anything is measured."""
     if results.log_to is None:
         return
     from rankscope.integrations import check_tracker
 
     check_tracker(results.log_to)
     if execution.shard is not None:
-        raise SettingsError("a shard is only a part of a run: leave log-to out, merge the shards, then use log_run")
+        raise SettingsError("a shard is only part of a run: omit log-to, merge the shards, then use log_run")

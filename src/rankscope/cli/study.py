@@ -50,7 +50,7 @@ def study(
             folder = measure_shard(
                 name, options, output=output, settings=settings, progress=progress, execution=execution
             )
-        print(f"when all shards are there, the same command without --shard concludes the study in {folder}")
+        print(f"when all shards are finished, run the same command without --shard to conclude the study in {folder}")
         return
     with progress_on_stderr() as progress:
         conducted = conduct(name, options, output=output, settings=settings, progress=progress, execution=execution)
