@@ -70,4 +70,4 @@ def test_exports_for_other_tools(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert len(files) == 4
     assert captured.err.count("wrote ") == 4
     assert run("report", folder, "--lm-eval", files[0]) == 2
-    assert "lm-eval is a folder" in capsys.readouterr().err
+    assert "lm-eval must be a folder" in capsys.readouterr().err

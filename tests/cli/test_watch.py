@@ -105,7 +105,7 @@ def test_ctrl_c_keeps_everything(data: Path, tmp_path: Path) -> None:
     out, output, log = tmp_path / "out", tmp_path / "kept", tmp_path / "log"
     save_tiny(out / "checkpoint-5")
     with started(rankscope, *call(out, data, output), log=log) as process:
-        wait_until(lambda: "checkpoint-5 is measured" in log.read_text(), process, log)
+        wait_until(lambda: "checkpoint-5 has been measured" in log.read_text(), process, log)
         wait_until((output / "report.html").exists, process, log)
         os.kill(process.pid, signal.SIGINT)
         assert wait_for(process) == 130

@@ -47,7 +47,7 @@ def test_what_each_kind_of_run_is_shown_as(runs: dict[str, rs.Run], alignment: r
 def test_a_model_without_a_step_is_named_beside_the_training(runs: dict[str, rs.Run], tmp_path: Path) -> None:
     report = build_report(renamed(runs["training"], tmp_path / "released", {"pico": "owner/model@v2"}))
     assert [row["step"] for row in report.tables()["training"].rows] == [0, 128, 512]
-    assert report.sections[-1].remarks[0].endswith("for want of a step in the reference: owner/model@v2.")
+    assert report.sections[-1].remarks[0].endswith("because the reference has no step: owner/model@v2.")
 
 
 def test_no_figure_without_its_n(runs: dict[str, rs.Run], alignment: rs.Run) -> None:
@@ -111,7 +111,7 @@ def test_metrics_that_were_not_asked_for_are_not_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "manifest.json").unlink(), "holds no manifest.json"),
+        (lambda run: (run / "manifest.json").unlink(), "contains no manifest.json"),
         (lambda run: (run / "manifest.json").write_text('{"schema": 99}'), "written by another version"),
         (lambda run: (run / "manifest.json").write_text('{"schema": 1}'), "written by another version"),
         (

@@ -194,7 +194,7 @@ def test_minigpt_v2_says_what_it_does_not_use(pairs: str, tmp_path: Path) -> Non
     run = align(reference, pairs, output=tmp_path / "r", device="cpu", limit=2, progress=Lines(stream))
     (row,) = run.summary_rows()
     assert (row["model"], row["texts"], row["image_tokens"]) == (reference, 2, 2 * 16)
-    assert "minigpt-v2: head.weight is no part of the model" in stream.getvalue()
+    assert "minigpt-v2: head.weight is not part of the model" in stream.getvalue()
 
 
 def test_wrong_calls(model: str, pairs: str, run: Run, tmp_path: Path) -> None:

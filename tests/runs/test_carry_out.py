@@ -141,5 +141,5 @@ def test_a_unit_of_another_process_is_waited_for(tmp_path: Path) -> None:
         carry_out([group(diary, unit(record, "a", diary))], Silent())
         assert diary.loads == []
         assert RunFolder.is_finished(folder, "a")
-        assert said == [f"{tmp_path}: another process measures a, waiting for it"]
+        assert said == [f"{tmp_path}: waiting for another process that measures a"]
         assert wait_for(other) == 0

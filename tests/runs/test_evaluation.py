@@ -614,5 +614,5 @@ def test_two_data_sets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_window_beyond_the_positions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="window is 300 tokens, and pico-0.1m has 256 positions"):
+    with pytest.raises(SettingsError, match="window is 300 tokens, but pico-0.1m has 256 positions"):
         rs.evaluate("pico-0.1m", "stdlib-docs", output=tmp_path / "run", window=300, limit=2)

@@ -215,7 +215,9 @@ def test_other_token_ids_of_the_same_tokenizer_are_refused(
     monkeypatch.setattr(
         job, "plan_batches", lambda texts, how, layout: plan_batches(texts, how, job.Layout(9, batch=layout.batch))
     )
-    message = r"the texts of 00-tiny-llama_.*_trained are other tokens now .* begun with tokenizers 0.1, now .*Choose"
+    message = (
+        r"the texts of 00-tiny-llama_.*_trained have different tokens than .* begun with tokenizers 0.1, now .*Choose"
+    )
     with pytest.raises(RunFolderError, match=message):
         go_on(model, data, tmp_path / "run")
     assert contents(tmp_path / "run") == there
@@ -235,7 +237,7 @@ def test_a_unit_that_was_measured_in_another_way(tmp_path: Path) -> None:
     folder, known = LocalFolder(tmp_path), UnitRecord("1", "2", 5)
     refuse_another_unit(folder, known, "u", UnitRecord("1", "2", 5))
     for other in (UnitRecord("1", "3", 5), UnitRecord("1", "2", 6)):
-        with pytest.raises(RunFolderError, match="u was measured in another way than this version measures it"):
+        with pytest.raises(RunFolderError, match="u was measured in another way than this version would measure it"):
             refuse_another_unit(folder, known, "u", other)
 
 
@@ -244,7 +246,7 @@ def test_other_versions_go_on_with_a_note(model: Path, data: Path, tmp_path: Pat
     edit_versions(sessions(tmp_path / "run")[0], torch="1.0")
     told = Told()
     run = go_on(model, data, tmp_path / "run", told)
-    assert [line for line in told.said if "was begun with torch 1.0, now" in line]
+    assert [line for line in told.said if "was started with torch 1.0, now" in line]
     (note,) = (note for note in run.notes() if note.name == "several-versions")
     assert "torch 1.0 and " in note.text
     both = run.manifest()["sessions"]

@@ -174,7 +174,7 @@ def test_no_credentials_are_told_at_once(store: ObjectStore, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("address", "error", "message"),
     [
-        ("s4://bucket/run", SettingsError, "s4:// is no kind of store that fsspec knows"),
+        ("s4://bucket/run", SettingsError, "s4:// is not a store that fsspec supports"),
         ("s3://KEY:SECRET@bucket/run", SettingsError, "contains a user name or a key"),
     ],
 )

@@ -60,7 +60,7 @@ def test_a_line_for_each_prompt_and_unfinished_ones_are_counted(prompts: Path, t
     assert {row["model"] for row in found} == {"pico"}
     unfinished = sum(not row["finished"] for row in found)
     assert unfinished == sum(row["tokens"] == 8 for row in found) > 0
-    assert told.said[-1] == f"5 of 5 prompts answered; {unfinished} responses stopped at 8 tokens, unfinished"
+    assert told.said[-1] == f"5 of 5 prompts answered; {unfinished} responses were cut off at 8 tokens"
     assert told.done == [(1, True)] * 5
     (texts,) = read_responses(file).values()
     assert [text.text for text in texts.texts] == [row["response"] for row in found]
@@ -119,10 +119,10 @@ def test_prompts_without_room_are_kept_with_their_reason(prompts: Path, tmp_path
     assert [long[name] for name in ("response", "tokens", "finished")] == [None] * 3
     assert all(row.keys() == long.keys() for row in rows(found))
     assert "exceed the model's 256 positions" in long["reason"]
-    assert told.said[-1].endswith("; 1 prompts without room for an answer")
+    assert told.said[-1].endswith("; 1 prompts left no room for an answer")
     (skipped,) = read_responses(found)["pico"].skipped
     assert (skipped.id, skipped.reason) == ("long", long["reason"])
-    with pytest.raises(SettingsError, match=r"pico can answer none of 6 prompts \(.*\): lower max_new_tokens"):
+    with pytest.raises(SettingsError, match=r"pico cannot answer any of 6 prompts \(.*\): lower max_new_tokens"):
         answer(prompts, tmp_path / "other", GenerationSettings())
 
 

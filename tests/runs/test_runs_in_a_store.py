@@ -142,7 +142,7 @@ def test_workers_share_twins_in_a_store(
     assert len(ObjectStore.at(f"{place}-twins").names("")) == 1
     told = Told()
     assert same(rs.evaluate(**CALL, output=place, progress=told), local)
-    assert [line for line in told.said if "twin 0 was measured before" in line]
+    assert [line for line in told.said if "twin 0 is in the cache" in line]
     assert not [line for line in told.said if "loading untrained" in line]
     assert command("cache") == 0
     assert capsys.readouterr().out == f"1 twin in {place}-twins\n"
@@ -172,9 +172,7 @@ def test_a_store_that_is_away_for_a_while_loses_nothing(
     monkeypatch.setenv("RANKSCOPE_STORE_SECONDS", "0.3")
     wrote = count()
     server.fails = lambda method, _path: SLOW_DOWN if method == "PUT" and next(wrote) >= 5 else None
-    with pytest.raises(
-        StorageError, match=r"could not write s3://.*It was tried for 0\.3 seconds; what was finished is"
-    ):
+    with pytest.raises(StorageError, match=r"could not write s3://.*It was retried for 0\.3 seconds; finished work is"):
         rs.evaluate(**CALL, output=place, twin_cache=False)
     kept = [name for name in ObjectStore.at(place).names("measurements") if "parts" in name]
     assert kept

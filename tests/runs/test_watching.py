@@ -93,7 +93,7 @@ def test_rows_equal_those_of_evaluate_and_come_once_in_the_order_of_steps(
     names = follow(watch, monkeypatch, lambda: train(out, [100, 20]), None, lambda: train(out, [3]), None, None)
     assert names == ["checkpoint-20", "checkpoint-100", "checkpoint-3"]
     assert said.count("does not exist yet") == 1
-    assert said.count("twin 0 was measured before") == 2  # one twin for all checkpoints
+    assert said.count("twin 0 is in the cache") == 2  # one twin for all checkpoints
     rows = table_of(watch)
     assert [(row["checkpoint"], row["step"], row["layer"]) for row in rows] == [
         (f"checkpoint-{step}", str(step), layer) for step in (3, 20, 100) for layer in ("0", "last")
@@ -131,7 +131,7 @@ def test_it_ends_with_the_step_that_was_asked_for(out: Path, texts: Path, monkey
     for step, expected in ((20, [10, 20]), (25, [10, 20, 30])):  # the first at or after it
         watch, said = opened(out, texts, until_step=step)
         assert follow(watch, monkeypatch, None) == [f"checkpoint-{one}" for one in expected]
-        assert said.lines[-1] == f"step {step} is measured"
+        assert said.lines[-1] == f"step {step} has been measured"
     follow(opened(out, texts, until_step=30)[0], monkeypatch, None)
     assert len(table_of(watch)) == 3
 
@@ -227,7 +227,7 @@ def test_weights_that_change_while_they_are_loaded_are_measured_at_a_later_look(
     watch, said = opened(out, texts)
     assert follow(watch, monkeypatch, None, None, None) == ["checkpoint-5"]
     assert len(loaded) == 2
-    assert said.count("checkpoint-5 has changed while it was read") == 1
+    assert said.count("checkpoint-5 changed while it was read") == 1
     assert said.count("starting again") == 1
     alone = rs.evaluate(str(other), str(texts), output=tmp_path / "alone", settings=FAST).summary_rows()[0]
     assert table_of(watch)[0]["effective_rank"] == str(alone["effective_rank"])
@@ -248,11 +248,11 @@ def test_a_measured_checkpoint_with_other_weights_is_told_and_keeps_its_row(
 
     follow(watch, monkeypatch, None, touch, None, train_again, None, None, None)
     before = table_of(watch)
-    assert said.count("checkpoint-5 has other weights than when it was measured") == 1
-    assert said.count("checkpoint-10 has other weights") == 0
+    assert said.count("checkpoint-5 has different weights than when it was measured") == 1
+    assert said.count("checkpoint-10 has different weights") == 0
     watch, said = opened(out, texts)
     follow(watch, monkeypatch, None, None)
-    assert said.count("checkpoint-5 has other weights than when it was measured") == 1
+    assert said.count("checkpoint-5 has different weights than when it was measured") == 1
     assert table_of(watch) == before
 
 

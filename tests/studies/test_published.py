@@ -61,8 +61,10 @@ def test_printed_alignments_are_those_of_the_papers_models_and_data() -> None:
 
 
 def test_every_study_lists_what_its_tables_print() -> None:
-    for study in STUDIES.values():
-        assert printed_tables(study.published).height > 0, study.name
+    of_no_paper = {name for name, study in STUDIES.items() if not study.published}
+    assert of_no_paper == {"architectures", "compression"}
+    for name in STUDIES.keys() - of_no_paper:
+        assert printed_tables(STUDIES[name].published).height > 0, name
     tidy = printed_tables(("diff_erank.table10", "mnn.table10"))
     stage = tidy.filter(pl.col("model") == "overfitting", pl.col("column") == "loss").row(0, named=True)
     assert (stage["value"], stage["source"], stage["table"]) == (4.663, "arXiv 2401.17139", "table10")

@@ -109,7 +109,7 @@ def test_points_against_length_are_thinned_with_their_number_said(runs: dict[str
     many = pl.concat([rows.with_columns(text_index=pl.col("text_index") + 12 * place) for place in range(100)])
     figure = charts.rank_against_length(many)
     assert len(drawn(figure, "text_id")) == 300
-    assert "n = 1,200 texts a model (300 of them drawn)" in figure.caption
+    assert "n = 1,200 texts per model (300 of them shown)" in figure.caption
     noise = next(rows for rows in datasets(figure.chart.to_dict()) if "text_id" not in rows[0])
     assert noise[0]["effective_rank"] == pytest.approx(
         rs.noise_value("effective_rank", noise[0]["n_tokens"], 32), rel=1e-4

@@ -66,7 +66,7 @@ def test_what_is_said_is_what_the_tables_hold(conducted: Conducted, tmp_path: Pa
     assert f"{share['explained']:.0%} at step 2,048" in told
     assert share["explained_low"] is None  # three architectures
     assert "differ" not in told.replace("architectures", "")
-    names = {file.name for file in write_study(conducted)}
+    names = set(write_study(conducted))
     assert {"correlations.csv", "initialisation.md", "figure.svg", "paragraph.md"} <= names
 
 

@@ -162,7 +162,7 @@ def test_a_damaged_file_is_named(done: Conducted) -> None:
 
 
 def test_its_figures_have_a_panel_for_each_number(done: Conducted) -> None:
-    files = {file.name for file in write_study(done)}
+    files = set(write_study(done))
     assert {"figure.svg", "figure.html", "scores.md", "rounding.csv", "directions.csv"} <= files
     svg = (done.request.folder / "figure.svg").read_text()
     for said in ("Blocks removed, by ranking", "Each block", "Weights rounded", "Directions that hold"):
