@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.errors import StorageError
-from rankscope.names import valid_text
+from rankscope.names import utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def write_text(place: Path, text: str) -> None:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    write_bytes(place, valid_text(text).encode())
+    write_bytes(place, utf8(text))
 
 
 def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:

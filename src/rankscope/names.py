@@ -20,5 +20,10 @@ def valid_text(text: str) -> str:
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", read)
 
 
+def utf8(text: str) -> bytes:
+    """The text as the UTF-8 content of a file; see `valid_text`."""
+    return valid_text(text).encode()
+
+
 def _as_bytes(surrogates: str) -> bytes:
     return bytes(ord(letter) & 0xFF for letter in surrogates)

@@ -12,15 +12,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from rankscope import __version__
-from rankscope.errors import SettingsError
 from rankscope.metrics import metric_named, metric_names
+from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
 from rankscope.runs import LESS_IS_BETTER, facts_beside, scores_of
-from rankscope.tables import is_of_images, short_names, term, titled
+from rankscope.tables import term, titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from rankscope.reports.evaluated_models import EvaluatedModel
     from rankscope.runs import Run, Score
     from rankscope.statistics import Summary
 
@@ -36,26 +37,18 @@ def every_eval_ever_of(run: Run) -> dict[str, dict[str, Any]]:
         SettingsError: a run of images and texts.
         RunFolderError: the run is not finished, or the folder is not a run's.
     """
-    rows = [row for row in run.summary_rows() if not is_of_images(row)]
-    if not rows:
-        raise SettingsError(f"{run.place} holds no evaluation of texts: Every Eval Ever takes runs of evaluate")
-    manifest = run.manifest()
-    by_model: dict[str, list[Summary]] = {}
-    for row in rows:
-        by_model.setdefault(str(row["model"]), []).append(row)
-    names = short_names(by_model)
-    return dict(_record(model, names[model], of_model, manifest) for model, of_model in by_model.items())
+    models, manifest = evaluated_models(run, "Every Eval Ever"), run.manifest()
+    return dict(_record(model, manifest) for model in models)
 
 
-def _record(model: str, called: str, rows: list[Summary], manifest: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _record(model: EvaluatedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     identity, session = manifest["identity"], next(iter(manifest.get("sessions") or [{}]))
-    entry: Mapping[str, Any] = next((one for one in identity["models"] if one["reference"] == model), {})
-    hub_id, versions = called.partition("@")[0], session.get("versions", {})
+    hub_id, versions = model.name.partition("@")[0], session.get("versions", {})
     developer, _, name = hub_id.rpartition("/")
     developer = _portable(developer or "local")
     details = {
-        "revision": entry.get("revision"),
-        "fingerprint": entry.get("fingerprint"),
+        "revision": model.entry.get("revision"),
+        "fingerprint": model.entry.get("fingerprint"),
         "deployment_type": "self_deployed",
         "model_availability": "unknown",
     }
@@ -73,16 +66,16 @@ def _record(model: str, called: str, rows: list[Summary], manifest: Mapping[str,
         },
         "eval_library": {"name": "rankscope", "version": versions.get("rankscope", __version__)},
         "model_info": {
-            "name": called,
+            "name": model.name,
             "id": hub_id,
             "developer": developer,
             "inference_engine": {"name": "transformers", "version": versions.get("transformers", "unknown")},
             "additional_details": _strings(details),
         },
-        "evaluation_results": [result for row in rows for result in _results(row, identity)],
+        "evaluation_results": [result for row in model.rows for result in _results(row, identity)],
     }
     # The same run of the same model has the same name, so that exporting again replaces the record.
-    key = hashlib.sha256(f"{model} {entry} {identity['settings']} {identity['data']}".encode()).digest()
+    key = hashlib.sha256(f"{model.reference} {model.entry} {identity['settings']} {identity['data']}".encode()).digest()
     return f"data/rankscope/{developer}/{_portable(name)}/{uuid.UUID(bytes=key[:16], version=4)}.json", document
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.atomic import write_text
-from rankscope.names import valid_text
+from rankscope.names import utf8
 from rankscope.reports.figures import Format, save_figure
 from rankscope.reports.html_page import render_page
 from rankscope.runs import file_at
@@ -37,7 +37,7 @@ def save_page(report: Report, place: Place) -> Place:
         StorageError: the file could not be written.
     """
     storage, name = file_at(place)
-    storage.write(name, valid_text(render_page(report)).encode())
+    storage.write(name, utf8(render_page(report)))
     return place
 
 

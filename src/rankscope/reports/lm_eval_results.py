@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rankscope import __version__
-from rankscope.errors import SettingsError
+from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
 from rankscope.runs import LESS_IS_BETTER, scores_of
-from rankscope.tables import is_of_images, short_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rankscope.reports.evaluated_models import EvaluatedModel
     from rankscope.runs import Run
     from rankscope.statistics import Summary
 
@@ -32,25 +32,17 @@ def lm_eval_results_of(run: Run) -> dict[str, dict[str, Any]]:
         SettingsError: a run of images and texts.
         RunFolderError: the run is not finished, or the folder is not a run's.
     """
-    rows = [row for row in run.summary_rows() if not is_of_images(row)]
-    if not rows:
-        raise SettingsError(f"{run.place} holds no evaluation of texts: the harness's format takes runs of evaluate")
-    manifest = run.manifest()
+    models, manifest = evaluated_models(run, "the harness's format"), run.manifest()
     started = str(next(iter(manifest.get("sessions") or [{}])).get("started") or "unknown")
     return {
-        f"{_sanitized(name)}/results_{started.replace(':', '-')}.json": _results(
-            name, [row for row in rows if row["model"] == model], manifest
-        )
-        for model, name in short_names(row["model"] for row in rows).items()
+        f"{_sanitized(model.name)}/results_{started.replace(':', '-')}.json": _results(model, manifest["identity"])
+        for model in models
     }
 
 
-def _results(name: str, rows: list[Summary], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    model = str(rows[0]["model"])
-    identity = manifest["identity"]
-    tasks = {f"{row['dataset']}, layer {row['layer']}": row for row in rows}
-    settings = non_default_settings(identity)
-    revision = next((one.get("revision") for one in identity["models"] if one["reference"] == model), None)
+def _results(model: EvaluatedModel, identity: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = {f"{row['dataset']}, layer {row['layer']}": row for row in model.rows}
+    revision = model.entry.get("revision")
     return {
         "results": {task: {"alias": task, **_numbers(row)} for task, row in tasks.items()},
         "group_subtasks": {task: [] for task in tasks},
@@ -66,15 +58,15 @@ def _results(name: str, rows: list[Summary], manifest: Mapping[str, Any]) -> dic
         },
         "config": {
             "model": "rankscope",
-            "model_args": {"pretrained": model, "revision": revision, **settings},
+            "model_args": {"pretrained": model.reference, "revision": revision, **non_default_settings(identity)},
             "model_revision": revision,
             "model_dtype": identity["settings"].get("dtype"),
             "device": identity["settings"].get("device"),
             "limit": identity["settings"].get("limit"),
         },
         "model_source": "rankscope",
-        "model_name": name,
-        "model_name_sanitized": _sanitized(name),
+        "model_name": model.name,
+        "model_name_sanitized": _sanitized(model.name),
     }
 
 

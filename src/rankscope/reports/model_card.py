@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
 from rankscope.runs import Effect, effect_of
-from rankscope.tables import is_of_images, short_name, summary_table, term, titled, to_markdown
+from rankscope.tables import short_name, summary_table, term, titled, to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from rankscope.reports.evaluated_models import EvaluatedModel
     from rankscope.runs import Run
     from rankscope.statistics import Summary
 
@@ -30,21 +32,23 @@ def model_card_of(run: Run) -> str:
     """For each model of a run: YAML metadata (`model-index`) between `---`, then Markdown.
 
     Source of the format: https://huggingface.co/docs/hub/model-cards
+
+    Raises:
+        SettingsError: a run of images and texts.
+        RunFolderError: the run is not finished, or the folder is not a run's.
     """
-    rows = [row for row in run.summary_rows() if not is_of_images(row)]
-    names = dict.fromkeys(str(row["model"]) for row in rows)
-    identity = run.manifest()["identity"] if rows else {}
-    return "\n".join(_card(name, [row for row in rows if row["model"] == name], identity) for name in names)
+    models, identity = evaluated_models(run, "a model card"), run.manifest()["identity"]
+    return "\n".join(_card(model, identity) for model in models)
 
 
-def _card(model: str, rows: Sequence[Summary], identity: Mapping[str, Any]) -> str:
+def _card(model: EvaluatedModel, identity: Mapping[str, Any]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     settings = non_default_settings(identity)
     changed = {name: value for name, value in settings.items() if _is_named(name, value)}
     under = "".join(f", {name} {value}" for name, value in changed.items())
     texts = {entry["name"]: entry["fingerprint"] for entry in identity["data"]}
-    revision = next((one.get("revision") for one in identity["models"] if one["reference"] == model), None)
+    rows, revision = model.rows, model.entry.get("revision")
     deepest = rows if len({row["layer"] for row in rows}) == 1 else [row for row in rows if row["layer"] == "last"]
     results = [
         EvalResult(
@@ -62,7 +66,7 @@ def _card(model: str, rows: Sequence[Summary], identity: Mapping[str, Any]) -> s
         for key in _METRICS
         if row.get(key) is not None
     ]
-    name = short_name(model).rpartition("/")[2]
+    name = short_name(model.reference).rpartition("/")[2]
     data = ModelCardData(model_name=name, eval_results=results, tags=["rankscope"])
     paragraph = _paragraph(deepest or rows, settings, under)
     return f"---\n{data.to_yaml().strip()}\n---\n\n## Geometry of hidden states\n\n{paragraph}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rankscope.names import valid_text
+from rankscope.names import utf8
 from rankscope.reports.charts.study import study_figure
 from rankscope.reports.figures import save_figure
 from rankscope.runs import storage_of
@@ -88,7 +88,7 @@ def write_study(conducted: Conducted) -> tuple[str, ...]:
     files["study.json"] = json.dumps(study_content(conducted), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     storage.prepare()
     for name, text in files.items():
-        storage.write(name, valid_text(text).encode())
+        storage.write(name, utf8(text))
     chart = study_figure(conducted)
     if chart is None:
         return (*files, *findings.files)

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rankscope.errors import RunFolderError
-from rankscope.names import valid_text
+from rankscope.names import utf8
 from rankscope.runs.addresses import Place
 from rankscope.runs.storage import Storage, storage_of
 
@@ -53,7 +53,7 @@ class UnitRecord:
 
 def to_json(content: Any) -> bytes:
     """A document as a file's content; a NaN in it is a programming error and raises."""
-    return valid_text(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    return utf8(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def new_manifest(identity: dict[str, Any], units: Sequence[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from rankscope.models import (
     parse_model_reference,
     resolve_device,
 )
-from rankscope.names import valid_text
+from rankscope.names import utf8
 from rankscope.runs import Storage, storage_of
 from rankscope.studies.conditions import folder_name
 from rankscope.studies.study import Request
@@ -124,7 +124,7 @@ def _kept(storage: Storage, file: str, identity: dict[str, Any]) -> Accuracy | N
 
 def _keep(storage: Storage, file: str, identity: dict[str, Any], accuracy: Accuracy) -> None:
     text = json.dumps({"identity": identity, "accuracy": asdict(accuracy)}, indent=2) + "\n"
-    storage.write(file, valid_text(text).encode())
+    storage.write(file, utf8(text))
 
 
 def _row(model: str, accuracy: Accuracy) -> dict[str, object]:
