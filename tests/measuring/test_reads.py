@@ -43,8 +43,9 @@ def plan_of(texts: int) -> Plan:
 @pytest.mark.parametrize("device", ["cpu", "as on an accelerator"])
 @pytest.mark.parametrize("layers", ["last", "all"])
 @pytest.mark.parametrize("texts", [4, 24])
+@pytest.mark.parametrize("default_only", [True, False])
 def test_at_most_two_a_batch_and_one_a_group_of_layers(
-    device: str, layers: str, texts: int, monkeypatch: pytest.MonkeyPatch
+    device: str, layers: str, texts: int, default_only: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if device != "cpu":
         monkeypatch.setattr("rankscope.metrics.devices.read_at_once", lambda _: False)
@@ -57,7 +58,7 @@ def test_at_most_two_a_batch_and_one_a_group_of_layers(
     model = tiny_model("llama")
     network = TransformersNetwork.of(model)
     names = resolve_layers(layers, count_blocks(model.config))
-    task = TextTask("m", "d", layers=Layers(names), metrics=metric_names(default_only=True))
+    task = TextTask("m", "d", layers=Layers(names), metrics=metric_names(default_only=default_only))
     plan = plan_of(texts)
     read.clear()
     with Reads() as scalars:

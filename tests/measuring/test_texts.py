@@ -80,6 +80,13 @@ def test_only_layers_with_a_neighbour_are_compared() -> None:
     assert found["a", "last"]["linear_cka"] == pytest.approx(float(linear_cka(states[2], states[BLOCKS])))
 
 
+def test_entropies_that_only_their_change_needs_are_not_reported() -> None:
+    alone = rows_of(TextTask("toy", "made-up", layers=ALL, metrics=("matrix_entropy_change",)))
+    both = rows_of(TextTask("toy", "made-up", layers=ALL, metrics=("matrix_entropy", "matrix_entropy_change")))
+    assert not any("matrix_entropy" in row for row in alone.values())
+    assert alone["a", "1"]["matrix_entropy_change"] == both["a", "1"]["matrix_entropy_change"]
+
+
 def test_dropped_tokens_are_left_out_of_every_metric() -> None:
     found = rows_of(TextTask("toy", "made-up", layers=ALL, metrics=METRICS, drop_tokens="3"))
     states = [one[3:] for one in states_by_hand(TEXTS[0].tokens)]

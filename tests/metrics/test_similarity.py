@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from oracle import oracle_entropy
 from rankscope.errors import RepresentationError
 from rankscope.metrics import linear_cka, matrix_entropy_change, mean_cosine_similarity, noise_value, spectrum
+from rankscope.metrics.rows import Texts
+from rankscope.metrics.similarity import linear_cka_of_texts, mean_cosine_similarity_of_texts
 from strategies import representations, rotation
 
 pytestmark = pytest.mark.slow
@@ -170,3 +172,30 @@ def test_gradients_are_finite() -> None:
         (gradient,) = torch.autograd.grad(metric(GOOD, after), after)
         assert torch.isfinite(gradient).all()
         assert gradient.any()
+
+
+@laws
+@given(st.lists(representations(), min_size=1, max_size=4), st.integers(1, 60))
+def test_several_texts_have_the_values_of_each_alone(texts: list[torch.Tensor], size: int) -> None:
+    hidden_size = min(states.shape[1] for states in texts)
+    before = [states[:, :hidden_size].double() for states in texts]
+    after = [later_layer(states, size) for states in before]
+    for alone, together in (
+        (linear_cka, linear_cka_of_texts),
+        (mean_cosine_similarity, mean_cosine_similarity_of_texts),
+    ):
+        other = after if alone is linear_cka else [later_layer(states, hidden_size) for states in before]
+        values, defined = together(Texts.of(before, 2**-52), Texts.of(other, 2**-52))
+        for place, pair in enumerate(zip(before, other, strict=True)):
+            try:
+                expected = float(alone(*pair))
+            except RepresentationError:
+                assert not defined[place]
+            else:
+                assert defined[place]
+                assert float(values[place]) == pytest.approx(expected, abs=1e-10)
+
+
+def test_texts_of_two_hidden_sizes_have_no_cosine() -> None:
+    before, after = (Texts.of([torch.randn(4, size), torch.randn(3, size)], 2**-23) for size in (5, 6))
+    assert mean_cosine_similarity_of_texts(before, after)[1].tolist() == [False, False]

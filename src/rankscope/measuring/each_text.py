@@ -244,8 +244,7 @@ class EachText:
 
     @cached_property
     def _reads_spectra(self) -> bool:
-        across = [metric for metric in metrics_that_read("adjacent spectra") if metric.name in self.metrics]
-        return bool(self._of_spectra or across)
+        return bool(self._of_spectra)
 
     def _skip(self, seen: Seen) -> None:
         """Rows for texts that are known to have no unit rows."""

@@ -34,8 +34,12 @@ class Reducer(Protocol):
     def close(self) -> None:
         """Called after the last layer: starts the transfer of numbers to the host."""
 
-    def rows(self) -> dict[Place, Row]:
-        """The values by text and layer; waits for the transfer."""
+    def rows(self, each: Mapping[Place, Row]) -> dict[Place, Row]:
+        """The values by text and layer; waits for the transfer.
+
+        Args:
+            each: the numbers of each text at each layer, or why it was skipped.
+        """
 
 
 @dataclass
@@ -63,7 +67,7 @@ class OneVector:
         """Sends all vectors in one copy."""
         self._transfer = Transfer(self._vectors)
 
-    def rows(self) -> dict[Place, Row]:
+    def rows(self, _each: Mapping[Place, Row]) -> dict[Place, Row]:
         """The vectors."""
         vectors = self._transfer.read() if self._transfer is not None else []
         return {place: {"pooled": vector.tolist()} for place, vector in zip(self._places, vectors, strict=True)}

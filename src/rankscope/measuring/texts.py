@@ -18,6 +18,8 @@ from rankscope.measuring.layers import Layers
 from rankscope.measuring.reducers import OneVector, Reducer
 from rankscope.measuring.seen import HowSeen, Seen
 from rankscope.measuring.transfer import Transfer
+from rankscope.metrics import metric_names
+from rankscope.metrics.table import needed_by
 from rankscope.models import Batch
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def measure_batches(
         ForwardPassError: the network failed, or its layers differ from those of its trial run.
         RankscopeError: the device ran out of memory.
     """
-    each = EachText(task.metrics, TEXTS_WITH_SPECTRA)
+    each = EachText([*task.metrics, *needed_by(task.metrics)], TEXTS_WITH_SPECTRA)
     ahead: deque[tuple[int, list[_Measured]]] = deque()  # the device computes these while earlier results are read
     for number in range(len(plan.batches)):
         if number in done or not (batch := plan.batches[number]):  # empty: belongs to another part of the plan
@@ -187,11 +189,12 @@ class _Measured:
         # First, because the other reducers need to know which texts failed, and a loss is wrong if its states are.
         each = self.each.rows(self.by_place, self._refuse)
         of_text = self._read_losses()
-        more = [reducer.rows() for reducer in self.reducers]
+        unwanted = set(metric_names()) - set(self.task.metrics)
+        more = [reducer.rows(each) for reducer in self.reducers]
         return [
             _row(self.task, self.by_place[place], layer, len(self.by_place[place].tokens))
             | {"cut": self.by_place[place].is_cut}
-            | numbers
+            | {name: value for name, value in numbers.items() if name not in unwanted}
             | {name: value for rows in more for name, value in rows.get((place, layer), {}).items()}
             | ({"loss": of_text[place]} if of_text else {})
             for (place, layer), numbers in each.items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
@@ -55,6 +55,11 @@ class Faults:
         kind = torch.float32 if states.device.type == "mps" else torch.float64
         found = torch.stack([one.to(kind) for one in columns], dim=1)
         return cls(found, texts.tokens, states.shape[2], states.dtype)
+
+    @property
+    def without_covariance(self) -> Bool[Tensor, " batch"]:
+        """Whether the rows of a text are not finite or all equal; not read yet."""
+        return (self.columns[:, 0] == FAULTS.index("not finite")) | (self.columns[:, 0] == FAULTS.index("equal rows"))
 
     def error(self, place: int, columns: Sequence[float]) -> RepresentationError | None:
         """The fault of a text; None if it has none.

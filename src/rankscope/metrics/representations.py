@@ -43,7 +43,8 @@ class Part:
 
     def number(self, metric: Metric) -> Float[Tensor, " texts"]:
         """A metric of each text; one that reads spectra requires their decomposition."""
-        return metric.function(self.rows if metric.reads == "unit rows" else self.spectrum)
+        numbers: Tensor = metric.function(self.rows if metric.reads == "unit rows" else self.spectrum)
+        return numbers
 
     @property
     def spectrum(self) -> Spectrum:

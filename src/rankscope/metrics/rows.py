@@ -265,15 +265,24 @@ def directions(states: Float[Tensor, "rows features"], *, row: str = "token") ->
     Raises:
         RepresentationError: a row of zeros, NaN or infinity.
     """
+    rows, usable = directions_where_defined(states)
+    if usable.all():
+        return rows
     if not torch.isfinite(states).all():
         raise RepresentationError("not finite", describe_non_finite(states, row=row))
+    index = int((~usable).nonzero()[0])
+    raise RepresentationError(
+        "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: exclude the text"
+    )
+
+
+def directions_where_defined(
+    states: Float[Tensor, "*batch features"],
+) -> tuple[Float[Tensor, "*batch features"], Bool[Tensor, " *batch"]]:
+    """Rows scaled to unit length, and which of them have a direction; nothing is read from the device."""
     rows = states.to(arithmetic_for(states, None))
-    scales = rows.detach().abs().amax(dim=1, keepdim=True)
-    if (scales == 0).any():
-        index = int((scales == 0).flatten().nonzero()[0])
-        raise RepresentationError(
-            "zero state", f"the state of {row} {index} of {len(rows)} is zero and has no direction: exclude the text"
-        )
-    rows = rows / scales  # first, so that squares neither overflow nor vanish
-    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / lengths
+    scales = rows.detach().abs().amax(dim=-1, keepdim=True)
+    usable = torch.isfinite(scales) & (scales > 0)
+    rows = rows / torch.where(usable, scales, 1.0)  # first, so that squares neither overflow nor vanish
+    lengths: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    return rows / torch.where(usable, lengths, 1.0), usable[..., 0]

@@ -5,15 +5,21 @@ Every function takes the states of the earlier layer and of the later one, (toke
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
+from rankscope.metrics.arithmetic import arithmetic_for
 from rankscope.metrics.arrays import ArrayLike, states_of_one_text
 from rankscope.metrics.decomposition import Spectrum
 from rankscope.metrics.entropy import Numbers, matrix_entropy
-from rankscope.metrics.rows import centred_rows, directions
+from rankscope.metrics.faults import Faults
+from rankscope.metrics.rows import Texts, centre, centred_rows, directions, directions_where_defined
+
+_Number = TypeVar("_Number", float, Tensor)
 
 
 def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spectrum) -> Numbers:
@@ -38,7 +44,12 @@ def matrix_entropy_change(before: ArrayLike | Spectrum, after: ArrayLike | Spect
         one.tokens.tolist() if isinstance(one, Spectrum) else len(states_of_one_text(one)) for one in (before, after)
     ]
     _refuse_other_tokens(*tokens)
-    return matrix_entropy(after) - matrix_entropy(before)
+    return difference(matrix_entropy(before), matrix_entropy(after))
+
+
+def difference(before: _Number, after: _Number) -> _Number:
+    """The later value minus the earlier one."""
+    return after - before
 
 
 def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype | None = None) -> Float[Tensor, ""]:
@@ -69,13 +80,33 @@ def linear_cka(before: ArrayLike, after: ArrayLike, *, computed_in: torch.dtype 
     """
     x, y = (centred_rows(states, computed_in=computed_in) for states in (before, after))
     _refuse_other_tokens(len(x), len(y))
-    tokens, sizes = len(x), (x.shape[1], y.shape[1])
+    return _cka_of_centred(x, y)
+
+
+def linear_cka_of_texts(before: Texts, after: Texts) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """`linear_cka` of several texts, and which of them have one; nothing is read from the device.
+
+    Args:
+        before: hidden states of the earlier layer.
+        after: of the later layer; the same numbers of tokens.
+    """
+    both, usable = [], []
+    for texts in (before, after):
+        centred = centre(texts, arithmetic_for(texts.states, None))
+        usable.append(~Faults.of(texts, centred).without_covariance)
+        rows = centred.rows if texts.real is None else torch.where(texts.real[..., None], centred.rows, 0.0)
+        both.append(rows)
+    return _cka_of_centred(*both), usable[0] & usable[1]
+
+
+def _cka_of_centred(x: Float[Tensor, "*batch tokens d1"], y: Float[Tensor, "*batch tokens d2"]) -> Tensor:
+    tokens, sizes = x.shape[-2], (x.shape[-1], y.shape[-1])
     if tokens * sum(sizes) <= sizes[0] ** 2 + sizes[1] ** 2 + sizes[0] * sizes[1]:
-        one, other = x @ x.T, y @ y.T
-        shared = (one * other).sum()
+        one, other = x @ x.mT, y @ y.mT
+        shared = (one * other).sum(dim=(-2, -1))
     else:
-        one, other = x.T @ x, y.T @ y
-        shared = (y.T @ x).square().sum()
+        one, other = x.mT @ x, y.mT @ y
+        shared = (y.mT @ x).square().sum(dim=(-2, -1))
     found: Tensor = shared / (torch.linalg.matrix_norm(one) * torch.linalg.matrix_norm(other))
     return found.clamp_max(1.0)  # only rounding can exceed 1
 
@@ -105,6 +136,24 @@ def mean_cosine_similarity(before: ArrayLike, after: ArrayLike) -> Float[Tensor,
             "wrong shape", f"states of two layers must have the same shape, got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     return (x * y).sum(dim=1).mean()
+
+
+def mean_cosine_similarity_of_texts(
+    before: Texts, after: Texts
+) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """`mean_cosine_similarity` of several texts, and which of them have one; nothing is read from the device.
+
+    Args:
+        before: hidden states of the earlier layer.
+        after: of the later layer, of the same shape.
+    """
+    if before.states.shape != after.states.shape:  # then it has a value for none
+        return torch.zeros_like(before.counts), torch.zeros_like(before.counts, dtype=torch.bool)
+    (x, of_x), (y, of_y) = (directions_where_defined(texts.states) for texts in (before, after))
+    cosines, usable = (x * y).sum(dim=2), of_x & of_y
+    if before.real is not None:
+        cosines, usable = torch.where(before.real, cosines, 0.0), usable | ~before.real
+    return cosines.sum(dim=1) / before.counts.to(cosines.dtype), usable.all(dim=1)
 
 
 def _directions(states: ArrayLike) -> Tensor:

@@ -9,11 +9,9 @@ The functions below look at `METRICS` when they are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
-
-from torch import Tensor
+from typing import Any, Literal
 
 from rankscope.errors import UnknownNameError
 from rankscope.metrics import nulls
@@ -27,20 +25,24 @@ from rankscope.metrics.entropy import (
 )
 from rankscope.metrics.likelihood import token_cross_entropy
 from rankscope.metrics.norms import matrix_nuclear_norm_of_unit_rows, nuclear_norm
-from rankscope.metrics.similarity import linear_cka, matrix_entropy_change, mean_cosine_similarity
+from rankscope.metrics.similarity import (
+    difference,
+    linear_cka_of_texts,
+    mean_cosine_similarity_of_texts,
+)
 
-Reads = Literal["spectrum", "unit rows", "adjacent layers", "adjacent spectra", "logits"]
+Reads = Literal["spectrum", "unit rows", "adjacent layers", "adjacent entropies", "logits"]
 """The input of a metric's function.
 
-The `Spectrum` of several texts at one layer, or their `UnitRows`, to compute one number each; the spectra of several
-texts at two adjacent layers, the earlier one first; the states (tokens, d) of one text at two adjacent layers; or
-logits and token ids.
+The `Spectrum` of several texts at one layer, or their `UnitRows`, to compute one number each; their `Texts` at two
+adjacent layers, the earlier one first, to compute one number each and whether a text has it; the matrix entropies of
+one text at two adjacent layers; or logits and token ids.
 """
 
 ONE_LAYER: tuple[Reads, ...] = ("spectrum", "unit rows")
 """Reads hidden states of a single layer."""
 
-ADJACENT_LAYERS: tuple[Reads, ...] = ("adjacent layers", "adjacent spectra")
+ADJACENT_LAYERS: tuple[Reads, ...] = ("adjacent layers", "adjacent entropies")
 """Reads a layer and the previous one."""
 
 
@@ -50,7 +52,7 @@ class Metric:
 
     Attributes:
         name: of its column; documented by the public function of that name in `rankscope.metrics`, if there is one.
-        function: returns a tensor with one number per given text.
+        function: takes what the metric reads, and returns its numbers.
         reads: the function's input.
         unit: of the number; empty for none.
         range: from the smallest to the largest value, in words.
@@ -63,7 +65,7 @@ class Metric:
     """
 
     name: str
-    function: Callable[..., Tensor]
+    function: Callable[..., Any]
     reads: Reads
     unit: str
     range: str
@@ -112,16 +114,16 @@ METRICS: tuple[Metric, ...] = (
         unit="", range="above 0", label="rotated MNN", digits=4, default=False,
     ),
     Metric(
-        "matrix_entropy_change", matrix_entropy_change, "adjacent spectra",
+        "matrix_entropy_change", difference, "adjacent entropies",
         unit="nats", range="-ln min(N - 1, d) to ln min(N - 1, d)", label="change of H", digits=3, signed=True,
         default=False,
     ),
     Metric(
-        "linear_cka", linear_cka, "adjacent layers",
+        "linear_cka", linear_cka_of_texts, "adjacent layers",
         unit="", range="0 to 1", label="CKA", digits=4, null=nulls.linear_cka, default=False,
     ),
     Metric(
-        "mean_cosine_similarity", mean_cosine_similarity, "adjacent layers",
+        "mean_cosine_similarity", mean_cosine_similarity_of_texts, "adjacent layers",
         unit="", range="-1 to 1", label="cosine", digits=4, signed=True, default=False,
     ),
 )  # fmt: skip
@@ -141,6 +143,12 @@ def metric_names(*, default_only: bool = False) -> tuple[str, ...]:
 def metrics_that_read(*what: Reads) -> tuple[Metric, ...]:
     """The metrics whose functions have one of these inputs."""
     return tuple(metric for metric in METRICS if metric.reads in what)
+
+
+def needed_by(names: Collection[str]) -> tuple[str, ...]:
+    """Metrics from which these are computed, without those that are among them."""
+    of_entropies = any(metric.name in names for metric in metrics_that_read("adjacent entropies"))
+    return ("matrix_entropy",) if of_entropies and "matrix_entropy" not in names else ()
 
 
 def metrics_with_a_null() -> tuple[str, ...]:
