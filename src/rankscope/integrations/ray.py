@@ -53,10 +53,10 @@ class Needs:
         return min(int(resources.get(name, 0) // amount) for name, amount in asked.items() if amount)
 
     def __str__(self) -> str:
-        told = [f"{self.cpus} CPU {'core' if self.cpus == 1 else 'cores'}"]
-        told += [f"{self.gpus} {'GPU' if self.gpus == 1 else 'GPUs'}"] if self.gpus else []
-        told += [f"{self.memory / (1 << 30):g} GiB of memory"] if self.memory else []
-        return ", ".join(told)
+        parts = [f"{self.cpus} CPU {'core' if self.cpus == 1 else 'cores'}"]
+        parts += [f"{self.gpus} {'GPU' if self.gpus == 1 else 'GPUs'}"] if self.gpus else []
+        parts += [f"{self.memory / (1 << 30):g} GiB of memory"] if self.memory else []
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

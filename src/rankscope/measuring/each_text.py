@@ -79,8 +79,8 @@ class _Chunk:
 class EachText:
     """Metrics of one text at one layer.
 
-    On an accelerator, the Gram matrices of several layers and forward passes are decomposed together, as many as fill
-    it, and the results are copied to the host in one transfer.
+    On an accelerator, the Gram matrices of enough layers and forward passes to fill it are decomposed together, and the
+    results are copied to the host in one transfer.
 
     Attributes:
         metrics: names of the metrics to compute.

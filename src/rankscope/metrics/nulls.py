@@ -111,9 +111,10 @@ def nuclear_norm(tokens: int, hidden_size: int) -> float:
 
 
 def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
-    """sqrt(N / d) for N <= d, where all columns are alike, and sqrt(d / N) beyond.
+    """About sqrt(N / d) for N <= d, and sqrt(d / N) beyond.
 
-    For N < d the D largest columns exceed the mean by the expected excess of the upper part of a normal sample.
+    For N < d, the N largest of the d columns exceed the mean by the expected excess of the upper part of a normal
+    sample.
     """
     kept = min(tokens, hidden_size) / hidden_size
     # Column norms of noise are near normal with mean sqrt(N/d) and standard deviation sqrt(1 / 2d).

@@ -37,8 +37,8 @@ _UNMOVED_IN_HALF = 4e-3
 def examine(model: PreTrainedModel, *, as_a_whole: bool = False) -> Network:
     """Runs a network on a trial text and determines its blocks, its body, and how it reads a text.
 
-    Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile; its mode and torch's
-    generator are restored afterwards.
+    Takes at most six forward passes of 11 tokens, in eval mode; the network's mode and torch's generator are restored
+    afterwards.
 
     Args:
         model: in memory.
