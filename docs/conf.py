@@ -31,7 +31,7 @@ napoleon_numpy_docstring = False
 
 
 def copy_pages(app, error):
-    """Puts each page beside its HTML as Markdown, for readers that are programs."""
+    """Writes each page as Markdown next to its HTML, for programs that read the documentation."""
     if error is None and app.builder.name == "html":
         for page in Path(app.srcdir).rglob("*.md"):
             target = Path(app.outdir) / page.relative_to(app.srcdir)

@@ -1,4 +1,4 @@
-"""Checks the Hugging Face hub with one request, before other libraries ask it file by file.
+"""Checks the Hugging Face hub with one request, before other libraries query it file by file.
 
 Without a network, those libraries retry each request for half a minute, and their messages about a gated or missing
 repository fill a screen.
@@ -29,7 +29,7 @@ def reach_hub(repository: str, kind: Kind, file: str, revision: str | None = Non
 
     Args:
         repository: `owner/name`.
-        kind: what it is.
+        kind: `model` or `dataset`.
         file: one of its files; it need not exist.
         revision: branch, tag or commit.
         error: the class of error to raise.
@@ -65,7 +65,7 @@ def refusal(fault: BaseException, repository: str, kind: Kind, revision: str | N
     Args:
         fault: from huggingface_hub, or from a library that passes on its error.
         repository: `owner/name`.
-        kind: what it is.
+        kind: `model` or `dataset`.
         revision: the requested one.
     """
     from huggingface_hub import constants, errors, get_token

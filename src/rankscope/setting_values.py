@@ -26,8 +26,8 @@ def canonical(name: str, value: object, kind: Any) -> object:
         kind: the setting's type, with `Literal` and `None` as alternatives.
 
     Raises:
-        SettingsError: the value has another type.
-        UnknownNameError: the text is none of the choices.
+        SettingsError: the value has the wrong type.
+        UnknownNameError: the text is not one of the choices.
     """
     kinds = (kind,) if get_origin(kind) is Literal else get_args(kind) or (kind,)
     if value is None and name == "untrained_seeds":
@@ -63,7 +63,7 @@ def utf8(name: str, value: str | None) -> None:
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuses text that is none of the choices.
+    """Refuses text that is not one of the choices.
 
     Raises:
         UnknownNameError: with close matches.

@@ -71,7 +71,7 @@ class Settings:
         dtype: Precision of the forward pass. auto: float32 on a CPU and the checkpoint's own dtype on an accelerator
             (bfloat16 instead of float16 if supported).
         spectra_dtype: Precision of spectra: float64, or float32 for accelerators with slow float64, which changes the
-            effective rank by up to 1e-5 of its value. Default: float64; on a CPU, float32 where the data show that it
+            effective rank by up to 1e-5 of its value. Default: float64; on a CPU, float32 if the data show that it
             is accurate to 1e-6.
         device: cpu, cuda, cuda:1 or mps; auto: the first accelerator; spread: divide the model over all of them.
         twin_cache: Cache twins' measurements for other runs with the same architecture and texts.

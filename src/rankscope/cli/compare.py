@@ -19,7 +19,7 @@ def compare(
 ) -> None:
     """Compare models on the same texts: differences from the first model, confidence intervals, p-values, notes.
 
-    From five models on it also shows how well their loss is predicted from size and length, and what each metric adds.
+    With five or more models, it also shows how well size and length predict their loss, and what each metric adds.
 
     For example:
 

@@ -110,13 +110,13 @@ def _report(error: BaseException) -> int:
         return 1
     if isinstance(error, OSError):
         _discard_output()  # if standard output is what failed, it would fail again at exit
-    message, status = _told(error)
+    message, status = _message_of(error)
     with suppress(OSError):  # standard error is closed
         print(f"rankscope: {message}", file=sys.stderr, flush=True)
     return status
 
 
-def _told(error: BaseException) -> tuple[str, int]:
+def _message_of(error: BaseException) -> tuple[str, int]:
     """The message for an error, and the exit status."""
     text = " ".join(str(error).split())
     if isinstance(error, RankscopeError):
@@ -127,10 +127,10 @@ def _told(error: BaseException) -> tuple[str, int]:
         return "interrupted; finished work is saved: run the same command again to resume", 130
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
         return f"not a valid file name: {str(error.filename)[:200]} ({error.strerror})", 2
-    return _told_of_the_machine(error) or f"unexpected {type(error).__name__}: {text} (use --debug for a traceback)", 1
+    return _message_of_limit(error) or f"unexpected {type(error).__name__}: {text} (use --debug for a traceback)", 1
 
 
-def _told_of_the_machine(error: BaseException) -> str | None:
+def _message_of_limit(error: BaseException) -> str | None:
     """The message for an error caused by the machine's limits rather than by the program."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
@@ -144,7 +144,7 @@ def _told_of_the_machine(error: BaseException) -> str | None:
 
 
 def _discard_output() -> None:
-    """Sends what is left in the buffer of standard output to the null device, so that it cannot fail at exit."""
+    """Redirects standard output to the null device if it cannot be flushed, so that flushing cannot fail at exit."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         return

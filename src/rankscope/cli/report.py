@@ -37,7 +37,7 @@ class Places:
         """The folders that were given, by name.
 
         Raises:
-            SettingsError: an address that cannot be used, a file where a folder is meant, or the other way round.
+            SettingsError: an address cannot be used, a folder was expected but a file was given, or vice versa.
         """
         from rankscope.runs import file_at, local_path
 

@@ -22,7 +22,7 @@ def read_settings_file(file: Path) -> dict[str, Any]:
 
     Raises:
         SettingsError: the file does not exist, is not TOML, or has a value of the wrong type.
-        UnknownNameError: a string is none of a setting's choices.
+        UnknownNameError: a value is not one of the setting's choices.
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _lightning() -> Any:
-    """The Lightning package, under the name that is in use."""
+    """The Lightning package, by whichever of its two names is already imported or installed."""
     for name in sorted(("lightning.pytorch", "pytorch_lightning"), key=lambda name: name not in sys.modules):
         try:
             return import_module(name)

@@ -53,10 +53,10 @@ class Needs:
         return min(int(resources.get(name, 0) // amount) for name, amount in asked.items() if amount)
 
     def __str__(self) -> str:
-        told = [f"{self.cpus} CPU {'core' if self.cpus == 1 else 'cores'}"]
-        told += [f"{self.gpus} {'GPU' if self.gpus == 1 else 'GPUs'}"] if self.gpus else []
-        told += [f"{self.memory / (1 << 30):g} GiB of memory"] if self.memory else []
-        return ", ".join(told)
+        parts = [f"{self.cpus} CPU {'core' if self.cpus == 1 else 'cores'}"]
+        parts += [f"{self.gpus} {'GPU' if self.gpus == 1 else 'GPUs'}"] if self.gpus else []
+        parts += [f"{self.memory / (1 << 30):g} GiB of memory"] if self.memory else []
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Call:
         name: for display.
         function: takes the argument, and a function that sends messages to the calling process.
         argument: sent to the worker.
-        needs: of the worker.
+        needs: the worker's resources.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Done:
     """The outcome of a call.
 
     Attributes:
-        call: which one.
+        call: the finished call.
         result: what the function returned.
         failure: why there is no result: the worker was lost too often, or the function raised an error.
     """
@@ -126,7 +126,7 @@ class RayCluster:
             told: called in this process with messages from the functions.
 
         Raises:
-            RankscopeError: the cluster is lost, or the node that this process is on.
+            RankscopeError: the cluster was lost, or the node of this process.
         """
         ray = load_ray()
         mail = _Mail.opened(ray, told)
@@ -188,7 +188,7 @@ class _Mail:
     ray: ModuleType
     queue: Any
     told: Tell
-    _come: Counter[str] = field(default_factory=Counter)
+    _received: Counter[str] = field(default_factory=Counter)
     _sent: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -207,11 +207,11 @@ class _Mail:
             RankscopeError: the queue is lost.
         """
         try:
-            come = self.queue.get_nowait_batch(self.queue.qsize())
+            arrived = self.queue.get_nowait_batch(self.queue.qsize())
         except self.ray.exceptions.RayError as error:
             raise RankscopeError(_LOST) from error
-        for sender, message in come:
-            self._come[sender] += 1
+        for sender, message in arrived:
+            self._received[sender] += 1
             self.told(pickle.loads(message))  # noqa: S301 (our own)
 
     def done(self, call: Call, task: Any) -> Done:
@@ -229,7 +229,7 @@ class _Mail:
         """Reads until all messages of finished calls have arrived, or for a few seconds: some may be lost."""
         until = time.monotonic() + _SECONDS_FOR_MESSAGES
         self.read()
-        while any(self._come[sender] < count for sender, count in self._sent.items()) and time.monotonic() < until:
+        while any(self._received[sender] < count for sender, count in self._sent.items()) and time.monotonic() < until:
             time.sleep(_SECONDS_BETWEEN_LOOKS / 10)
             self.read()
 

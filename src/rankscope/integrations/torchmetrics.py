@@ -50,7 +50,7 @@ class MatrixEntropy(Metric):
 
         Args:
             hidden: hidden states, (batch, tokens, d), or of one text, (tokens, d).
-            mask: True or 1 where a token is real, (batch, tokens).
+            mask: True or 1 for real tokens, (batch, tokens).
 
         Raises:
             RepresentationError: as `rankscope.matrix_entropy`; none of the batch is then added.

@@ -1,4 +1,4 @@
-"""Finished results in an experiment tracker, through the library of each: trackio, W&B, MLflow."""
+"""Sends finished results to an experiment tracker through its own library: trackio, W&B or MLflow."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Tracker = Literal["trackio", "wandb", "mlflow"]
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a tracker is given.
+    """A run as it is sent to a tracker.
 
     Attributes:
-        project: the project, or experiment, that it belongs to.
+        project: the project, or MLflow's experiment.
         name: of the run.
-        config: how the numbers came about.
+        config: settings, models, data and versions.
         numbers: by key, such as `stdlib-docs/last/effective_rank`.
         columns: of the table.
-        rows: of the table, under the columns.
+        rows: of the table, in the order of the columns.
     """
 
     project: str
@@ -59,7 +59,7 @@ def send_to_tracker(run: TrackedRun, to: Tracker) -> None:
     """
     check_tracker(to)
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice for those who call the library themselves
+        warnings.simplefilter("ignore")  # advice meant for direct users of the library
         _TRACKERS[to](run)
 
 
@@ -102,7 +102,7 @@ def _to_mlflow(run: TrackedRun) -> None:
 
 
 def _key_of_mlflow(key: str) -> str:
-    """Names of metrics there have letters, digits, spaces and a few signs."""
+    """MLflow allows only letters, digits, spaces and a few punctuation marks in metric names."""
     return re.sub(r"[^\w .:/-]", "_", key, flags=re.ASCII)
 
 

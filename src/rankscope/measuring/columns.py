@@ -11,7 +11,7 @@ Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 
 def text_columns() -> Schema:
-    """For texts. `cut`: the text was truncated. `eigenvalues`: for the first few texts only. `pooled`: one vector."""
+    """The columns for texts; `cut`: it was truncated; `eigenvalues`: of the first few texts; `pooled`: one vector."""
     return {
         "model": pl.String,
         "dataset": pl.String,
@@ -36,7 +36,7 @@ REPRESENTATIONS = tuple(str(place) for place in range(1, 6))
 
 
 def pair_columns() -> Schema:
-    """For pairs of an image and a text."""
+    """The columns for pairs of an image and a text."""
     return {
         "model": pl.String,
         "dataset": pl.String,

@@ -36,7 +36,7 @@ _PASSES = 16
 
 @dataclass(frozen=True)
 class Skip:
-    """A text without unit rows at a layer.
+    """A text that has no unit rows at a layer.
 
     Attributes:
         place: of the text in the data set.
@@ -79,8 +79,8 @@ class _Chunk:
 class EachText:
     """Metrics of one text at one layer.
 
-    On an accelerator, the Gram matrices of several layers and forward passes are decomposed together, as many as fill
-    it, and the results are copied to the host in one transfer.
+    On an accelerator, the Gram matrices of enough layers and forward passes to fill it are decomposed together, and the
+    results are copied to the host in one transfer.
 
     Attributes:
         metrics: names of the metrics to compute.
@@ -90,7 +90,7 @@ class EachText:
     metrics: Collection[str]
     with_spectra: int
     _queue: Decompositions = field(default_factory=Decompositions)
-    _beside: devices.SideStream = field(default_factory=devices.SideStream)
+    _side_stream: devices.SideStream = field(default_factory=devices.SideStream)
     _chunk: _Chunk = field(default_factory=_Chunk)
     _bytes_before: int = 0
     _passes: int = 0
@@ -158,7 +158,7 @@ class EachText:
         self._bytes_before = self._passes = 0
         chunks, self._waiting = self._waiting, []
         if chunks:
-            with self._beside(chunks[0].parts[0].seen.device):
+            with self._side_stream(chunks[0].parts[0].seen.device):
                 self._queue.run()
                 numbers = Transfer([tensor for chunk in chunks for tensor in self._tensors(chunk)])
             self._sent.append((chunks, numbers))

@@ -125,7 +125,7 @@ class PlannedBatches(Sequence[tuple[PlannedText, ...]]):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one model reads of one set of texts.
+    """What one model reads from one set of texts.
 
     Attributes:
         batches: longest texts first, so that memory runs out at the start or not at all.
@@ -196,7 +196,7 @@ class Plan:
     def decisive(self, config: PretrainedConfig) -> list[list[Sequence[int]]]:
         """A few texts to which a network is fitted as it would be to all of them; see `decisive_texts`.
 
-        All texts are read for them, once for all networks that switch between the same lengths.
+        This reads all texts, once for all networks that change their computation at the same lengths.
         """
         regimes = regimes_of(config)
         if regimes not in self._decisive:
@@ -205,7 +205,7 @@ class Plan:
 
 
 class PlanWriter:
-    """Takes texts in the data set's order, and finally fills batches with them."""
+    """Collects texts in the data set's order, then fills batches with them."""
 
     def __init__(self) -> None:
         self._texts: Spool[tuple[str, bytes]] = Spool()

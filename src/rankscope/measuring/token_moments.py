@@ -1,4 +1,4 @@
-"""Moments of all tokens of a set of texts, layer by layer: what a pooled covariance is made of."""
+"""Moments of all tokens of a set of texts at each layer, from which a pooled covariance is computed."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 def measure_token_moments(
     plan: Plan, network: LoadedNetwork, layers: Sequence[str], told: Callable[[int], None] = lambda _: None
 ) -> dict[str, TokenMoments]:
-    """Moments of the tokens of a plan at each layer, each token divided by its length.
+    """Moments of the tokens of a plan at each layer, with each token's state scaled to unit length.
 
-    So do the norms before attention and feed-forward see them, up to their own weights; and a few tokens that are a
-    thousand times longer than the others are no more than a few tokens. Takes memory for d x d numbers in float64 for
-    each layer.
+    The norms before attention and feed-forward do the same scaling, up to their own weights; and a few tokens with
+    states a thousand times as long as the others do not dominate. Needs memory for d x d float64 numbers per layer.
 
     Args:
         plan: the token ids.
         network: `fitted_to` this plan.
         layers: names, in order of depth.
-        told: called with the number of tokens of each batch that is done.
+        told: called with the number of tokens of each finished batch.
 
     Raises:
         RepresentationError: a token whose state is zero or not finite.
-        ForwardPassError: as `LoadedNetwork.run`.
+        ForwardPassError: as for `LoadedNetwork.run`.
     """
     found: dict[str, TokenMoments] = {}
 

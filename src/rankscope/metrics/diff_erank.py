@@ -72,8 +72,8 @@ def diff_erank(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = 
 def erank_ratio(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm = "a") -> Float[Tensor, "*twins"]:
     """Effective rank of the trained model as a share of that of its untrained twin.
 
-    Both terms by the same algorithm, as in `diff_erank`. A difference grows with both terms, and so with the hidden
-    size; a ratio does not. It is 1 where training changed nothing, below 1 where Diff-eRank is positive. Unit: none.
+    Both terms use the same algorithm, as in `diff_erank`. A difference grows with both terms, and so with the hidden
+    size; a ratio does not. It is 1 if training changed nothing, and below 1 if Diff-eRank is positive. Unit: none.
 
     Args:
         untrained: entropies of the twin, (texts,) or (twins, texts).
@@ -81,7 +81,7 @@ def erank_ratio(untrained: ArrayLike, trained: ArrayLike, algorithm: Algorithm =
         algorithm: `a` or `b`.
 
     Raises:
-        SettingsError: as `diff_erank`.
+        SettingsError: as for `diff_erank`.
 
     Example:
         >>> import math

@@ -19,13 +19,13 @@ from torch import Tensor
 from rankscope.errors import SettingsError
 
 _MEAN_OF_TRACY_WIDOM = -1.2065335746  # of the distribution for real matrices
-_POINTS = 4096  # of the midpoint rule for the nuclear norm: its error is far below 1e-6
+_POINTS = 4096  # of the midpoint rule for the nuclear norm, whose error is far below 1e-6
 
 
 def noise_spectrum(tokens: int, hidden_size: int) -> Float[Tensor, " rank"]:
     """The eigenvalues of isotropic noise of shape (tokens, hidden size): min(N - 1, d) of them, descending, of sum 1.
 
-    The i-th is the quantile at 1 - (i - 1/2) / m of Marchenko and Pastur's law of ratio m / n.
+    The i-th is the quantile at 1 - (i - 1/2) / m of the Marchenko-Pastur distribution of ratio m / n.
 
     Args:
         tokens: N, at least 3.
@@ -60,7 +60,7 @@ def check_shape(tokens: int, hidden_size: int) -> None:
 
 
 def _marchenko_pastur(ratio: float) -> tuple[Float[Tensor, " points"], Float[Tensor, " points"]]:
-    """Points x of mean 1, descending, and their weights in the law of ratio c = m / n.
+    """Points x of mean 1, descending, and their weights in the distribution of ratio c = m / n.
 
     With x = 1 + c + 2 sqrt(c) cos t the density's edges vanish from the integrand, sin^2 t / x.
     """
@@ -74,7 +74,7 @@ def _sides(tokens: int, hidden_size: int) -> tuple[int, int]:
 
 
 def matrix_entropy(tokens: int, hidden_size: int) -> float:
-    """Ln m - m / 2n, the mean entropy of a random reduced state for large m n."""
+    """The mean entropy of a random reduced state for large m n, ln m - m / 2n."""
     m, n = _sides(tokens, hidden_size)
     return math.log(m) - m / (2 * n)
 
@@ -90,13 +90,13 @@ def normalized_matrix_entropy(tokens: int, hidden_size: int) -> float:
 
 
 def participation_ratio(tokens: int, hidden_size: int) -> float:
-    """M n / (m + n): one over the mean purity."""
+    """One over the mean purity, m n / (m + n)."""
     m, n = _sides(tokens, hidden_size)
     return m * n / (m + n)
 
 
 def stable_rank(tokens: int, hidden_size: int) -> float:
-    """Trace divided by the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
+    """The trace divided by the mean largest eigenvalue, m n / (mu - 1.21 sigma)."""
     m, n = _sides(tokens, hidden_size)
     roots = math.sqrt(n - 1) + math.sqrt(m)
     sigma: float = roots * (1 / math.sqrt(max(n - 1, 1)) + 1 / math.sqrt(m)) ** (1 / 3)
@@ -104,16 +104,17 @@ def stable_rank(tokens: int, hidden_size: int) -> float:
 
 
 def nuclear_norm(tokens: int, hidden_size: int) -> float:
-    """sqrt(N / m) m E[sqrt x], x of mean 1 after Marchenko and Pastur with ratio c = m / n."""
+    """sqrt(N m) E[sqrt x], for x of mean 1 with the Marchenko-Pastur distribution of ratio m / n."""
     m, n = _sides(tokens, hidden_size)
     x, weight = _marchenko_pastur(m / n)
     return math.sqrt(tokens * m) * float((weight * x.sqrt()).sum())
 
 
 def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
-    """sqrt(N / d) for N <= d, where all columns are alike, and sqrt(d / N) beyond.
+    """About sqrt(N / d) for N <= d, and sqrt(d / N) beyond.
 
-    For N < d the D largest columns exceed the mean by the expected excess of the upper part of a normal sample.
+    For N < d, the N largest of the d columns exceed the mean by the expected excess of the upper part of a normal
+    sample.
     """
     kept = min(tokens, hidden_size) / hidden_size
     # Column norms of noise are near normal with mean sqrt(N/d) and standard deviation sqrt(1 / 2d).
@@ -126,12 +127,12 @@ def matrix_nuclear_norm(tokens: int, hidden_size: int) -> float:
 
 
 def linear_cka(tokens: int, hidden_size: int) -> float:
-    """(n d + 2) / (n (n + d + 1)) with n = N - 1, of two layers of independent noise, about d / (N + d).
+    """(n d + 2) / (n (n + d + 1)) with n = N - 1, for two layers of independent noise; about d / (N + d).
 
     The centred Grams W of two such layers are Wishart and randomly rotated against each other, so the mean of
     CKA is E[tr W / ||W||_F]^2 / n; and E[||W||_F^2 / (tr W)^2] = (n + d + 1) / (n d + 2), exactly. By Jensen's
-    inequality the value is never above the mean: 4 % below it for 3 tokens of 2 dimensions, less than 0.5 % from 20
-    of 8 on.
+    inequality the value is never above the mean: 4 % below it for 3 tokens of 2 dimensions, and less than 0.5 % from
+    20 tokens of 8 dimensions on.
     """
     n = tokens - 1
     return (n * hidden_size + 2) / (n * (n + hidden_size + 1))

@@ -36,7 +36,7 @@ def rankme(vectors: ArrayLike | TokenMoments, *, epsilon: float | int = RANKME_E
     `exp(-sum p ln p)` with `p_k = sigma_k / sum sigma + epsilon` over the min(texts, d) singular values of the matrix
     of vectors, which is neither centred nor normalised. Unit: dimensions. Range: 1 to min(texts, d), and a little more:
     the shares sum to 1 + min(texts, d) epsilon. In float64, from the eigenvalues of the smaller Gram matrix:
-    singular values below 1e-8 of the largest are rounding.
+    singular values below 1e-8 of the largest are rounding errors.
 
     Args:
         vectors: one per text, (texts, d); or their `TokenMoments`.
@@ -114,7 +114,7 @@ def alpha_req(vectors: ArrayLike | TokenMoments, *, ranks: tuple[int, int] = FIT
         raise RepresentationError(
             "too few eigenvalues",
             f"alpha-ReQ fits eigenvalues {first} to {last}, but the covariance has only {found} above rounding: use "
-            f"more texts than {last} and as many dimensions; or a range that ends at {found} or before",
+            f"more than {last} texts of at least {last} dimensions, or a range that ends at {found} or before",
         )
     return _power_law_exponent(values, first, last)
 
@@ -156,17 +156,17 @@ def uniformity(vectors: ArrayLike, *, t: float | int = 2.0) -> Float[Tensor, ""]
 def directions_needed(
     vectors: ArrayLike | TokenMoments, shares: Sequence[float] = (0.9, 0.95, 0.99)
 ) -> Int[Tensor, " shares"]:
-    """How many directions hold given shares of the variance of vectors, centred: the sizes of a PCA.
+    """The number of directions that hold given shares of the variance of centred vectors, as in a PCA.
 
-    The smallest k for which the k largest eigenvalues of the covariance sum to the share of all of them. Unit:
-    dimensions. Range: 1 to min(vectors - 1, d). Few vectors for their dimensions make it too small.
+    The smallest k for which the k largest eigenvalues of the covariance sum to the given share of the total. Unit:
+    dimensions. Range: 1 to min(vectors - 1, d). With few vectors relative to d, it is too small.
 
     Args:
         vectors: one for each text or token, (vectors, d); or their `TokenMoments`.
         shares: each above 0 and at most 1.
 
     Raises:
-        RepresentationError: fewer than two vectors, equal vectors, NaN or infinity, or another shape.
+        RepresentationError: fewer than two vectors, equal vectors, NaN or infinity, or wrong shape.
         SettingsError: a share outside its range.
 
     Example:
@@ -179,14 +179,14 @@ def directions_needed(
     if isinstance(vectors, TokenMoments):
         _refuse_degenerate_moments(vectors)
         values = descending_eigenvalues(vectors.mean_and_covariance()[1])
-        values = values[: max(1, int(vectors.tokens) - 1)]  # those beyond are rounding of zero
+        values = values[: max(1, int(vectors.tokens) - 1)]  # the others are rounding errors of zero
     else:
         values = descending_eigenvalues(smaller_gram(centred_rows(_matrix(vectors))))
     if not values[0] > 0:
         raise RepresentationError("equal rows", "all vectors are equal up to rounding, so their covariance is zero")
     parts = values.clamp_min(0).cumsum(0) / values.clamp_min(0).sum()
     wanted = torch.tensor(list(shares), dtype=parts.dtype, device=parts.device)
-    slack = torch.finfo(parts.dtype).eps * len(parts)  # a share that is met exactly is met
+    slack = torch.finfo(parts.dtype).eps * len(parts)  # rounding must not move a share that is met exactly
     return (parts[None, :] < wanted[:, None] - slack).sum(dim=1) + 1
 
 

@@ -31,7 +31,7 @@ class LoadedNetwork(Protocol):
 
     @property
     def reading(self) -> Reading:
-        """How the network reads texts, where this affects the interpretation of its numbers."""
+        """How the network reads texts, as far as this affects the interpretation of its numbers."""
 
     def fitted_to(self, name: str, batches: Iterable[Sequence[Sequence[int]]]) -> LoadedNetwork:
         """The same network, checked against the token ids of all batches before the first one runs.

@@ -17,8 +17,8 @@ Tokens = Sequence[int]
 def decisive_texts(config: PretrainedConfig, batches: Iterable[Sequence[Tokens]]) -> list[list[Tokens]]:
     """Batches for which `fitted_to` has the same result as for all of the given ones.
 
-    These are the two texts of the forward pass with most padding, and the text with the largest token id. With them, a
-    worker that has only some of the texts reads them like a process that has all.
+    These are the two texts that differ most in length within a forward pass, and the text with the largest token id.
+    With them, a worker that has only some of the texts reads them in the same way as a process that has all.
 
     Args:
         config: of the network.

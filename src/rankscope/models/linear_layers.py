@@ -1,4 +1,4 @@
-"""The linear layers of a network's blocks, and which of them read the hidden states of a layer."""
+"""The linear layers of a network's blocks, and those that read a layer's hidden states."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinearShape:
-    """Sizes of one linear layer, or of several side by side that read the same input.
+    """The size of one linear layer, or of several parallel ones with the same input.
 
     Attributes:
-        inputs: numbers that each of them reads.
-        outputs: numbers that they write together.
+        inputs: size of the input.
+        outputs: size of the output, summed over parallel layers.
     """
 
     inputs: int
     outputs: int
 
     def share_of_weights(self, directions: int) -> float:
-        """Weights of the two-step map through so many directions, over those of the full one; above 1 it costs more."""
+        """Weights of a factorisation of this rank, divided by the full layer's; above 1, factoring does not pay."""
         return directions * (self.inputs + self.outputs) / (self.inputs * self.outputs)
 
 
 def linear_layers(module: nn.Module) -> Iterator[nn.Module]:
-    """The linear layers inside a module: `nn.Linear`, and GPT-2's `Conv1D`, which holds its weight transposed."""
+    """The linear layers inside a module: `nn.Linear`, and GPT-2's `Conv1D`, which stores its weight transposed."""
     return (one for one in module.modules() if isinstance(one, nn.Linear) or is_transposed(one))
 
 
@@ -48,20 +48,21 @@ def is_transposed(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def readers_of_layers(network: Network, tokens: list[int]) -> dict[str, LinearShape]:
-    """The linear layers that read each layer's hidden states (through a norm, where there is one).
+    """The linear layers that read each layer's hidden states, through a norm if there is one.
 
-    In each block these are the first linear layer that runs and those that are given the same tensor: query, key and
-    value of an attention. The head reads `last`. A layer whose reader is as wide as no hidden state is left out.
+    In each block these are the first linear layer to run and those that receive the same tensor, such as query, key and
+    value of an attention. The head reads `last`. Layers whose readers do not take inputs of the
+    hidden size are omitted.
 
     Args:
         network: with its blocks.
         tokens: a short text, which runs once.
 
     Raises:
-        ModelError: its blocks cannot be read.
+        ModelError: the network's blocks cannot be read.
     """
     if network.fault is not None:
-        raise ModelError(f"{network.fault}: nothing can be said of the layers between blocks")
+        raise ModelError(f"{network.fault}: so the linear layers that read each layer cannot be determined")
     first: dict[str, Tensor] = {}
     found: dict[str, LinearShape] = {}
 

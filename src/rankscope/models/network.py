@@ -36,7 +36,7 @@ class Batch:
 
     @property
     def mask(self) -> Tensor:
-        """1 where a token is real, (texts, longest), int64."""
+        """1 for real tokens and 0 for padding, (texts, longest), int64."""
         places = torch.arange(self.input_ids.shape[1])
         return (places[None, :] < torch.tensor(self.lengths)[:, None]).long()
 
@@ -112,7 +112,7 @@ def by_regime(lengths: Sequence[int], regimes: Sequence[int]) -> list[list[int]]
 
 @dataclass(frozen=True)
 class Reading:
-    """How a network reads texts, where this affects the interpretation of its numbers.
+    """How a network reads texts, as far as this affects the interpretation of its numbers.
 
     Attributes:
         causal: whether it predicts the next token; if not, it has no loss.

@@ -1,8 +1,8 @@
 """The pico family: small trained models bundled with the package, for a quick start and for tests.
 
 Made by `recipes/pico/train.py`; weights in float16, one tokenizer for all. There are four sizes of GPT-NeoX, and four
-other architectures of the size of `pico-0.4m`. `pico` is short for `pico-0.4m`, which has the most checkpoints:
-`pico@step-0` is its untrained start, `pico@overfit` was trained on past its best.
+other architectures with about as many parameters as `pico-0.4m`. `pico` is short for `pico-0.4m`, which has the most
+checkpoints: `pico@step-0` is the untrained network, `pico@overfit` was trained beyond the best step.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def _members() -> Iterator[PicoModel]:
 
 
 def pico_checkpoints(member: str = "pico") -> tuple[PicoModel, ...]:
-    """What is kept of a member's training, by step; none where there is no such member.
+    """The checkpoints of a member's training, by step; empty if there is no such member.
 
     Args:
-        member: a reference without a checkpoint. That of `pico` begins with step 0, ends with the overfitted one, and
-            has `pico` in its names.
+        member: a reference without a checkpoint. For `pico`, the checkpoints are named `pico`, begin with step 0 and
+            end with the overfitted one.
     """
     stored = WITH_CHECKPOINTS if member == "pico" else member
     return tuple(

@@ -34,8 +34,8 @@ class PicoVlm:
         stage: of training, `connector` or `tuning`.
         step: since `pico-vlm@step-0`.
         loss: on held-out scenes, nats per token of the description.
-        candidates_right: share of held-out scenes whose own caption has the lowest loss among eight, of which seven
-            differ from it in one word.
+        candidates_right: share of held-out scenes whose own caption has the lowest loss of eight captions; the other
+            seven differ from it in one word.
         slots_right: share of correct words in the model's own caption, among the seven words that define a scene
             (two sizes, colours and shapes, the relation).
         scenes_right: share of held-out scenes that it describes without any error.

@@ -1,8 +1,8 @@
-"""Removing whole blocks from a network in memory, so that it is exactly the network that its new configuration makes.
+"""Removes whole blocks from a network in memory, so that it equals the network that its new configuration defines.
 
-The modules are taken out of the list of blocks and the configuration is shortened with it. The network's own code is
-then asked to build the outline of that configuration: a block that would come out otherwise (a window of attention,
-experts instead of a dense layer) is an error, since the saved model would not be the measured one.
+The modules are removed from the list of blocks, and the configuration is shortened accordingly. The network's own code
+then builds the outline of that configuration. If a block differs from it (another attention window, experts instead of
+a dense layer), this is an error, because the saved model would not be the measured one.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from rankscope.models.outline import unquantized
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-# What modules call the place of their block, for their part of a cache or a schedule.
+# Attributes in which modules store the position of their block, for a cache or a schedule.
 _PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "layer_num", "block_idx", "idx")
-# The number of blocks where `num_hidden_layers` is the encoder's (BART and its kin).
+# The number of blocks if `num_hidden_layers` is the encoder's (BART and its relatives).
 _OF_DECODER = "decoder_layers"
-# Words in the names of settings that hold a value for each block.
+# Words that occur in the names of settings with one value per block.
 _FOR_EACH_BLOCK = ("layer", "block", "types")
 
 
 @contextmanager
 def without_blocks(model: PreTrainedModel, removed: Collection[int]) -> Iterator[PreTrainedModel]:
-    """Within it, the network lacks some blocks; afterwards it has them again.
+    """In this context, the network lacks some blocks; afterwards they are restored.
 
     Args:
-        model: in memory. `save_pretrained` within the context saves the smaller network.
-        removed: numbers of blocks, from 1. Block k lies between layers k - 1 and k.
+        model: in memory. `save_pretrained` in the context saves the smaller network.
+        removed: numbers of blocks, from 1. Block k is between layers k - 1 and k.
 
     Raises:
-        SettingsError: a number that is no block's, or no block would be left.
-        ModelError: the network has no list of blocks, or its configuration cannot describe it without these.
+        SettingsError: a number out of range, or all blocks would be removed.
+        ModelError: the network has no list of blocks, or its configuration cannot describe it without these blocks.
     """
     blocks = find_blocks(model)
     kept = _kept(len(blocks), removed)
@@ -55,7 +55,7 @@ def without_blocks(model: PreTrainedModel, removed: Collection[int]) -> Iterator
 
 
 def _kept(blocks: int, removed: Collection[int]) -> list[int]:
-    """Places, from 0, of the blocks that stay."""
+    """Positions, from 0, of the remaining blocks."""
     if unknown := sorted(number for number in removed if not 1 <= number <= blocks):
         raise SettingsError(f"blocks are numbered from 1 to {blocks}, got {', '.join(map(str, unknown))}")
     kept = [place for place in range(blocks) if place + 1 not in removed]
@@ -65,7 +65,7 @@ def _kept(blocks: int, removed: Collection[int]) -> list[int]:
 
 
 def _holder(model: PreTrainedModel, blocks: nn.ModuleList) -> tuple[nn.Module, str]:
-    """The module that has the list of blocks, and what it calls it."""
+    """The module that holds the list of blocks, and the name of its attribute."""
     path = next(name for name, module in model.named_modules() if module is blocks)
     above, _, name = path.rpartition(".")
     return model.get_submodule(above), name
@@ -107,13 +107,13 @@ def _refuse_unlike(model: PreTrainedModel) -> None:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             outline = type(model)(type(config).from_dict(config.to_dict()))
-    except Exception as error:  # whatever a configuration that contradicts itself makes an architecture raise
+    except Exception as error:  # an inconsistent configuration can raise any error
         raise ModelError(
             f"{name} cannot be built with {len(find_blocks(model))} of its blocks ({first_line(error)}): {advice}"
         ) from error
     here, there = _shapes(model), _shapes(outline)
     if other := sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key)):
-        raise ModelError(f"{name} without these blocks would have another {other[0]} when it is loaded: {advice}")
+        raise ModelError(f"{name} without these blocks would have a different {other[0]} when it is loaded: {advice}")
     for place, blocks in enumerate(zip(find_blocks(model), find_blocks(outline), strict=True), start=1):
         ours, loaded = (_constants(block) for block in blocks)
         if odd := sorted(key for key in ours.keys() & loaded.keys() if ours[key] != loaded[key]):
@@ -128,7 +128,7 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _constants(block: nn.Module) -> dict[str, object]:
-    """What the modules of a block are told apart by: their classes and plain attributes."""
+    """The classes and plain attributes of a block's modules, which distinguish one block from another."""
     return {
         f"{path}.{name}".lstrip("."): value
         for path, module in block.named_modules()

@@ -1,4 +1,4 @@
-"""Rounding the weights of blocks' linear layers to a few bits while a network runs: fake quantisation."""
+"""Rounds the weights of blocks' linear layers to a few bits while a network runs: fake quantisation."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rounding:
-    """Symmetric rounding to nearest, with one scale for each row of a weight or for each group of it.
+    """Symmetric rounding to nearest, with one scale per row of a weight, or per group of adjacent numbers in a row.
 
     Attributes:
-        bits: of a number; it takes 2^bits - 1 values, -(2^(bits-1) - 1) to 2^(bits-1) - 1 times its scale.
-        group: so many neighbours along a row share a scale, the last of a row perhaps fewer; None for whole rows.
+        bits: per number, which has 2^bits - 1 possible values: -(2^(bits-1) - 1) to 2^(bits-1) - 1 times its scale.
+        group: how many adjacent numbers of a row share a scale; a row's last group may be smaller. None: whole rows.
     """
 
     bits: int
@@ -33,31 +33,31 @@ class Rounding:
 
     def __post_init__(self) -> None:
         if self.bits < 2 or (self.group is not None and self.group < 1):
-            raise SettingsError(f"rounding takes 2 bits or more and groups of 1 or more, got {self}")
+            raise SettingsError(f"rounding needs 2 bits or more and groups of 1 or more, got {self}")
 
     @property
     def largest(self) -> int:
-        """The largest whole number."""
+        """The largest integer that a number is rounded to, in units of its scale."""
         return (1 << (self.bits - 1)) - 1
 
     def of(self, weight: Tensor) -> Tensor:
-        """A weight (outputs, inputs), or a stack of them, with rounded numbers, in its own dtype.
+        """A weight (outputs, inputs), or a stack of them, rounded, in its own dtype.
 
-        The scale of a group is its largest absolute value divided by the largest whole number. Computed in float32.
+        The scale of a group is its largest absolute value divided by `largest`. Computed in float32.
         """
         inputs = weight.shape[-1]
         group = min(self.group or inputs, inputs)
         padded = nn.functional.pad(weight.float(), (0, -inputs % group))
         rows = padded.reshape(*weight.shape[:-1], -1, group)
         scales = rows.abs().amax(dim=-1, keepdim=True) / self.largest
-        # A group of zeros has no scale, and stays as it is.
+        # A group of zeros has no scale and is left unchanged.
         whole = (rows / torch.where(scales > 0, scales, 1)).round().clamp(-self.largest, self.largest)
         rounded: Tensor = (whole * scales).flatten(-2)[..., :inputs]
         return rounded.to(weight.dtype)
 
 
 class _Rounded(nn.Module):
-    """What a weight is replaced with whenever it is read."""
+    """A parametrisation that rounds a weight whenever it is read."""
 
     def __init__(self, rounding: Rounding, *, transposed: bool) -> None:
         super().__init__()
@@ -70,16 +70,16 @@ class _Rounded(nn.Module):
 
 @contextmanager
 def rounded_weights(model: PreTrainedModel, rounding: Rounding) -> Iterator[PreTrainedModel]:
-    """Within it, the linear layers of blocks compute with rounded weights, made anew whenever one runs.
+    """In this context, the linear layers of blocks compute with rounded weights, rounded each time a layer runs.
 
-    The weights themselves stay, so that memory holds one network and one rounded weight.
+    The weights themselves are kept, so memory holds one network and one rounded weight.
 
     Raises:
         ModelError: no blocks, or no linear layers in them.
     """
     layers = [layer for block in find_blocks(model) for layer in linear_layers(block)]
     if not layers:
-        raise ModelError(f"the blocks of {type(model).__name__} have no linear layers whose weights could be rounded")
+        raise ModelError(f"the blocks of {type(model).__name__} have no linear layers whose weights can be rounded")
     changed: list[nn.Module] = []
     try:
         for layer in layers:
@@ -93,7 +93,7 @@ def rounded_weights(model: PreTrainedModel, rounding: Rounding) -> Iterator[PreT
 
 
 def share_of_linear_weights(model: PreTrainedModel) -> float:
-    """How much of the blocks' parameters are weights of linear layers; the rest is never rounded."""
+    """The share of the blocks' parameters that are weights of linear layers; the others are never rounded."""
     blocks = find_blocks(model)
     weights = [layer.get_parameter("weight") for layer in linear_layers(blocks)]
     return sum(weight.numel() for weight in weights) / sum(parameter.numel() for parameter in blocks.parameters())

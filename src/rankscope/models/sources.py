@@ -104,7 +104,7 @@ def found_on_the_hub(reference: ModelReference) -> ModelReference:
 
 
 def _reached(reference: ModelReference, file: str) -> ModelReference:
-    """A hub model's reference, marked where the hub does not answer; any other as it is."""
+    """A hub model's reference, with `from_cache` set if the hub does not answer; others are unchanged."""
     if reference.kind != "hub":
         return reference
     answers = reach_hub(reference.location, "model", file, reference.revision, error=ModelError)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TOKENS, _SHORT = 11, 7  # lengths of the trial texts; primes, so that their axis is recognisable in a tensor
 _SAME = {4: 1e-3, 8: 1e-3}  # relative difference of two ways to compute the same states, by bytes per number
 _SAME_IN_HALF = 0.05
-_UNMOVED = {4: 1e-5, 8: 1e-5}  # of one way on two texts with the same beginning
+_UNMOVED = {4: 1e-5, 8: 1e-5}  # relative difference of the same computation on two texts with the same beginning
 _UNMOVED_IN_HALF = 4e-3
 
 
@@ -37,8 +37,8 @@ _UNMOVED_IN_HALF = 4e-3
 def examine(model: PreTrainedModel, *, as_a_whole: bool = False) -> Network:
     """Runs a network on a trial text and determines its blocks, its body, and how it reads a text.
 
-    Takes at most six forward passes of 11 tokens. The network is in eval mode meanwhile; its mode and torch's
-    generator are restored afterwards.
+    Takes at most six forward passes of 11 tokens, in eval mode; the network's mode and torch's generator are restored
+    afterwards.
 
     Args:
         model: in memory.
@@ -74,7 +74,7 @@ def _examine(model: PreTrainedModel, *, as_a_whole: bool) -> Network:
 
 @torch.no_grad()
 def check_padding(network: Network, longer: Sequence[int], shorter: Sequence[int]) -> Network:
-    """The network, with a `padding_fault` if a text in a batch with a longer one has other hidden states than alone.
+    """The network, with a `padding_fault` if a text's hidden states in a batch with a longer text differ from alone.
 
     The effect of padding can depend on lengths (sparse attention over compressed blocks, hashed chunks), so this
     is checked again for the texts of a run.
@@ -247,13 +247,13 @@ def _padding_fault(network: Network, longer: list[int], shorter: list[int]) -> s
 
     alone = states([shorter])
     try:
-        beside = states([longer, shorter])
+        padded = states([longer, shorter])
     except ForwardPassError as error:
         return f"fails on padded texts ({error})"
-    shift = max(_relative(beside[layer], alone[layer]) for layer in layers)
+    shift = max(_relative(padded[layer], alone[layer]) for layer in layers)
     if shift <= _tolerance(alone["last"]):
         return None
-    return f"has other hidden states for a padded text than for the same text alone (relative difference {shift:.2g})"
+    return f"gives a padded text different hidden states from the same text alone (relative difference {shift:.2g})"
 
 
 def _relative(one: Tensor, other: Tensor) -> float:

@@ -1,9 +1,9 @@
-"""Dense symmetric matrices to symmetric band matrices with the same eigenvalues, one Triton program per matrix.
+"""Reduces dense symmetric matrices to band matrices with the same eigenvalues, one Triton program per matrix.
 
-Blocked Householder reduction: `WIDTH` columns at a time are triangularised below the band by a QR decomposition
-Q = I - V T V^T, and A becomes Q^T A Q = A - V W^T - W V^T with X = A V T and W = X - V (T^T V^T X) / 2.
-The update by one panel and the product with the next panel's V share one pass over A, so that A is read and
-written n / WIDTH times, not n times.
+Blocked Householder reduction: `WIDTH` columns at a time are made upper triangular below the band by a QR decomposition
+with Q = I - V T V^T, and A becomes Q^T A Q = A - V W^T - W V^T with X = A V T and W = X - V (T^T V^T X) / 2.
+The update by one panel and the product with the next panel's V share one pass over A, so A is read and
+written n / WIDTH times instead of n times.
 
 Source: Bischof, Lang and Sun, A framework for symmetric band reduction, ACM TOMS 26 (2000), section 4;
 compact WY form: Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
@@ -23,13 +23,14 @@ def reduce_to_band(
     work_ptr, reflectors_ptr, updates_ptr, band_ptr, sizes_ptr, stride,
     ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
-    """Fills the band of one matrix, and destroys the matrix.
+    """Computes the band of one matrix, and overwrites the matrix.
 
     Args:
-        work_ptr: the matrices, (batch, stride, stride), both triangles, zeros behind a matrix's own size.
-        reflectors_ptr: V of this panel and of the last, (batch, 2, stride, WIDTH), zeros.
-        updates_ptr: W of this panel and of the last, same shape as reflectors_ptr, zeros.
-        band_ptr: (batch, stride, 2 WIDTH), zeros; element (i, j) of the lower triangle goes to row j, column i - j.
+        work_ptr: the matrices, (batch, stride, stride), both triangles, with zeros beyond each matrix's own size.
+        reflectors_ptr: V of the current and the previous panel, (batch, 2, stride, WIDTH), initially zeros.
+        updates_ptr: W of the current and the previous panel, same shape as reflectors_ptr, initially zeros.
+        band_ptr: (batch, stride, 2 WIDTH), initially zeros; element (i, j) of the lower triangle goes to row j,
+            column i - j.
         sizes_ptr: each matrix's own size.
         stride: a multiple of TILE.
         ROWS: a power of two, at least stride.
@@ -70,7 +71,7 @@ def reduce_to_band(
 @no_type_check
 @triton.jit
 def _update_panel(work, reflectors, updates, stride, start, n, TILE: tl.constexpr, WIDTH: tl.constexpr):
-    """Brings the panel's columns up to date with the last panel's V and W."""
+    """Applies the previous panel's V and W to the panel's columns."""
     column = tl.arange(0, WIDTH)[None, :]
     head = (start + tl.arange(0, WIDTH))[:, None] * WIDTH + column
     reflectors_head = tl.trans(tl.load(reflectors + head))
@@ -87,7 +88,7 @@ def _update_panel(work, reflectors, updates, stride, start, n, TILE: tl.constexp
 @no_type_check
 @triton.jit
 def keep_diagonal_block(work, band, stride, start, n, WIDTH: tl.constexpr):
-    """Writes the panel's block on the diagonal, of which the lower half belongs to the band, to the band."""
+    """Copies the lower half of the panel's block on the diagonal to the band."""
     row = (start + tl.arange(0, WIDTH))[:, None]
     column = (start + tl.arange(0, WIDTH))[None, :]
     block = tl.load(work + row * stride + column)
@@ -100,11 +101,11 @@ def factor_panel(
     work, reflectors, band, stride, start, n,
     ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
-    """QR of the panel below the band: R to the band, V to memory; returns T.
+    """QR decomposition of the panel below the band: writes R to the band and V to memory; returns T.
 
-    One reduction a column gives all that is needed of it: the inner products of the column with the whole panel,
-    of which one is its own squared length, and from which those of the reflector follow, with the columns to come (to
-    update them) and with the earlier reflectors (for T).
+    Each column needs a single reduction: its inner products with all columns of the panel. One of them is its own
+    squared length; the others give the reflector's inner products with the later columns, which are updated with them,
+    and with the earlier reflectors, which T needs.
     """
     below = start + WIDTH
     row = below // TILE * TILE + tl.arange(0, ROWS)
@@ -148,10 +149,10 @@ def _pass_over(
     work, last_reflectors, last_updates, reflectors, updates, triangle, stride, below, n,
     TILE: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Applies the last panel's V and W to the trailing matrix, multiplies it with this panel's V, and makes this W.
+    """Applies the previous panel's V and W to the trailing matrix, multiplies it by this panel's V, and computes its W.
 
-    Tiles are aligned. Of rows and columns before `below` they change only what is not read any more, and V is
-    zero there.
+    Tiles are aligned, so they also change rows and columns before `below`; these are not read again, and V is zero
+    there.
     """
     column = tl.arange(0, WIDTH)[None, :]
     lane = tl.arange(0, TILE)

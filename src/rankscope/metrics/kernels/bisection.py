@@ -1,12 +1,12 @@
-"""All eigenvalues of tridiagonal matrices by bisection, one thread for several eigenvalues.
+"""Computes all eigenvalues of tridiagonal matrices by bisection; each thread handles several eigenvalues.
 
-The eigenvalues below x are as many as the sign changes among the leading principal minors of T - x, which follow one
-another by p_i = (d_i - x) p_{i-1} - e_i^2 p_{i-2}. Without a division a step costs three operations. The minors are
-scaled by a power of two every eight steps; squares e^2 are kept above 2^-120, so that a minor
-and its neighbour cannot both vanish in between. Computed signs are those of a matrix whose entries are off by a few
-roundings; eigenvalues are thus right to a few eps of the largest, as with any decomposition.
+The number of eigenvalues below x is the number of sign changes among the leading principal minors of T - x, which
+follow the recurrence p_i = (d_i - x) p_{i-1} - e_i^2 p_{i-2}: three operations per step and no division. The minors
+are scaled by a power of two every eight steps, and squares e^2 are kept above 2^-120, so that a minor and its
+neighbour cannot both vanish in between. The computed signs are those of a matrix whose entries are off by a few
+rounding errors, so eigenvalues are accurate to a few eps of the largest, as in any decomposition.
 
-Source: Barth, Martin and Wilkinson, Numer. Math. 9 (1967), where the minors' ratios are used instead.
+Source: Barth, Martin and Wilkinson, Numer. Math. 9 (1967), who use the ratios of minors instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-ZERO = tl.constexpr(2.0**-58)  # with trace 1, less is rounding: n eps times the largest eigenvalue is more than 2^-53
+ZERO = tl.constexpr(2.0**-58)  # smaller values are rounding errors: at trace 1, n eps times the largest is above 2^-53
 
 
 @no_type_check
@@ -25,17 +25,17 @@ def bisect(
     tridiagonal_ptr, values_ptr, sizes_ptr, scales_ptr, stride, columns, halvings,
     BLOCK: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
-    """A block of eigenvalues of one matrix, descending; those that are rounding of zero, or below, are 0.
+    """Computes a block of eigenvalues of one matrix, in descending order; rounding errors of zero become 0.
 
     Args:
-        tridiagonal_ptr: (batch, 2, stride) in float64, of trace 1, as `chase_bulges` leaves it.
-        values_ptr: (batch, columns), zeros.
+        tridiagonal_ptr: (batch, 2, stride) in float64, of trace 1, as written by `chase_bulges`.
+        values_ptr: (batch, columns), initially zeros.
         sizes_ptr: each matrix's own size.
-        scales_ptr: what each matrix's eigenvalues are multiplied with.
+        scales_ptr: the factor by which each matrix's eigenvalues are multiplied.
         stride: a multiple of CHUNK and of 8.
-        columns: eigenvalues a matrix in values_ptr.
-        halvings: of the interval from 0 to the largest row sum.
-        BLOCK: eigenvalues a program.
+        columns: eigenvalues per matrix in values_ptr.
+        halvings: how often the interval from 0 to the largest row sum is halved.
+        BLOCK: eigenvalues per program.
         CHUNK: elements read at once for the row sums.
     """
     matrix = tl.program_id(0).to(tl.int64)
@@ -52,7 +52,7 @@ def bisect(
             before = tl.load(squares + index, mask=(index > 0) & (index < n), other=0.0)
             row_sum = tl.load(diagonal + index, mask=index < n, other=0.0) + tl.sqrt(after) + tl.sqrt(before)
             bound = tl.maximum(bound, row_sum)
-            fault += row_sum * 0.0  # NaN where anything is
+            fault += row_sum * 0.0  # NaN if any element is
         low = tl.zeros((BLOCK,), dtype=tl.float64)
         high = low + tl.max(bound, axis=0) * (1 + 1e-15)
         for _ in range(halvings):
@@ -68,7 +68,7 @@ def bisect(
 @no_type_check
 @triton.jit
 def _count_below(diagonal, squares, x, n):
-    """How many eigenvalues lie below each x."""
+    """The number of eigenvalues below each x."""
     minor = x * 0.0 + 1.0
     before = x * 0.0
     signs = minor.to(tl.int64, bitcast=True)
@@ -76,7 +76,7 @@ def _count_below(diagonal, squares, x, n):
     for start in range(0, n, 8):
         for step in tl.static_range(8):
             shifted = tl.load(diagonal + start + step) - x
-            # Left to itself, the compiler may round this in one way for the next step and in another for the one after.
+            # An explicit fma: otherwise the compiler may round the value differently in its two uses.
             following = tl.fma(shifted, minor, -tl.load(squares + start + step) * before)
             before = minor
             minor = following

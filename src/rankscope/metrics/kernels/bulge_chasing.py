@@ -1,9 +1,9 @@
-"""Symmetric band matrices to tridiagonal ones with the same eigenvalues, one Triton program per matrix.
+"""Reduces symmetric band matrices to tridiagonal ones with the same eigenvalues, one Triton program per matrix.
 
-Sweep s clears column s below the subdiagonal by a Householder reflector and chases the bulge that this makes down the
-band, one block of `WIDTH` rows at each step. Step k of sweep s touches what step k + 2 of sweep s - 1 has left, and
-no element of those that run at the same time; so at time t all sweeps s with step t - 2 s still inside
-the matrix run at once, each in a slot of its own.
+Sweep s clears column s below the subdiagonal with a Householder reflector and chases the resulting bulge down the
+band, one block of `WIDTH` rows per step. Step k of sweep s only touches elements that sweep s - 1 has left behind at
+its step k + 2, and none that another sweep touches at the same time. So at time t, all sweeps s whose step t - 2 s is
+still inside the matrix run at once, each in its own slot.
 
 Source: Lang, A parallel algorithm for reducing symmetric banded matrices to tridiagonal form, SIAM J. Sci. Comput. 14
 (1993); the pipeline of sweeps: Haidar, Ltaief and Dongarra, SC 2011.
@@ -25,19 +25,19 @@ def chase_bulges(
     band_ptr, tridiagonal_ptr, reflectors_ptr, taus_ptr, sizes_ptr, stride,
     SLOTS: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr, CHUNK: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
-    """Fills the tridiagonal of one matrix, and destroys the band.
+    """Computes the tridiagonal matrix of one band, and overwrites the band.
 
     Args:
-        band_ptr: (batch, stride, 2 WIDTH), as `reduce_to_band` leaves it.
-        tridiagonal_ptr: (batch, 2, stride): the diagonal, behind the matrix's own size 4; and the squares of what
-            stands before it in its row, at least 2^-120.
-        reflectors_ptr: room for SLOTS WIDTH elements a matrix, which are 2 stride WIDTH elements apart.
+        band_ptr: (batch, stride, 2 WIDTH), as written by `reduce_to_band`.
+        tridiagonal_ptr: (batch, 2, stride): the diagonal, with 4 beyond the matrix's own size; and the square of the
+            element left of the diagonal in each row, at least 2^-120.
+        reflectors_ptr: working memory, SLOTS x WIDTH elements per matrix, every 2 stride WIDTH elements.
         taus_ptr: same size as reflectors_ptr.
         sizes_ptr: each matrix's own size.
         stride: a multiple of CHUNK.
-        SLOTS: sweeps at once, a power of two, at least (stride - 1) / (2 WIDTH).
-        GROUP: sweeps that are held in registers at a time; divides SLOTS. If there are fewer than SLOTS, the last
-            reflectors of all sweeps lie in memory in between.
+        SLOTS: number of sweeps in progress, a power of two, at least (stride - 1) / (2 WIDTH).
+        GROUP: number of sweeps held in registers at a time; divides SLOTS. If it is smaller than SLOTS, the last
+            reflector of each sweep is kept in memory in between.
         WIDTH: subdiagonals.
         CHUNK: elements written at once.
         TINY: squared lengths up to this count as zero.
@@ -53,7 +53,7 @@ def chase_bulges(
             newest = tl.minimum(time // 2, n - 3)
             sweep = newest - ((newest + SLOTS - slot) & (SLOTS - 1))
             step = time - 2 * sweep
-            top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)  # a sweep still to come: nothing inside
+            top = tl.where(sweep >= 0, sweep + 1 + step * WIDTH, n)  # n: not begun, so nothing is inside
             reflector, tau = _clear_column(band, reflector, tau, step, top, n, WIDTH, TINY)
             _turn_diagonal_block(band, reflector, tau, top, n, WIDTH)
             tl.debug_barrier()
@@ -62,7 +62,7 @@ def chase_bulges(
         taus = taus_ptr + matrix * 2 * stride * WIDTH
         for time in range(2 * n - 5):
             newest = tl.minimum(time // 2, n - 3)
-            past = time * WIDTH + 1 - n  # sweep s is through when (2 WIDTH - 1) s is no more than this
+            past = time * WIDTH + 1 - n  # sweep s is finished if (2 WIDTH - 1) s is at most this
             oldest = tl.where(past < 0, 0, past // (2 * WIDTH - 1) + 1)
             for first in range(oldest, newest + 1, GROUP):
                 sweep = first + tl.arange(0, GROUP)
@@ -90,16 +90,16 @@ def _keep_tridiagonal(band, tridiagonal, stride, n, WIDTH: tl.constexpr, CHUNK: 
         before = tl.load(band + (index - 1) * 2 * WIDTH + 1, mask=(index > 0) & (index < n), other=0.0)
         tl.store(tridiagonal + index, diagonal.to(tl.float64))
         square = before.to(tl.float64) * before.to(tl.float64)
-        square = tl.where(square < LEAST_SQUARE, LEAST_SQUARE, square)  # a NaN stays
+        square = tl.where(square < LEAST_SQUARE, LEAST_SQUARE, square)  # NaN is kept
         tl.store(tridiagonal + stride + index, square)
 
 
 @no_type_check
 @triton.jit
 def _clear_column(band, reflector, tau, step, top, n, WIDTH: tl.constexpr, TINY: tl.constexpr):
-    """Each slot's block left of the diagonal: the last reflector from the right, then the next one from the left.
+    """Multiplies each slot's block left of the diagonal by the last reflector from the right, the next from the left.
 
-    Axes: slots, columns, rows. Threads lie along slots and rows, so that each holds whole rows.
+    Axes: slots, columns, rows. Threads are spread over slots and rows, so that each holds whole rows.
 
     Returns:
         The next reflector of each slot, (slots, WIDTH), and its factor tau.
@@ -134,7 +134,7 @@ def _clear_column(band, reflector, tau, step, top, n, WIDTH: tl.constexpr, TINY:
 @no_type_check
 @triton.jit
 def _turn_diagonal_block(band, reflector, tau, top, n, WIDTH: tl.constexpr):
-    """Each slot's block on the diagonal, of which there is the lower half: the reflector from both sides."""
+    """Applies the reflector from both sides to the lower half of each slot's block on the diagonal."""
     column = tl.arange(0, WIDTH)[None, :, None]
     row = tl.arange(0, WIDTH)[None, None, :]
     inside = (top[:, None, None] + row < n) & (row >= column)

@@ -1,10 +1,10 @@
 """The reduction of `band_reduction` for large matrices, each spread over the device.
 
-A panel takes three kernels: its QR decomposition by one program a matrix; the pass over the trailing matrix, which
-applies the last panel's V and W and multiplies with the new V, by one program for each block of rows; and W together
-with the next panel's columns, likewise. Of the trailing matrix only the blocks on and below the diagonal are kept up
-to date. The product of a block below with its transpose goes to memory, to be added by the third kernel in a fixed
-order.
+Each panel takes three kernels. The first computes its QR decomposition, with one program per matrix. The second passes
+over the trailing matrix, with one program per block of rows: it applies the previous panel's V and W and multiplies by
+the new V. The third computes W and the next panel's columns, also with one program per block of rows. Only the blocks
+on and below the diagonal of the trailing matrix are kept up to date; the products of the transposes of those below go
+to memory, and the third kernel adds them in a fixed order.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ def factor_one_panel(
     work_ptr, reflectors_ptr, triangles_ptr, band_ptr, sizes_ptr, stride, start,
     ROWS: tl.constexpr, TILE: tl.constexpr, WIDTH: tl.constexpr, TINY: tl.constexpr,
 ):  # fmt: skip
-    """Keeps the panel's part of the band, and V and T of its QR decomposition.
+    """Stores the panel's part of the band, and V and T of its QR decomposition.
 
     Args:
-        work_ptr: the matrices, (batch, stride, stride), zeros behind a matrix's own size.
-        reflectors_ptr: V of even and of odd panels, (batch, 2, stride, WIDTH), zeros at first.
+        work_ptr: the matrices, (batch, stride, stride), with zeros beyond each matrix's own size.
+        reflectors_ptr: V of even and odd panels, (batch, 2, stride, WIDTH), initially zeros.
         triangles_ptr: T of this panel, (batch, WIDTH, WIDTH).
-        band_ptr: (batch, stride, 2 WIDTH), zeros; element (i, j) of the lower triangle goes to row j, column i - j.
+        band_ptr: (batch, stride, 2 WIDTH), initially zeros; element (i, j) of the lower triangle goes to row j,
+            column i - j.
         sizes_ptr: each matrix's own size.
         stride: a multiple of TILE.
         start: the panel's first column.
-        ROWS: a power of two, at least the rows from start + WIDTH on, counted from the tile's first.
+        ROWS: a power of two, at least the number of rows from the first one of the tile that holds row start + WIDTH.
         TILE: rows of a block in the other kernels.
         WIDTH: columns of a panel.
         TINY: squared lengths up to this count as zero.
@@ -57,19 +58,19 @@ def pass_over_blocks(
     work_ptr, reflectors_ptr, updates_ptr, products_ptr, inner_ptr, sizes_ptr, stride, start,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Brings one block of rows up to date and multiplies it with this panel's V, and its transpose too.
+    """Brings one block of rows up to date, and multiplies it and its transpose by this panel's V.
 
     Args:
         work_ptr: as above.
         reflectors_ptr: as above.
-        updates_ptr: W of even and of odd panels, same shape as reflectors_ptr.
-        products_ptr: (batch, stride / ROWS, stride, WIDTH); block k of rows leaves its share of A V in [:, k].
-        inner_ptr: (batch, stride / ROWS, WIDTH, WIDTH); block k's share of V^T A V in [:, k], which is the
-            symmetric part of their sum.
+        updates_ptr: W of even and odd panels, same shape as reflectors_ptr.
+        products_ptr: (batch, stride / ROWS, stride, WIDTH); block k of rows writes its share of A V to [:, k].
+        inner_ptr: (batch, stride / ROWS, WIDTH, WIDTH); block k writes its share of V^T A V to [:, k]; the
+            product itself is the symmetric part of their sum.
         sizes_ptr: as above.
         stride: a multiple of ROWS.
         start: as above.
-        ROWS: rows of a block, a power of two, at least 32; best is 32 for each warp.
+        ROWS: rows of a block, a power of two, at least 32; 32 per warp works best.
         COLUMNS: columns of a tile; divides ROWS.
         WIDTH: as above.
     """
@@ -118,7 +119,7 @@ def pass_over_blocks(
 @no_type_check
 @triton.jit
 def _visit(work, reflectors, last_v, last_w, row, lane, new, v, w, stride, WIDTH: tl.constexpr):
-    """Adds the last panel's V w^T + W v^T to a tile; its product with the new V, and that of its transpose."""
+    """Adds the previous panel's V w^T + W v^T to a tile; returns its product and its transpose's with the new V."""
     slab = row * WIDTH + tl.arange(0, WIDTH)[None, :]
     place = work + row * stride + lane[None, :]
     tile = tl.load(place)
@@ -135,7 +136,7 @@ def update_next_panel(
     work_ptr, reflectors_ptr, updates_ptr, products_ptr, inner_ptr, triangles_ptr, sizes_ptr, stride, start,
     ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Makes one block's rows of W, and brings the same rows of the next panel up to date.
+    """Computes one block's rows of W, and brings the same rows of the next panel up to date.
 
     Args: as above.
     """
@@ -179,7 +180,7 @@ def update_next_panel(
 def _updates_of(
     products, v, triangle, correction, row, block, blocks, stride, COUNT: tl.constexpr, WIDTH: tl.constexpr
 ):  # fmt: skip
-    """W of some rows of a block: A V from the shares of this block and those below it, times T, less the correction."""
+    """W of some rows of a block: A V from the shares of this block and those below, times T, minus the correction."""
     column = tl.arange(0, WIDTH)[None, :]
     product = tl.zeros((COUNT, WIDTH), dtype=v.dtype)
     for other in range(block, blocks):
