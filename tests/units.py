@@ -118,4 +118,4 @@ class Made:
         return replace(unit, **more)
 
     def group(self, *units: Unit, is_broken: bool = False, size: int = 0) -> Group:
-        return Group(units, Loading(units[0].name, is_broken), size)
+        return Group(units, Loading(units[0].name, is_broken), size=size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -17,9 +17,6 @@ from rankscope.measuring.seen import Seen
 from rankscope.measuring.transfer import Transfer
 from rankscope.metrics import TokenMoments
 from rankscope.settings import Pool
-
-if TYPE_CHECKING:
-    pass
 
 Place = tuple[int, str]
 """A text's position in the data set and a layer's name."""

@@ -38,10 +38,11 @@ def measure_token_moments(
 
     def add(layer: str, states: list[Tensor]) -> None:
         for text in states:
-            moments = TokenMoments.of(directions(text))
+            rows = directions(text)
+            moments = TokenMoments.of(rows.cpu() if rows.device.type == "mps" else rows)  # sums are in float64
             found[layer] = found[layer] + moments if layer in found else moments
 
-    for texts in plan.batches:
+    for texts in filter(None, plan.batches):  # a batch of another part of the plan is empty
         batch = Batch.of([list(text.tokens) for text in texts])
         for part in network.parts(batch.lengths):
             network.run(batch.select(part), tuple(layers), add, loss=False)

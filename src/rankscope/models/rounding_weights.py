@@ -33,7 +33,8 @@ class Rounding:
 
     def __post_init__(self) -> None:
         if self.bits < 2 or (self.group is not None and self.group < 1):
-            raise SettingsError(f"rounding needs 2 bits or more and groups of 1 or more, got {self}")
+            got = f"{self.bits} bits and groups of {self.group}"
+            raise SettingsError(f"rounding needs 2 bits or more and groups of 1 or more, got {got}")
 
     @property
     def largest(self) -> int:
