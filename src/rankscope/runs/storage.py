@@ -169,8 +169,6 @@ class LocalFolder:
     def remove(self, name: str) -> None:
         """Removes a file, or a folder with its contents; does nothing if neither exists."""
         place = self.path / name
-        if
-        place = self.path / name
         if place.is_dir():
             shutil.rmtree(place, ignore_errors=True)
         else:
