@@ -173,7 +173,7 @@ class Part:
 
     @property
     def twin_key(self) -> str:
-        """Cache key of everything that determines a twin's measurements, with weights only if the protocol uses them."""
+        """Cache key of everything that determines a twin's measurements; weights only if the protocol uses them."""
         settings, placement = self.job.settings, self.subject.placed(self.job.placement)
         return key_of(
             {

@@ -1,4 +1,4 @@
-"""A run's files in an object store, through fsspec: `s3://`, `gs://`, `hf://`, `memory://` and other schemes it supports.
+"""A run's files in an object store, through fsspec: `s3://`, `gs://`, `hf://`, `memory://` and other schemes.
 
 Objects are written atomically, and reads return the latest version. Nothing is renamed, locked, or listed from a cache.
 Temporary failures are retried with growing pauses, which is safe because writing an object twice gives the same result.
