@@ -42,7 +42,7 @@ _BASELINES = {
     "default": "untrained twin",
     "paper": "untrained twin in train mode",
     "permuted": "weights to shuffle",
-    "revision": "checkpoint that stands in for the twin",
+    "revision": "baseline checkpoint",
 }
 
 
@@ -176,7 +176,7 @@ def _in_dtype(subject: Subject, placement: Placement) -> str:
     dtype = subject.placed(placement).dtype
     if placement.dtype != "auto" or dtype == "float32":
         return ""
-    why = ", as float16 has no room for large hidden states" if own_dtype(subject.model.config) != dtype else ""
+    why = ", as large hidden states overflow in float16" if own_dtype(subject.model.config) != dtype else ""
     return f" in {dtype}{why}"
 
 

@@ -82,7 +82,7 @@ class RunFolder:
         Raises:
             SettingsError: the folder is in an object store.
         """
-        return local_path(self.place, "this")
+        return local_path(self.place, "this operation")
 
     @property
     def columns(self) -> Schema:

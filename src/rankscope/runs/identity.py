@@ -202,7 +202,7 @@ def changed_versions(manifest: Mapping[str, Any]) -> str:
 
 def _hint(manifest: Mapping[str, Any]) -> str:
     changed = changed_versions(manifest)
-    return f" (the run was begun with {changed})" if changed else ""
+    return f" (the run was started with {changed})" if changed else ""
 
 
 def first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:

@@ -80,7 +80,7 @@ class Inventory:
             said.append(f"{count:,} {'batch is' if count == 1 else 'batches are'} missing ({_first(names)})")
         if idle := self.not_begun:
             have = "unit has" if len(idle) == 1 else "units have"
-            said.append(f"{len(idle):,} {have} not been begun ({_first(idle)})")
+            said.append(f"{len(idle):,} {have} not been started ({_first(idle)})")
         return " and ".join(said) or "nothing is missing"
 
 

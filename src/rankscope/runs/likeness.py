@@ -41,15 +41,15 @@ EFFECTS: Mapping[str, Effect] = {
 """The effect of each setting, and of the versions and hardware used for a run."""
 
 ROUNDING_OF = {
-    "dtype": "half precision moved eRank by up to 0.06 % and the loss by up to 0.1 % where it was measured",
-    "spectra_dtype": "float32 moves eRank by up to 1e-5 of its value",
-    "device": "devices add in another order, about 1e-6 of a hidden state in float32",
-    "hardware": "devices add in another order, about 1e-6 of a hidden state in float32",
-    "batch_tokens": "padding moves hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
+    "dtype": "half precision changed eRank by up to 0.06 % and the loss by up to 0.1 % in our measurements",
+    "spectra_dtype": "float32 changes eRank by up to 1e-5 of its value",
+    "device": "devices sum in different orders, which changes hidden states by about 1e-6 in float32",
+    "hardware": "devices sum in different orders, which changes hidden states by about 1e-6 in float32",
+    "batch_tokens": "padding changes hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
 }
 """Size of the rounding differences caused by each setting; see `docs/protocols.md`."""
 
-_OF_ANOTHER_VERSION = "another version may compute in another order"
+_OF_ANOTHER_VERSION = "versions may compute in different orders"
 _KEEPS_TEXTS = ("max_length", "drop_tokens", "skip_overlong", "special_tokens", "pool")
 _LONGEST_VALUE = 40
 
@@ -93,8 +93,10 @@ class Differing:
         notes = []
         numbers, twin = self.of(Effect.NUMBERS), self.of(Effect.TWIN)
         if numbers:
-            text = f"these runs differ in {_listed(map(self.told, numbers))}: across them a model compares with itself "
-            notes.append(Note("settings-differ", text + "alone", (), {}))
+            text = (
+                f"these runs differ in {_listed(map(self.told, numbers))}: compare a model across them only with itself"
+            )
+            notes.append(Note("settings-differ", text, (), {}))
         if twin:
             text = f"these runs differ in {_listed(map(self.told, twin))}, which changes only the twin: do not compare "
             notes.append(Note("twins-differ", text + "the Diff-eRanks of different models across them", (), {}))

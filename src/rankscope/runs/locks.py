@@ -106,7 +106,8 @@ class Locks:
                 raise RunFolderError(f"cannot write to {self.path}: {error.strerror or error}") from error
             if not self._warned:
                 self.say(
-                    f"warning: the file system of {self.path} has no locks: make sure that no other process works there"
+                    f"warning: the file system of {self.path} does not support locks: make sure that no other process "
+                    "uses this folder"
                 )
             self._warned = True
         return lock

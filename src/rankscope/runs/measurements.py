@@ -115,9 +115,7 @@ def read_file(storage: Storage, name: str) -> pl.DataFrame:
     """
     content = storage.read(name)
     if content is None:
-        raise RunFolderError(
-            f"{storage.called(name)} is missing: run the run's command again to measure what is missing"
-        )
+        raise RunFolderError(f"{storage.called(name)} is missing: repeat the run's command to measure it again")
     return from_parquet(content, storage.called(name))
 
 
@@ -143,7 +141,7 @@ def _joined(storage: Storage, files: Sequence[str], columns: Schema, unit: str) 
         return _joined(storage, [whole_file(unit)], columns, unit)
     gone = [storage.called(name) for name, content in zip(files, contents, strict=True) if content is None]
     if gone:
-        raise RunFolderError(f"{gone[0]} is missing: run the run's command again to measure it")
+        raise RunFolderError(f"{gone[0]} is missing: repeat the run's command to measure it again")
     tables = [
         from_parquet(content, storage.called(name))
         for name, content in zip(files, contents, strict=True)

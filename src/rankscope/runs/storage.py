@@ -175,7 +175,7 @@ class LocalFolder:
             place.unlink(missing_ok=True)
 
     def sweep(self, pattern: str) -> None:
-        """Removes the files beside their places that fit a pattern."""
+        """Removes unfinished files left by killed processes, if their names match a pattern."""
         for unfinished in self.path.glob(f"{pattern}{UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
 

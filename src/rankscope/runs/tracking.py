@@ -52,7 +52,7 @@ def log_run(run: Run, to: Tracker, *, project: str = PROJECT) -> None:
         raise
     except Exception as error:  # each tracker and its server have their own errors
         raise StorageError(
-            f"{to} did not take the run: {first_line(error)}; it is kept in {run.place}, and can be logged later "
+            f"{to} did not accept the run: {first_line(error)}; it is saved in {run.place}, and can be logged later "
             f"with rankscope.log_run(rankscope.Run({str(run.place)!r}), {to!r})"
         ) from error
 

@@ -28,7 +28,7 @@ from rankscope.runs.storage import storage_of
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
 _DEFAULT_MIB = 1024
-_HINT = f"{FOLDER_VARIABLE} says where twins are kept, --no-twin-cache does without"
+_HINT = f"set {FOLDER_VARIABLE} to a writable folder, or use --no-twin-cache"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class ForgivingTwinCache:
 
 
 def _warning(error: StorageError) -> str:
-    return f"warning: no twin is kept for other runs, which changes no result here: {error}"
+    return f"warning: twins are not cached for other runs; results are not affected: {error}"
 
 
 def default_twin_cache() -> TwinCache | SharedTwinCache:

@@ -196,7 +196,7 @@ def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: 
 
 
 def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numbers]:
-    """Each metric's ratio to isotropic noise of the same shape, per text; of effective rank, also the mean over twins."""
+    """Ratios of metrics to isotropic noise of the same shape, per text; of effective rank, also the mean over twins."""
     ratios = {f"{metric}_over_noise": [over_noise(trained, metric)] for metric in metrics_table.metrics_with_a_null()}
     ratios["effective_rank_untrained_over_noise"] = [over_noise(twin, "effective_rank") for twin in twins]
     return {
