@@ -176,7 +176,9 @@ def test_batches_of_other_layers_than_the_unit_names(tmp_path: Path) -> None:
 def test_a_unit_without_all_its_batches_is_not_joined(tmp_path: Path) -> None:
     folder = open_run_folder(tmp_path, IDENTITY)
     folder.write_batch("unit", 1, [row(0)])
-    with pytest.raises(RunFolderError, match=r"000000\.parquet is missing: run the run's command again"):
+    with pytest.raises(
+        RunFolderError, match=r"000000\.parquet is missing: repeat the run's command to measure it again"
+    ):
         folder.finish_unit("unit", UnitRecord("", "", 2, ("last",)))
     assert not folder.is_finished("unit")
 
@@ -234,7 +236,7 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: p
     folder.write_batch("unit", 0, [row(0)])
     assert read_measurements(tmp_path / "run").height == 1
     (warning,) = told
-    assert "has no locks" in warning
+    assert "does not support locks" in warning
 
 
 def test_a_lock_that_may_not_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

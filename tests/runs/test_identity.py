@@ -216,7 +216,7 @@ def test_other_token_ids_of_the_same_tokenizer_are_refused(
         job, "plan_batches", lambda texts, how, layout: plan_batches(texts, how, job.Layout(9, batch=layout.batch))
     )
     message = (
-        r"the texts of 00-tiny-llama_.*_trained have different tokens than .* begun with tokenizers 0.1, now .*Choose"
+        r"the texts of 00-tiny-llama_.*_trained have different tokens than .* started with tokenizers 0.1, now .*Choose"
     )
     with pytest.raises(RunFolderError, match=message):
         go_on(model, data, tmp_path / "run")

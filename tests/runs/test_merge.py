@@ -99,9 +99,9 @@ def test_a_batch_that_is_missing_is_named(parts: list[Path], tmp_path: Path) -> 
     with pytest.raises(RunFolderError, match=rf"are not a complete run: 1 batch is missing \({name}\)\. Measure what"):
         rs.merge(parts, tmp_path / "whole")
     assert not (tmp_path / "whole").exists()
-    with pytest.raises(RunFolderError, match=r"batches are missing|unit has not been begun"):
+    with pytest.raises(RunFolderError, match=r"batches are missing|unit has not been started"):
         rs.merge(parts[:1], tmp_path / "whole")
-    with pytest.raises(RunFolderError, match=r"is not finished: .*(missing|not been begun).* the missing shards"):
+    with pytest.raises(RunFolderError, match=r"is not finished: .*(missing|not been started).* the missing shards"):
         rs.Run(parts[0]).summary()
 
 

@@ -166,7 +166,7 @@ def test_a_shard_loads_what_it_has_batches_of_and_says_what_is_left(tmp_path: Pa
     assert told.said == [
         "shard 1/3: 2 of 6 batches, 20 of 60 tokens",
         "shard 1/3 is done",
-        f"{tmp_path}: 2 units have not been begun (a, c)",
+        f"{tmp_path}: 2 units have not been started (a, c)",
     ]
     carry_out_shard(groups(), Shard(1, 3), told)
     assert len(measured) == 2

@@ -69,5 +69,5 @@ def test_a_tracker_that_fails_leaves_the_run_and_says_how_to_go_on(
         raise ConnectionError("no server\nat all")
 
     monkeypatch.setattr("rankscope.runs.tracking.send_to_tracker", fails)
-    with pytest.raises(StorageError, match=r"mlflow did not take the run: no server; it is kept in .*log_run\("):
+    with pytest.raises(StorageError, match=r"mlflow did not accept the run: no server; it is saved in .*log_run\("):
         rs.log_run(run_of_texts(tmp_path / "run"), to="mlflow")

@@ -58,7 +58,7 @@ def test_a_cache_that_cannot_be_written_says_how_to_do_without(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     cache = TwinCache(tmp_path / "file" / "twins")
     assert cache.get("a") is None
-    with pytest.raises(StorageError, match="RANKSCOPE_CACHE says where .*--no-twin-cache"):
+    with pytest.raises(StorageError, match="set RANKSCOPE_CACHE to a writable folder.*--no-twin-cache"):
         cache.put("a", frame())
 
 
@@ -91,7 +91,7 @@ def test_a_store_that_fails_is_warned_of_once_and_done_without(monkeypatch: pyte
     for _ in range(2):
         assert (cache.get("a") if call == "get" else cache.put("a", frame())) is None
     (warning,) = told
-    assert warning.startswith("warning: no twin is kept for other runs, which changes no result here: could not ")
+    assert warning.startswith("warning: twins are not cached for other runs; results are not affected: could not ")
     assert "Access Denied" in warning
 
 
@@ -208,7 +208,7 @@ def test_without_a_cache_there_is_one_warning_and_the_result(
     run = rs.evaluate(str(tiny_folder), data, output=tmp_path / "run", untrained_seeds=3, progress=told)
     assert run.summary_rows() == usual.summary_rows()
     (warning,) = (message for message in told.messages if message.startswith("warning: "))
-    assert "RANKSCOPE_CACHE says where" in warning
+    assert "set RANKSCOPE_CACHE to a writable folder" in warning
     told = Told()
     rs.evaluate(str(tiny_folder), data, output=tmp_path / "bare", untrained_seeds=0, progress=told)
     assert not any(message.startswith("warning: ") for message in told.messages)

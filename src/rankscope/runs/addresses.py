@@ -1,4 +1,4 @@
-"""Addresses of object stores: what counts as one, and which are refused because they could carry a secret."""
+"""Addresses of object stores: recognises them, and rejects those that could contain a secret."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from rankscope.errors import SettingsError
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
-_SHORTENED = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # what `Path` makes of an address
+_SHORTENED = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # an address after conversion to `Path`
 _QUERY = re.compile(r"\?[^\s'\"<>]*")
 _USER = re.compile(r"://[^/\s@]*@")
 
 Place = Path | str
-"""A folder, or the address of one in an object store."""
+"""The path of a local folder, or the address of a folder in an object store."""
 
 
 def is_address(place: Place) -> bool:
@@ -22,10 +22,10 @@ def is_address(place: Place) -> bool:
 
 
 def checked_address(address: str) -> str:
-    """An address without a slash at its end.
+    """Checks an address; returns it without trailing slashes and with its scheme in lower case.
 
     Raises:
-        SettingsError: it has no scheme, names no place, or holds credentials or a query string.
+        SettingsError: the address has no scheme or no location, or contains credentials or a query string.
     """
     match = _SCHEME.match(address)
     scheme = match.group(1) if match else ""
@@ -51,17 +51,17 @@ def checked_address(address: str) -> str:
 
 
 def child(place: Place, *names: str) -> Place:
-    """A place inside another one."""
+    """The path or address of an entry of a folder; the folder itself if no names are given."""
     if is_address(place):
         return "/".join([str(place).rstrip("/"), *names])
     return Path(str(place).removeprefix("file://")).joinpath(*names)
 
 
 def refuse_shortened(path: Path) -> None:
-    """Refuses a path that was made of an address, which loses a slash on the way.
+    """Rejects a `Path` created from an address, which turns `://` into `:/`.
 
     Raises:
-        SettingsError: it looks like one, and is no folder here.
+        SettingsError: the path looks like an address, and does not exist.
     """
     if _SHORTENED.match(str(path)) and not path.exists():
         scheme, _, rest = str(path).partition(":/")
@@ -69,7 +69,7 @@ def refuse_shortened(path: Path) -> None:
 
 
 def without_secrets(message: str) -> str:
-    """A store's message without the query strings and user names of addresses in it, which can carry secrets."""
+    """Removes query strings and user names, which can contain secrets, from the addresses in a store's message."""
     return _USER.sub("://", _QUERY.sub("", message))
 
 

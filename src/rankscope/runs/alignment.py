@@ -69,7 +69,7 @@ def align(
         RankscopeError: measuring failed; finished work is saved in the folder.
     """
     execution, changes = split_execution(execution, changes)
-    if "controls" in changes:  # in Python there are several
+    if "controls" in changes:  # the Python keyword is plural, the setting is singular
         changes["control"] = changes.pop("controls") or None
     chosen = changed(settings or AlignmentSettings(), changes)
     models, data = [models] if isinstance(models, str) else models, [data] if isinstance(data, str) else data
@@ -108,7 +108,7 @@ def _align(
 
 @dataclass(frozen=True)
 class _Part:
-    """What all units of a run share."""
+    """What the units of a run share: settings, placement and record."""
 
     settings: AlignmentSettings
     placement: Placement
@@ -117,14 +117,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class _PairFile:
-    """A unit's pairs in its file, and beside it the integration rates over all of them."""
+    """Storage of a unit: a file of its pairs, and a separate file of the integration rates over all pairs."""
 
     pairs: UnitFile
     task: PairTask
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Rows of a pair stand in the order of controls."""
+        """Controls, in the order of a pair's rows."""
         return self.pairs.order
 
     @property
@@ -133,15 +133,15 @@ class _PairFile:
         return self.pairs.column
 
     def rates(self) -> dict[str, float | None]:
-        """By control; those that are there."""
+        """Existing integration rates, by control."""
         return read_rates(self.pairs.folder.storage, self.pairs.name)
 
     def is_finished(self) -> bool:
-        """Whether pairs and rates are there."""
+        """Whether all pairs and integration rates exist."""
         return self.pairs.is_finished() and set(self.task.controls) <= set(self.rates())
 
     def batches(self) -> set[int]:
-        """Batches of pairs that are there."""
+        """Numbers of the existing batches of pairs."""
         return set(range(len(self.task.batches))) if self.pairs.is_finished() else self.pairs.batches()
 
     def keep(self, number: int, rows: list[Row]) -> None:
@@ -154,7 +154,7 @@ class _PairFile:
 
 
 def _groups(part: _Part, tasks: Mapping[str, PairTask]) -> list[Group]:
-    """For each model its units on all sets of pairs."""
+    """A group for each model, with its units on all sets of pairs."""
     units: dict[str, list[Unit]] = {}
     loads: dict[str, Callable[[Progress], VisionLanguageNetwork]] = {}
     for name, task in tasks.items():
@@ -193,7 +193,7 @@ def _load(model: VisionLanguageModel, placement: Placement, progress: Progress) 
 def _measure_rates(
     part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork], progress: Progress
 ) -> None:
-    """The integration rate under each control that is missing."""
+    """Measures and saves the missing integration rates, one for each control."""
     rates = store.rates()
     for control in store.task.controls:
         if control not in rates:
@@ -204,7 +204,7 @@ def _measure_rates(
 def _rate(
     part: _Part, store: _PairFile, network: Callable[[], VisionLanguageNetwork], control: str, progress: Progress
 ) -> float | None:
-    """The integration rate over the first pairs that could be measured; None where they are too few."""
+    """The integration rate over the first pairs that could be measured under all controls; None if undefined."""
     task = store.task
     usable = part.record.folder.finished_unit(store.pairs.name).filter(pl.col("status") == "ok")
     complete = usable.group_by("text_index").len().filter(pl.col("len") == len(task.controls))
@@ -221,7 +221,7 @@ def _rate(
 
 
 def _unit_key(task: PairTask, part: _Part) -> UnitKey:
-    """All that a unit's numbers depend on, but for versions, which each session records."""
+    """Digests of everything that determines a unit's numbers, except versions, which each session records."""
     everything = {
         "model": task.model.fingerprint,
         "pairs": task.pairs.fingerprint,
@@ -246,7 +246,7 @@ def _fields(settings: AlignmentSettings) -> PairFields:
 def _identity(
     settings: AlignmentSettings, placement: Placement, models: list[VisionLanguageModel], pair_sets: list[PairSet]
 ) -> dict[str, Any]:
-    """What makes two runs the same."""
+    """The run's identity: two runs are the same if their identities are equal."""
     refuse_twice("model", [model.text for model in models])
     refuse_twice("data set", [pairs.name for pairs in pair_sets])
     dtypes = dict.fromkeys(placement.of(model.language.config).dtype for model in models)

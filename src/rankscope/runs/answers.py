@@ -1,4 +1,4 @@
-"""The answers of a model to prompts, kept line by line."""
+"""A model's answers to prompts, saved line by line."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers kept line by line.
+    """A JSON Lines file of answers.
 
     Attributes:
-        file: of all answers.
-        ids: of the prompts, in order.
-        order: none, since a prompt has one row.
-        column: that tells rows apart.
+        file: The file.
+        ids: Ids of the prompts, in order.
+        order: Empty, since each prompt has one row.
+        column: Name of the column with the prompt's id.
     """
 
     file: Path
@@ -34,10 +34,10 @@ class Answers:
     column: str = "id"
 
     def rows(self) -> dict[str, Mapping[str, Any]]:
-        """The rows that are there, by id; what a kill left of a line is left out.
+        """The existing rows by id, without a partial last line left by a killed process.
 
         Raises:
-            RunFolderError: a line that is no answer.
+            RunFolderError: a line is not an answer.
         """
         if not self.file.exists():
             return {}
@@ -55,25 +55,25 @@ class Answers:
         return rows
 
     def is_finished(self) -> bool:
-        """Whether each prompt has its line."""
+        """Whether all prompts have been answered."""
         return self.rows().keys() >= set(self.ids)
 
     def batches(self) -> set[int]:
-        """The places of prompts that have a line."""
+        """Indices of the prompts that have been answered."""
         there = self.rows()
         return {place for place, prompt in enumerate(self.ids) if prompt in there}
 
     def drop_half_a_line(self) -> None:
-        """Cuts off what a kill left of a line, before another is written behind it."""
+        """Removes a partial last line left by a killed process; called before more lines are appended."""
         if self.file.exists():
             with self.file.open("rb+") as content:
                 content.truncate(content.read().rfind(b"\n") + 1)
 
     def keep(self, _number: int, rows: list[Row]) -> None:
-        """Writes a prompt's line through to the disk.
+        """Appends a prompt's line and flushes it to disk.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the line could not be written.
         """
         try:
             with self.file.open("ab") as lines:
@@ -88,4 +88,4 @@ class Answers:
             ) from error
 
     def finish(self, _record: UnitRecord) -> None:
-        """The file is what it is."""
+        """Does nothing: the file is already complete."""

@@ -1,4 +1,4 @@
-"""What all workers of a run do, on one bar."""
+"""The progress of all workers of a run, on one bar."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NAMED = 2
 
 @dataclass
 class Board:
-    """Takes the messages of workers to progress; each batch counts once, however often it is told of.
+    """Turns the messages of workers into progress; each batch counts once, even if it is reported repeatedly.
 
-    Messages may come late: what a task began counts for nothing once the task has ended.
+    Messages can arrive late: those about starting a task or a step are ignored when the task has ended.
 
     Attributes:
-        progress: told of progress.
-        sizes: of the batches of each unit.
+        progress: Receives progress.
+        sizes: Batch sizes of each unit.
     """
 
     progress: Progress
@@ -38,7 +38,7 @@ class Board:
 
     @classmethod
     def of(cls, units: Sequence[Unit], missing: Mapping[UnitId, frozenset[int]], progress: Progress) -> Board:
-        """A board for the missing batches of a run, which it shows to begin with."""
+        """A board for the missing batches of a run; shows the bar."""
         board = cls(progress, {unit.id: unit.sizes for unit in units})
         total = sum(unit.sizes[number] for unit in units for number in missing.get(unit.id, ()))
         counted = " and ".join(dict.fromkeys(unit.counted for unit in units))
@@ -47,7 +47,7 @@ class Board:
 
     @property
     def label(self) -> str:
-        """How many workers there are, and what the first few do."""
+        """The number of busy workers, and what the first few are doing."""
         doing = list(self._doing.values())
         each = {label: doing.count(label) for label in doing}
         told = [label if count == 1 else f"{count} x {label}" for label, count in each.items()]
@@ -57,10 +57,10 @@ class Board:
         return f"{len(doing)} {'worker' if len(doing) == 1 else 'workers'}: {'; '.join(told[:_NAMED])}{more}"
 
     def see(self, message: Message) -> None:
-        """Shows a message."""
+        """Processes a message."""
         match message:
             case Said(text):
-                if text not in self._said:  # every worker says that it loads its network
+                if text not in self._said:  # every worker reports that it loads its network
                     self._said.add(text)
                     self.progress.say(text)
             case Taken(task) | Began(task, _) if task in self._ended:
@@ -79,7 +79,7 @@ class Board:
                     self.progress.advance(self.sizes[unit][batch], computed=True)
 
     def end(self, task: int) -> None:
-        """A task is done, or given up."""
+        """Marks a task as ended, whether it is done or was given up."""
         self._ended.add(task)
         if self._doing.pop(task, None) is not None:
             self.progress.relabel(self.label)

@@ -1,7 +1,7 @@
 """Carrying out a run: for each missing unit, load its network, measure it batch by batch, and save the batches.
 
-`evaluate`, `align` and `respond` declare the units. Several processes may carry out the same run in one folder: either
-one process measures each unit, or each process has a piece of the run, some batches of some units.
+`evaluate`, `align` and `respond` declare the units. Several processes can carry out the same run in one folder: either
+each unit is measured by one process, or each process measures its own piece of the run, some batches of some units.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from rankscope.runs.record import Record
 
 UnitId = tuple[str, str]
-"""A run's place, and the name of one of its units."""
+"""The folder of a run, and the name of one of its units."""
 Piece = Mapping[UnitId, Collection[int]]
-"""A part of a run: the numbers of batches of some of its units."""
+"""A part of a run: batch numbers by unit."""
 Measure = Callable[[Any, Collection[int]], "Iterator[tuple[int, list[Row]]]"]
-"""Given a network and the numbers of batches that are there, yields the other ones."""
+"""Takes a network and the numbers of existing batches; yields number and rows of each other batch."""
 
 
 class Store(Protocol):
@@ -33,32 +33,32 @@ class Store(Protocol):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """In which rows of a text stand in the end, by a column's values."""
+        """Final order of the rows of a text, as values of `column`."""
 
     @property
     def column(self) -> str:
-        """Its name."""
+        """Name of the column that orders the rows of a text."""
 
     def is_finished(self) -> bool:
-        """Whether all of the unit is there."""
+        """Whether the unit is complete."""
 
     def batches(self) -> set[int]:
-        """The numbers of batches that are there of an unfinished unit."""
+        """Numbers of the existing batches of an unfinished unit."""
 
     def keep(self, number: int, rows: list[Row]) -> None:
-        """Keeps one batch for good.
+        """Saves one batch permanently.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the batch could not be written.
         """
 
     def finish(self, record: UnitRecord) -> None:
-        """Called once all batches are kept; `record` is what the folder says of the unit."""
+        """Called when all batches are saved; `record` is the unit's entry in the run's folder."""
 
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A unit's batches in separate files, and finally all of them in one file.
+    """Stores each batch of a unit in a separate file, and joins them into one file when all are complete.
 
     Attributes:
         folder: The run's folder.
@@ -73,7 +73,7 @@ class UnitFile:
     column: str = "layer"
 
     def is_finished(self) -> bool:
-        """Whether the one file is there."""
+        """Whether the joined file exists."""
         return self.folder.is_finished(self.name)
 
     def batches(self) -> set[int]:
@@ -128,12 +128,12 @@ class Unit:
 
     @property
     def id(self) -> UnitId:
-        """Tells it from the units of this and of other runs."""
+        """Unique among the units of all runs."""
         return str(self.record.folder.place), self.name
 
     @property
     def about(self) -> UnitRecord:
-        """What its folder keeps of it."""
+        """The unit's entry in the run's folder."""
         return UnitRecord(
             self.key.tokens, self.key.everything, len(self.sizes), tuple(self.store.order), self.store.column
         )
@@ -216,7 +216,7 @@ def _carry_out(group: Group, progress: Progress, *, wait: bool) -> tuple[Unit, .
             if not ours:
                 busy.append(unit)
                 continue
-            # Another process may have finished it since.
+            # Another process may have finished it before the lock was acquired.
             if is_there(unit) or unit.adopt(None):
                 continue
             _measure(unit, range(len(unit.sizes)), network, progress)
@@ -240,7 +240,7 @@ def _carry_out_piece(group: Group, piece: Piece, progress: Progress) -> None:
 
 
 def is_there(unit: Unit) -> bool:
-    """Whether a unit is finished; whatever there is of it is verified."""
+    """Whether a unit is finished; existing batches are verified first."""
     finished = unit.store.is_finished()
     if finished or unit.store.batches():
         unit.record.verify(unit.name, unit.about)
@@ -248,7 +248,7 @@ def is_there(unit: Unit) -> bool:
 
 
 def _measure(unit: Unit, wanted: Collection[int], network: LazyNetwork, progress: Progress) -> None:
-    """Measures and keeps those of some batches that are missing."""
+    """Measures and saves the missing ones among the wanted batches."""
     done = unit.store.batches().intersection(wanted)
     if unit.sizes and len(done) == len(wanted):
         return

@@ -1,4 +1,4 @@
-"""Differences between models, or of one model between settings, on the same texts, from the folders of their runs."""
+"""Differences between models, or between settings of one model, on the same texts, from the folders of their runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from rankscope.statistics import Facts, Note, notes_on
 from rankscope.tables import differences_table
 
 _NOT_THE_MODEL = ("reference", "family", "parameters", "dropout", "initializer")
-"""Of a manifest's entry: what the model is called, what follows from its configuration, and what makes its twins."""
+"""Prefixes of keys in a model's manifest entry that do not identify the trained model.
+
+They are its name, values that follow from its configuration, and the initialisation of its twins.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Comparison:
     notes: tuple[Note, ...]
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: the table of differences."""
+        """Notebook display: the table of differences."""
         return differences_table(self.rows())._repr_html_()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -78,7 +81,7 @@ def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> C
 
 
 def _models(run: Run) -> frozenset[tuple[str, str]]:
-    """References, each with all else that makes the trained model what it is."""
+    """The models of a run as pairs of reference and the JSON of everything that identifies the trained model."""
     known = run.manifest()["identity"]["models"]
     return frozenset(
         (
@@ -103,10 +106,10 @@ def _tables(run: Run) -> list[MeasuredTable]:
 def _named_apart(
     tables: Sequence[MeasuredTable], held: Sequence[frozenset[tuple[str, str]]], runs: Sequence[Run]
 ) -> list[MeasuredTable]:
-    """With the run's folder behind a name that stands for different weights.
+    """The tables, with the run's folder appended to model names that refer to different weights in several runs.
 
     Raises:
-        SettingsError: the same model is in several runs, beside others.
+        SettingsError: a model is in several runs, but their models are not all the same.
     """
     holders: dict[str, list[tuple[str, Run]]] = {}
     for models, run in zip(held, runs, strict=True):
@@ -129,7 +132,7 @@ def _facts(runs: Sequence[Run]) -> Facts:
 
 
 def _between_models(tables: Sequence[MeasuredTable], different: Differing) -> list[Difference]:
-    """Every model against the first one, under settings that are the same for all that is compared."""
+    """Compares every model with the first one, under the same settings."""
     models = list(dict.fromkeys(table.model for table in tables))
     if len(models) < 2:
         raise SettingsError(f"a comparison needs at least two models, got {len(models)}: add runs")
@@ -158,7 +161,7 @@ def _between_models(tables: Sequence[MeasuredTable], different: Differing) -> li
 
 
 def _between_settings(tables: Sequence[MeasuredTable], different: Differing) -> list[Difference]:
-    """Every model against itself in the first run, under the one setting that differs."""
+    """Compares every model with itself in the first run, under the one setting that differs."""
     names = labelled_setting(different)
     rewritten = any(map(rewrites_texts, names))
     first, values = different.runs[0], {run: different.shown(names, run) for run in different.runs}

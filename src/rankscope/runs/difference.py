@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of one model minus that of the reference, on the texts that both have.
+    """A metric of a model minus that of the reference, on their common texts.
 
     The reference is another model under the same settings, or the same model under another setting.
 
@@ -78,9 +78,9 @@ class MeasuredTable:
 
 
 def compared() -> dict[str, str]:
-    """What is compared where both runs have it, each with the metric that is averaged over texts for it.
+    """The metrics to compare, each with the metric that is averaged over texts for it.
 
-    A metric that another one is the exponential of is compared as that one: they say the same of two models.
+    If one metric is the exponential of another, only the exponential is compared, as both carry the same information.
     """
     metrics = summary_metrics()
     as_another = {metric.exponential_of for metric in metrics}
@@ -94,10 +94,10 @@ def compared() -> dict[str, str]:
 
 
 def differences_between(base: MeasuredTable, other: MeasuredTable) -> list[Difference]:
-    """Each metric of one table minus that of another, paired over the texts that both have.
+    """Each metric of `other` minus that of `base`, paired over their common texts.
 
     Raises:
-        RunFolderError: fewer than two such texts.
+        RunFolderError: the tables have fewer than two usable texts in common.
     """
     (one, one_twins), (two, two_twins) = complete_texts(base.rows), complete_texts(other.rows)
     common = one.select("text_id").join(two.select("text_id"), on="text_id").sort("text_id")
@@ -156,7 +156,13 @@ def _of_metric(one: Numbers | None, two: Numbers | None, *, exponential: bool) -
 
 
 def _of_diff_erank(columns: Sequence[Numbers | None], of_one: int, of_two: int) -> _Values | None:
-    """Columns: the reference, its twins, the other model, its twins; all matrix entropies."""
+    """The two Diff-eRanks, their difference's interval, and no p-value; None if a twin or a column is missing.
+
+    Args:
+        columns: Matrix entropies of texts: the reference, its twins, the other model, its twins.
+        of_one: Number of the reference's twins.
+        of_two: Number of the other model's twins.
+    """
     known = [column for column in columns if column is not None]
     if not of_one or not of_two or len(known) < len(columns):
         return None

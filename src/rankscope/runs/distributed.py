@@ -1,7 +1,8 @@
-"""The Ray engine: what is missing of a run is measured in tasks on a cluster's workers, and joined here.
+"""The Ray engine: workers of a cluster measure the missing batches of a run, and this process joins them.
 
-A round cuts what is missing into tasks and waits for all of them. Most runs take one; a second one measures what is
-made of whole units, and twins that several models share are measured once in the first and adopted afterwards.
+Each round divides the missing work into tasks and waits for all of them. Most runs take one round. A second round is
+needed for results that depend on whole units. Twins shared by several models are measured once, in the first round,
+and adopted afterwards.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ if TYPE_CHECKING:
 
 _DEVICES = ("auto", "cpu", "cuda", "spread")
 _PROCESS = 768 << 20  # bytes of a worker without a network
-_BESIDE_WEIGHTS = 1.25  # what a network takes on a CPU for each byte of its weights
-_STEP = 1 << 30  # of memory: tasks that ask for the same are given to the same workers
+_BESIDE_WEIGHTS = 1.25  # bytes of memory of a network on a CPU per byte of its weights
+_STEP = 1 << 30  # memory is rounded up to multiples of this, as tasks with equal needs can share workers
 Gaps = dict["UnitId", frozenset[int]]
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """The workers of a Ray cluster.
+    """Carries out runs on the workers of a Ray cluster.
 
     Attributes:
-        cluster: connected.
-        cpus: of each worker.
-        progress: told of progress.
+        cluster: The connected cluster.
+        cpus: Number of CPUs of each worker.
+        progress: Receives progress.
     """
 
     cluster: RayCluster
@@ -45,12 +46,12 @@ class RayEngine:
 
     @property
     def is_whole(self) -> bool:
-        """True: what was carried out is finished."""
+        """True: the engine carries out whole runs."""
         return True
 
     @property
     def device_of(self) -> Callable[[str], str]:
-        """A GPU for `auto` where the cluster has one, wherever this process runs."""
+        """Function that resolves a device setting for the cluster's nodes; `auto` is a GPU if any node has one."""
         return self._device_of
 
     def _device_of(self, asked: str) -> str:
@@ -69,11 +70,11 @@ class RayEngine:
         return max((int(node.get("GPU", 0)) for node in self.cluster.nodes()), default=0)
 
     def carry_out(self, groups: Iterable[Group]) -> None:
-        """Measures what is missing of a run.
+        """Measures the missing units of a run.
 
         Raises:
-            SettingsError: no worker of this machine can hold a network.
-            RankscopeError: something could not be measured. All the rest was.
+            SettingsError: no worker of this machine has enough resources for a network.
+            RankscopeError: parts of the run could not be measured; the other parts have been.
         """
         groups = list(groups)
         units = [unit for group in groups for unit in group.units]
@@ -89,9 +90,9 @@ class RayEngine:
             now = gaps
 
     def _join(self, units: Iterable[Unit]) -> Gaps:
-        """Joins units whose batches are all there, and adopts others; returns what is missing of the rest.
+        """Finishes or adopts the units for which that is possible; returns the missing batches of the others.
 
-        A unit of which nothing is missing is one whose end takes a network.
+        A unit without missing batches is returned if it needs a network to be finished.
         """
         gaps: Gaps = {}
         units = list(units)
@@ -100,7 +101,7 @@ class RayEngine:
             if is_there(unit):
                 continue
             missing, there = every[len(unit.sizes)], unit.store.batches()
-            if there:  # else one set serves all units that have not been begun
+            if there:  # otherwise, units that have not been started share one set
                 missing -= there
             if missing or unit.needs_network_after:
                 if len(missing) < len(unit.sizes) or not unit.adopt(None):
@@ -112,7 +113,7 @@ class RayEngine:
         return gaps
 
     def _measure(self, groups: Sequence[Group], gaps: Gaps) -> list[Failure]:
-        """Has workers measure what is missing, and waits for them."""
+        """Lets workers measure the missing batches, waits for them, and returns all failures."""
         tasks = self._tasks(groups, gaps)
         for remark in dict.fromkeys(unit.remark for task in tasks for unit in task.group.units if unit.remark):
             self.progress.say(remark)
@@ -130,7 +131,7 @@ class RayEngine:
         return failures
 
     def _tasks(self, groups: Sequence[Group], gaps: Gaps) -> list[Task]:
-        """Cuts what is missing, and adds units that only have to be ended."""
+        """Divides the missing batches into tasks, and adds tasks for units that only need to be finished."""
         needs = list(dict.fromkeys(map(self._needs, groups)))
         workers = [self.cluster.workers(one) for one in needs]
         for one, count in zip(needs, workers, strict=True):
@@ -146,7 +147,7 @@ class RayEngine:
         return tasks
 
     def _calls(self, tasks: Iterable[Task]) -> Iterator[Call]:
-        """One call for each task; what is sent is made when the call's turn comes."""
+        """Yields one call for each task; its data is prepared only when it is requested."""
         from rankscope.integrations.ray import Call
 
         for number, task in enumerate(tasks):
@@ -154,7 +155,7 @@ class RayEngine:
             yield Call(task.name, work, assignment, self._needs(task.group))
 
     def _needs(self, group: Group) -> Needs:
-        """What a worker has to have for a group's network."""
+        """The resources that a worker needs for a group's network."""
         from rankscope.integrations.ray import Needs
 
         gpus = {"spread": self._gpus_of_a_node, "cuda": 1}.get(group.device, 0)
@@ -163,7 +164,7 @@ class RayEngine:
 
 
 def _without_shared(units: Sequence[Unit], gaps: Gaps) -> Gaps:
-    """Leaves out units that can adopt what is measured of an earlier one."""
+    """The gaps without units that can adopt the measurements of an earlier unit."""
     seen: set[str] = set()
     now: Gaps = {}
     for unit in units:
@@ -176,7 +177,7 @@ def _without_shared(units: Sequence[Unit], gaps: Gaps) -> Gaps:
 
 
 def _no_network() -> None:
-    """Units that are ended here need none."""
+    """Stands for the network in `after`: units that need one are finished by workers."""
     raise AssertionError
 
 

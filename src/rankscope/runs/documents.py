@@ -1,6 +1,6 @@
-"""What a run's files must hold for readers to rely on: anything else is one line that names the place.
+"""Checks that a run's files contain everything readers need; an error names the file and the key in one line.
 
-Files are checked for what is read from them. More keys and columns than these are fine: other versions write them.
+Only the parts that are read are checked. Additional keys and columns are accepted, as other versions may write them.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ _NUMERIC = (
     "texts", "skipped", "tokens", "hidden_size", "perplexity", "untrained", "diff_erank", "reduced_loss", "erank",
     "image_", "parameters",
 )  # fmt: skip
-"""What the names of numbers in a summary begin with, beside the metrics."""
+"""Prefixes of the names of a summary's numeric values, in addition to the names of metrics."""
 
 
 def check_manifest(manifest: Any, storage: Storage) -> None:
-    """Refuses a manifest, or a session, without what is read from it.
+    """Rejects a manifest or session that lacks a required value.
 
     Args:
-        manifest: with the sessions.
-        storage: where they are.
+        manifest: The manifest, with its sessions.
+        storage: The run's folder.
 
     Raises:
-        RunFolderError: a value is missing or of another kind; the message names it.
+        RunFolderError: a value is missing or has the wrong type; the message names it.
     """
     file = storage.called(MANIFEST)
     _require(manifest, MANIFEST_SHAPE, file)
@@ -68,10 +68,10 @@ def check_manifest(manifest: Any, storage: Storage) -> None:
 
 
 def check_summary(summary: Any, kind: str, file: str) -> None:
-    """Refuses a summary without what is read from it.
+    """Rejects a summary that lacks a required value.
 
     Raises:
-        RunFolderError: a value is missing or of another kind; the message names it.
+        RunFolderError: a value is missing or has the wrong type; the message names it.
     """
     _require(summary, {"rows": [_ROW | (_OF_PAIRS if kind == "alignment" else _OF_TEXTS)]}, file)
     for place, row in enumerate(summary["rows"]):
@@ -84,10 +84,10 @@ def check_summary(summary: Any, kind: str, file: str) -> None:
 
 
 def check_measurements(rows: pl.DataFrame, manifest: Any, folder: str) -> None:
-    """Refuses measurements that say nothing of which text, model or data set they are.
+    """Rejects measurements that cannot be assigned to a text, model or data set.
 
     Raises:
-        RunFolderError: an empty value in one of these columns, or a data set that the manifest does not know.
+        RunFolderError: a required column has empty values, or a data set is not in the manifest.
     """
     alignment = manifest["identity"].get("kind") == "alignment"
     usable = rows.filter(pl.col("status") == "ok")
@@ -112,13 +112,13 @@ def _damaged(file: str, what: str) -> RunFolderError:
 
 
 def _misfit(content: Any, shape: Any, place: str) -> str | None:
-    """The first value that is missing or of another kind, in words.
+    """Describes the first value that is missing or has the wrong type; None if everything fits.
 
     Args:
-        content: what came.
-        shape: a type or a tuple of them; a dictionary of shapes for the keys that must be there; or a list with the
-            shape of every item.
-        place: where `content` stands, as `rows[0].model`.
+        content: The value to check.
+        shape: A type or a tuple of types; a dictionary with the shapes of required keys; or a list with the shape of
+            every item.
+        place: The path of `content` in the file, such as `rows[0].model`.
     """
     if isinstance(shape, dict):
         return _misfit_of_object(content, shape, place)
@@ -127,7 +127,7 @@ def _misfit(content: Any, shape: Any, place: str) -> str | None:
             return f"{place} is not a list"
         found = [_misfit(item, shape[0], f"{place}[{number}]") for number, item in enumerate(content)]
         return next((words for words in found if words), None)
-    # True is an int to Python, and no number here.
+    # bool is a subclass of int in Python, but not a number here.
     fits = isinstance(content, shape) and not isinstance(content, bool)
     return None if fits else f"{place} is {str(content)[:40]!r}"
 

@@ -1,4 +1,4 @@
-"""Engines: this process, or the workers of a Ray cluster, carry out the same groups of units."""
+"""Engines carry out groups of units, either in this process or on the workers of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ class Engine(Protocol):
 
     @property
     def progress(self) -> Progress:
-        """Told of progress."""
+        """Receives progress."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether a run is finished when it has been carried out."""
+        """Whether `carry_out` completes a run, rather than a shard of it."""
 
     @property
     def device_of(self) -> Callable[[str], str]:
-        """The device that a setting means, such as `cuda` for `auto`.
+        """Function that resolves a device setting, such as `auto` to `cuda`.
 
         Raises:
-            SettingsError: there is no such device.
+            SettingsError: the device is not available (raised by the function).
         """
 
     def carry_out(self, groups: Iterable[Group]) -> None:
-        """Measures what is missing of a run.
+        """Measures the missing units of a run.
 
         Raises:
-            RankscopeError: as `carry_out`.
+            RankscopeError: as for `rankscope.runs.carry_out.carry_out`.
         """
 
 
 @dataclass(frozen=True)
 class LocalEngine:
-    """This process.
+    """Carries out runs in this process.
 
     Attributes:
-        progress: told of progress.
-        shard: the piece of each run to measure; all of it if left out.
+        progress: Receives progress.
+        shard: The shard of the run to measure. Default: the whole run.
     """
 
     progress: Progress
@@ -59,16 +59,16 @@ class LocalEngine:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it measures more than a shard."""
+        """Whether the whole run is measured, not only a shard."""
         return self.shard is None
 
     @property
     def device_of(self) -> Callable[[str], str]:
-        """As `resolve_device`."""
+        """`resolve_device`: devices of this machine."""
         return resolve_device
 
     def carry_out(self, groups: Iterable[Group]) -> None:
-        """Measures what is missing of a run, or of its shard."""
+        """Measures the missing units of the run or shard."""
         if self.shard is None:
             carry_out(groups, self.progress)
         else:
@@ -77,10 +77,10 @@ class LocalEngine:
 
 @contextmanager
 def opened_engine(execution: Execution, progress: Progress) -> Iterator[Engine]:
-    """The engine that a call asks for, while the context lasts.
+    """Opens the engine selected by `execution` for the duration of the context.
 
     Raises:
-        SettingsError: there is no Ray cluster at the address, or no such shard.
+        SettingsError: there is no Ray cluster at the address, or the shard is not valid.
         MissingExtraError: Ray is not installed.
     """
     if execution.engine == "local":

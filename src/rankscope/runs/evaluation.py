@@ -42,7 +42,7 @@ _BASELINES = {
     "default": "untrained twin",
     "paper": "untrained twin in train mode",
     "permuted": "weights to shuffle",
-    "revision": "checkpoint that stands in for the twin",
+    "revision": "baseline checkpoint",
 }
 
 
@@ -144,7 +144,7 @@ def _evaluate_each(
 
 
 def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, progress: Progress) -> Iterator[Group]:
-    """The trained network of each model, then its twins; each measures the data sets of all conditions."""
+    """Yields a group for each model's trained network, then for its twins, with the data sets of all conditions."""
     first, _ = opened[0]
     planned = [(job, record, Plans(job, progress)) for job, record in opened]
     for place, subject in enumerate(first.subjects):
@@ -178,7 +178,7 @@ def _in_dtype(subject: Subject, placement: Placement) -> str:
     dtype = subject.placed(placement).dtype
     if placement.dtype != "auto" or dtype == "float32":
         return ""
-    why = ", as float16 has no room for large hidden states" if own_dtype(subject.model.config) != dtype else ""
+    why = ", as large hidden states overflow in float16" if own_dtype(subject.model.config) != dtype else ""
     return f" in {dtype}{why}"
 
 
@@ -229,15 +229,15 @@ def _unit(part: Part, record: Record, twins: ForgivingTwinCache, progress: Progr
 
 @dataclass(frozen=True)
 class _Measurement:
-    """Measures a plan, or a part of one.
+    """Measures all or some batches of a plan.
 
     Attributes:
-        task: what is measured.
-        plan: the token ids.
-        unit: its name.
-        folder: where the network's reading is noted.
-        config: the model's.
-        fitting: the texts that the network is fitted to; the decisive ones of the plan if left out.
+        task: What to measure.
+        plan: The token ids.
+        unit: Name of the unit.
+        folder: The run's folder, where the network's reading is recorded.
+        config: The model's configuration.
+        fitting: Batches that determine how the network is read. Default: the decisive ones of the plan.
     """
 
     task: TextTask
@@ -260,12 +260,12 @@ class _Measurement:
         return self.plan.decisive(self.config) if self.fitting is None else self.fitting
 
     def only(self, numbers: Collection[int]) -> _Measurement:
-        """The measurement of only some batches, with a network fitted to all."""
+        """Restricts the measurement to some batches; the network is still fitted to all of them."""
         return replace(self, plan=self.plan.only(numbers), fitting=self._fitting)
 
 
 def _remark(part: Part) -> str | None:
-    """The remark on texts of which only the first tokens are measured."""
+    """A remark on texts that are cut to the longest measurable length; only for the trained network."""
     if not part.plan.cut or part.task.seed is not None:
         return None
     longest = part.job.layout(part.subject.model).longest
@@ -273,7 +273,7 @@ def _remark(part: Part) -> str | None:
 
 
 def _cache(jobs: Sequence[Job], progress: Progress) -> ForgivingTwinCache:
-    """The user's cache of twins, if a job may use it."""
+    """The user's twin cache, if any job has a use for it; else an empty stand-in."""
     wanted = any(job.settings.twin_cache and job.settings.untrained_seeds for job in jobs)
     return ForgivingTwinCache.of_the_user(progress.say) if wanted else ForgivingTwinCache(None, progress.say)
 

@@ -1,15 +1,15 @@
-"""A run's folder: what is in it, who may write to it, and how a kill leaves it whole.
+"""A run's folder: its files, concurrent access, and consistency after a process is killed.
 
-    manifest.json           what was asked for; written first, and once
-    units/, sessions/       what units depend on, and who worked on them; see `manifest`
+    manifest.json           the call; written once, as the first file
+    units/, sessions/       what units depend on, and which processes worked on them; see `manifest`
     measurements/*.parquet  one file for each finished unit: a model, a data set, a role and a seed
-    measurements/parts/     one file for each finished batch of a unit that is not finished yet
-    readings/, integration/ what else networks were asked
+    measurements/parts/     one file for each finished batch of an unfinished unit
+    readings/, integration/ further results: how networks read texts, and integration rates of alignments
     summary.json            written last
-    .lock, .locks/          of the folder and of each unit that is measured; object stores have none
+    .lock, .locks/          locks on the folder and on each unit being measured; none in object stores
 
-A file is there as a whole or not at all. Every number is the same each time that it is measured, so processes that
-write the same file write the same content, and locks only keep them from doing the same work twice.
+Files are written atomically. Measurements are reproducible, so processes that write the same file write the same
+content, and locks only prevent duplicate work.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 READINGS = "readings"
-"""The folder that says how networks read texts: a file for each unit of a trained model."""
+"""The folder that records how networks read texts, with a file for each unit of a trained model."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder of this run, open for writing.
+    """A run's folder, open for writing.
 
     Attributes:
-        storage: where its files are.
-        locks: of the folder and its units.
+        storage: Storage of its files.
+        locks: Locks on the folder and its units.
         kind: `evaluation` or `alignment`, which have different columns.
     """
 
@@ -72,37 +72,37 @@ class RunFolder:
 
     @property
     def place(self) -> Place:
-        """Its path or address."""
+        """The folder's path or address."""
         return self.storage.place
 
     @property
     def path(self) -> Path:
-        """Its path.
+        """The folder's path.
 
         Raises:
-            SettingsError: it is in an object store.
+            SettingsError: the folder is in an object store.
         """
-        return local_path(self.place, "this")
+        return local_path(self.place, "this operation")
 
     @property
     def columns(self) -> Schema:
-        """Of its measurements."""
+        """Columns of the measurements."""
         return columns_of(self.kind)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """For a moment no other process on this machine writes what all share."""
+        """Holds the lock on the folder's shared files; use it only briefly."""
         with self.locks.folder():
             self.storage.sweep("*")
             yield
 
     @contextmanager
     def claim(self, unit: str, *, wait: bool) -> Iterator[bool]:
-        """Within it, no other process that claims units measures this one; yields whether that could be had.
+        """Claims a unit for this process within the context; yields False if another process has claimed it.
 
         Args:
-            unit: name.
-            wait: until the process that measures it is done.
+            unit: Name of the unit.
+            wait: Whether to wait until the other process is done.
         """
         with self.locks.unit(unit, wait=wait) as ours:
             if ours:
@@ -111,27 +111,27 @@ class RunFolder:
             yield ours
 
     def is_finished(self, unit: str) -> bool:
-        """Whether all batches of a unit are there, in one file."""
+        """Whether a unit is finished, with all batches in one file."""
         return self.storage.exists(whole_file(unit))
 
     def finished_batches(self, unit: str) -> set[int]:
-        """The batches of an unfinished unit that are there."""
+        """Numbers of the existing batches of an unfinished unit."""
         names = self.storage.names(f"{PARTS}/{unit}")
         return {batch_of(name) for name in names if PurePosixPath(name).stem.isdecimal()}
 
     def write_batch(self, unit: str, batch: int, rows: list[Row]) -> None:
-        """Keeps one batch's rows for good.
+        """Saves the rows of one batch.
 
         Raises:
-            StorageError: the disk is full, or the folder cannot be written any more.
+            StorageError: the disk is full, or the folder is no longer writable.
         """
         self.write_frame(part_file(unit, batch), pl.DataFrame(rows, schema=self.columns))
 
     def write_frame(self, name: str, frame: pl.DataFrame) -> None:
-        """Keeps measurements in a file, with the columns of this version.
+        """Saves measurements in a file, with the columns of this version.
 
         Raises:
-            StorageError: the disk is full, or the folder cannot be written any more.
+            StorageError: the disk is full, or the folder is no longer writable.
         """
         whole = pl.concat([pl.DataFrame(schema=self.columns), frame], how="diagonal").select(list(self.columns))
         self.storage.write(name, to_parquet(whole))
@@ -141,11 +141,11 @@ class RunFolder:
         return read_file(self.storage, whole_file(unit))
 
     def adopt_unit(self, unit: str, measurements: pl.DataFrame) -> None:
-        """Keeps a whole unit that was measured elsewhere."""
+        """Saves the measurements of a whole unit that were made elsewhere."""
         self.write_frame(whole_file(unit), measurements)
 
     def finish_unit(self, unit: str, record: UnitRecord) -> None:
-        """Joins a unit's batches into one file, unless another process has done so meanwhile.
+        """Joins a unit's batches into one file, unless another process has already done so.
 
         Raises:
             RunFolderError: a batch is missing or damaged.
@@ -157,7 +157,7 @@ class RunFolder:
         self.storage.remove(f"{PARTS}/{unit}")
 
     def write_json(self, name: str, content: Any) -> None:
-        """Writes a file of JSON; a NaN in it is a programming error and raises."""
+        """Writes a JSON file; NaN is a programming error and raises ValueError."""
         self.storage.write(name, to_json(content))
 
 
@@ -170,13 +170,13 @@ def open_run_folder(
     """Creates a run's folder, or reopens it.
 
     Args:
-        place: the folder's path or address.
-        identity: what makes two runs the same; kept in the manifest, compared on reopening.
-        say: told where the file system has no locks.
-        units: the names of all that the run consists of.
+        place: The folder's path or address.
+        identity: The run's identity; written to the manifest, and compared with it on reopening.
+        say: Receives a warning if the file system does not support locks.
+        units: Names of all units of the run.
 
     Raises:
-        RunFolderError: a run with other settings is there, or other files; or the folder cannot be written.
+        RunFolderError: the folder contains a run with another identity, or other files, or is not writable.
         StorageError: the store does not answer.
     """
     storage = storage_of(place)

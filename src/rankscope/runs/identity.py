@@ -1,7 +1,8 @@
-"""What makes a run the same run: what a manifest keeps of models and units, and what is said where it differs.
+"""The identity of a run: entries of models and units in its folder, and messages about differences.
 
-A manifest holds the `identity` of the run, compared as a whole when its folder is opened again. For each unit that was
-begun a file holds two digests: of the token ids that its network sees, and of all that its numbers depend on.
+A manifest contains the `identity` of the run, which is compared as a whole when the folder is opened again. For each
+unit that has been started, a file contains two digests: of the token ids that the network sees, and of everything that
+determines the unit's numbers.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ _CHOOSE = "Choose another --output"
 
 
 def model_entry(reference: str, revision: str | None, parts: FingerprintParts, **more: str | None) -> dict[str, Any]:
-    """What a manifest keeps of a model: its fingerprint, and the parts of it that say what changed.
+    """A model's entry in a manifest: its fingerprint, and the digests from which it is made, to report what changed.
 
     Args:
-        reference: as it was given.
-        revision: the commit of a hub model.
-        parts: of the fingerprint.
-        more: digests of what only some runs use, such as the chat template.
+        reference: The reference as given by the user.
+        revision: The commit of a hub model.
+        parts: Parts of the fingerprint.
+        more: Further digests by name, of parts that only some runs use, such as the chat template. None is omitted.
     """
     used = {name: digest for name, digest in more.items() if digest is not None}
     return {
@@ -56,11 +57,11 @@ def model_entry(reference: str, revision: str | None, parts: FingerprintParts, *
 
 @dataclass(frozen=True)
 class UnitKey:
-    """What the numbers of a unit depend on.
+    """Digests of everything that determines the numbers of a unit.
 
     Attributes:
-        tokens: digest of the token ids, in which batches, and of what is left out.
-        everything: digest of that, of the model and of all settings.
+        tokens: Digest of the token ids, their batches, and the skipped texts.
+        everything: Digest of `tokens`, the model and all settings.
     """
 
     tokens: str
@@ -68,16 +69,16 @@ class UnitKey:
 
 
 def refuse_another_unit(storage: Storage, known: UnitRecord | None, unit: str, ours: UnitRecord) -> None:
-    """Checks that what a folder holds of a unit was measured as this call would measure it.
+    """Checks that a unit's existing measurements were made as this call would make them.
 
     Args:
-        storage: the folder.
-        known: what it says of the unit.
-        unit: its name.
-        ours: what this call would say of it.
+        storage: The run's folder.
+        known: The unit's record in the folder; None if it has none.
+        unit: The unit's name.
+        ours: The record that this call would write.
 
     Raises:
-        RunFolderError: on other token ids, or in another way.
+        RunFolderError: the unit was measured on other token ids or in another way, or has no record.
     """
     path = storage.place
     if known is None:
@@ -97,15 +98,15 @@ def refuse_another_unit(storage: Storage, known: UnitRecord | None, unit: str, o
 
 
 def difference_in_words(path: Place, manifest: Mapping[str, Any], identity: dict[str, Any]) -> str | None:
-    """What makes a folder's run another one than that of this call, as a sentence; None where it is the same.
+    """A sentence on why a folder's run is not the run of this call; None if it is the same run.
 
     Args:
-        path: the folder.
-        manifest: its manifest.
-        identity: of the run that this call asks for.
+        path: The folder.
+        manifest: The folder's manifest.
+        identity: The identity of this call's run.
     """
     there = manifest["identity"]
-    # Through JSON, so that a tuple and the list that it was read back as are the same.
+    # A round trip through JSON turns tuples into lists, as in the manifest.
     here: dict[str, Any] = json.loads(json.dumps(identity))
     if manifest["schema"] != SCHEMA:
         return (
@@ -133,7 +134,7 @@ def difference_in_words(path: Place, manifest: Mapping[str, Any], identity: dict
 
 
 def _first(one: Any, other: Any, compare: Any) -> str | None:
-    """The first sentence about entries that stand at the same place, or about the only one."""
+    """The first message from comparing entries pairwise; None if their numbers differ or nothing is reported."""
     ones, others = ([entry] if isinstance(entry, dict) else entry or [] for entry in (one, other))
     if len(ones) != len(others):
         return None
@@ -141,7 +142,7 @@ def _first(one: Any, other: Any, compare: Any) -> str | None:
 
 
 def _model_difference(path: Place, manifest: Mapping[str, Any], there: Any, here: Any) -> str | None:
-    """None where entries are the same, or of models that the call itself names differently."""
+    """A sentence on how a model has changed; None if it has not, or if the entries have different references."""
     if there.get("reference") != here.get("reference"):
         return None
     name = here.get("reference")
@@ -166,7 +167,7 @@ def _data_difference(path: Place, what: str, there: Any, here: Any) -> str | Non
 
 
 def _which_file(there: Any, here: Any) -> str | None:
-    """Which of the files that a part consists of."""
+    """The first file of a fingerprint part that differs, and how; None if the part is not made of files."""
     before, now = (part if isinstance(part, dict) else {} for part in (there, here))
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
@@ -176,7 +177,7 @@ def _which_file(there: Any, here: Any) -> str | None:
 
 
 def several_versions(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The libraries that measured parts of a run in several versions, in the order of their sessions."""
+    """Libraries used in more than one version to measure a run, with versions in the order of sessions."""
     found: dict[str, list[str]] = {}
     for session in _that_measured(manifest):
         for name in _MAKE_NUMBERS:
@@ -187,12 +188,12 @@ def several_versions(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _that_measured(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Sessions that wrote numbers; those of earlier versions of rankscope do not say."""
+    """Sessions that measured something; those of earlier rankscope versions do not record it and are included."""
     return [session for session in manifest.get("sessions", []) if session.get("measured", True)]
 
 
 def changed_versions(manifest: Mapping[str, Any]) -> str:
-    """In which versions the last process that worked on a run differs from this one; empty where in none."""
+    """Versions in which the last session that measured differs from this process, in words; empty if in none."""
     worked = _that_measured(manifest)
     before, here = worked[-1].get("versions", {}) if worked else {}, versions()
     names = [name for name in _MAKE_NUMBERS if name in before and before[name] != here[name]]
@@ -201,11 +202,11 @@ def changed_versions(manifest: Mapping[str, Any]) -> str:
 
 def _hint(manifest: Mapping[str, Any]) -> str:
     changed = changed_versions(manifest)
-    return f" (the run was begun with {changed})" if changed else ""
+    return f" (the run was started with {changed})" if changed else ""
 
 
 def first_difference(there: Any, here: Any, name: str = "") -> tuple[str, str, str] | None:
-    """The name of the first value in which two identities differ, and what it is in each; None where in none."""
+    """The name of the first value in which two identities differ, and both values; None if they are equal."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in [*there, *(key for key in here if key not in there)]:
             inside = f"{name}.{key}" if name and name != "settings" else str(key)

@@ -1,4 +1,4 @@
-"""How much of a run is there, and what is still missing."""
+"""Inventory of a run's folder: which units and batches exist, and which are missing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Inventory:
-    """The units of a run, and their batches that are there.
+    """The units of a run, and their existing batches.
 
     Attributes:
-        units: the names of all that the run consists of; empty in folders that do not say.
-        finished: units that are there as a whole.
-        records: of units that were begun.
-        batches: that are there of the other units.
+        units: Names of all units of the run; empty for older folders that do not list them.
+        finished: Names of the finished units.
+        records: Records of the units that have been started.
+        batches: Numbers of existing batches, by unit.
     """
 
     units: tuple[str, ...]
@@ -30,7 +30,7 @@ class Inventory:
     batches: Mapping[str, frozenset[int]]
 
     def __or__(self, other: Inventory) -> Inventory:
-        """Of two folders of the same run together."""
+        """The combined inventory of two folders of the same run."""
         batches = {
             unit: self.batches.get(unit, frozenset()) | other.batches.get(unit, frozenset())
             for unit in {**self.batches, **other.batches}
@@ -40,7 +40,7 @@ class Inventory:
 
     @property
     def not_begun(self) -> tuple[str, ...]:
-        """Units of which nothing is there."""
+        """Names of units that have not been started."""
         return tuple(
             unit
             for unit in self.units
@@ -49,7 +49,7 @@ class Inventory:
 
     @property
     def missing(self) -> dict[str, list[int]]:
-        """The batches that are missing of units that were begun."""
+        """Numbers of missing batches, for each unfinished unit that has been started."""
         gaps = {
             unit: [n for n in range(self.records[unit].batches) if n not in self.batches.get(unit, ())]
             for unit in self.units
@@ -59,12 +59,12 @@ class Inventory:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every batch is there; unknown for a folder that does not name its units."""
+        """Whether every batch exists; False if the folder does not list its units."""
         return bool(self.units) and not self.not_begun and not self.missing
 
     @property
     def to_join(self) -> dict[str, UnitRecord]:
-        """Units whose batches are all there, and not in one file yet."""
+        """Records of units of which all batches exist but are not joined into one file."""
         return {
             unit: self.records[unit]
             for unit in self.units
@@ -72,7 +72,7 @@ class Inventory:
         }
 
     def in_words(self) -> str:
-        """What is missing, with the first few names."""
+        """Describes what is missing, with the first few names."""
         said = []
         if missing := self.missing:
             count = sum(map(len, missing.values()))
@@ -80,15 +80,15 @@ class Inventory:
             said.append(f"{count:,} {'batch is' if count == 1 else 'batches are'} missing ({_first(names)})")
         if idle := self.not_begun:
             have = "unit has" if len(idle) == 1 else "units have"
-            said.append(f"{len(idle):,} {have} not been begun ({_first(idle)})")
+            said.append(f"{len(idle):,} {have} not been started ({_first(idle)})")
         return " and ".join(said) or "nothing is missing"
 
 
 def take_inventory(place: Storage | Place) -> Inventory:
-    """Looks at a run's folder.
+    """Takes the inventory of a run's folder.
 
     Raises:
-        RunFolderError: not a run's folder, or a damaged one.
+        RunFolderError: the folder is not a run's folder, or is damaged.
     """
     storage = storage_of(place)
     manifest = read_manifest(storage)

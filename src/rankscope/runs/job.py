@@ -1,4 +1,4 @@
-"""What an evaluation is asked for, worked out before anything is measured or written."""
+"""The job of an evaluation: its call, resolved and checked before anything is measured or written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BATCH_TOKENS = {"cpu": 1024}
 _BATCH_TOKENS_ELSEWHERE = 16384
 _MANY_TEXTS = 20_000
-"""So many are tokenized in about four seconds."""
+"""The number of texts from which progress of tokenization is shown; tokenizing this many takes about four seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Job:
     """Models, texts and settings of a run, resolved and checked.
 
     Attributes:
-        subjects: models to measure, with what their twins are made of.
-        text_sets: to measure them on.
-        settings: as given.
-        placement: dtype, which may be `auto`, and device.
+        subjects: The models to measure, with the sources of their twins.
+        text_sets: The texts to measure them on.
+        settings: The settings as given.
+        placement: Dtype, which may be `auto`, and device.
     """
 
     subjects: tuple[Subject, ...]
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same: any difference means other numbers."""
+        """The run's identity: two runs are the same if their identities are equal."""
         dtypes = dict.fromkeys(subject.placed(self.placement).dtype for subject in self.subjects)
         settings = {
             "device": self.placement.device,
@@ -70,13 +70,13 @@ class Job:
 
     @property
     def label(self) -> str:
-        """A name for the run's folder."""
+        """A name for the run's folder, of at most 120 characters."""
         models = (subject.model.reference.label for subject in self.subjects)
         return "_".join(slug(name) for name in (*models, *(texts.name for texts in self.text_sets)))[:120]
 
     @property
     def unit_names(self) -> list[str]:
-        """The names of all units, which no text has to be read for; by model, then network, then data set."""
+        """Names of all units, ordered by model, then network, then data set; known before texts are tokenized."""
         return [
             self._unit_name(subject, place, seed)
             for subject in self.subjects
@@ -85,7 +85,7 @@ class Job:
         ]
 
     def seeds(self, subject: Subject) -> tuple[int | None, ...]:
-        """Of a model's networks: None is the trained one. Without a known initialiser there are no twins."""
+        """Seeds of a model's networks; None is the trained one. Without a known initialiser, there are no twins."""
         return (None, *range(self.settings.untrained_seeds if subject.has_twins else 0))
 
     def _unit_name(self, subject: Subject, place: int, seed: int | None) -> str:
@@ -94,11 +94,11 @@ class Job:
         return f"{subject.place:02d}-{model}_{place:02d}-{data}_{role}"
 
     def layout(self, model: ModelDescription) -> Layout:
-        """How texts become batches of one model."""
+        """The rules for dividing texts into batches for a model."""
         return Layout.of(self.settings, model.positions, self.batch_tokens)
 
     def plan(self, model: ModelDescription, texts: TextSet, progress: Progress | None = None) -> Plan:
-        """The batches of one model on one set of texts; progress is told where there are many texts."""
+        """The batches of one model on one set of texts; progress is reported if there are many texts."""
         if progress is None or len(texts.texts) < _MANY_TEXTS:
             return plan_batches(texts, model.tokenizer, self.layout(model))
         progress.start(f"{model.reference.label} on {texts.name}, tokens", len(texts.texts), "texts")
@@ -106,11 +106,11 @@ class Job:
         return plan_batches(texts, model.tokenizer, self.layout(model), told)
 
     def parts(self, subject: Subject, plans: Sequence[Plan]) -> Iterator[Part]:
-        """What is measured of one model: for each role and seed, each data set.
+        """Yields the parts of a run that belong to one model: for each role and seed, each data set.
 
         Args:
-            subject: the model.
-            plans: its plan for each text set.
+            subject: The model.
+            plans: The model's plan for each text set.
         """
         model, settings = subject.model, self.settings
         layers = choose_layers(model.config, settings)
@@ -137,11 +137,11 @@ class Part:
     """One network on one set of texts.
 
     Attributes:
-        job: that it is a part of.
-        subject: the model.
-        name: of its file.
-        task: what is measured.
-        plan: the token ids.
+        job: The job that it belongs to.
+        subject: The model.
+        name: Name of its unit and file.
+        task: What to measure.
+        plan: The token ids.
     """
 
     job: Job
@@ -152,13 +152,13 @@ class Part:
 
     @property
     def label(self) -> str:
-        """What people call it."""
+        """Name in progress messages."""
         of_twin = "" if self.task.seed is None else f", twin {self.task.seed}"
         return f"{self.subject.model.reference.label} on {self.task.dataset}{of_twin}"
 
     @property
     def key(self) -> UnitKey:
-        """All that its numbers depend on, but for versions, which each session records."""
+        """Digests of everything that determines its numbers, except versions, which each session records."""
         of_twin, baseline = self.task.seed is not None, self.subject.baseline
         everything = {
             "model": self.subject.model.fingerprint,
@@ -173,7 +173,7 @@ class Part:
 
     @property
     def twin_key(self) -> str:
-        """A name for all that a twin's measurements depend on; weights only where the protocol uses them."""
+        """Cache key of everything that determines a twin's measurements; weights only if the protocol uses them."""
         settings, placement = self.job.settings, self.subject.placed(self.job.placement)
         return key_of(
             {
@@ -196,10 +196,14 @@ class Part:
 
 
 def refuse_twice(what: str, names: Sequence[str]) -> None:
-    """Results tell models and data sets apart by their names.
+    """Rejects duplicate names, since results identify models and data sets by name.
+
+    Args:
+        what: What the names refer to, for the message.
+        names: The names.
 
     Raises:
-        SettingsError: two have the same.
+        SettingsError: a name occurs twice.
     """
     if len(set(names)) < len(names):
         raise SettingsError(
@@ -208,5 +212,5 @@ def refuse_twice(what: str, names: Sequence[str]) -> None:
 
 
 def slug(name: str) -> str:
-    """A name that can be part of a file's."""
+    """A version of a name that is safe in file names."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "unnamed"

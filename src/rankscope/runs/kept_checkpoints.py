@@ -1,10 +1,10 @@
-"""What a watch keeps: a run for each checkpoint, and one table of those that are finished.
+"""The results of a watch: a run for each checkpoint, and one table of all finished runs.
 
-    manifest.json            what is watched, with which texts and settings
-    checkpoints/NAME/        a run's folder for each checkpoint, as `evaluate` makes it
-    table.csv, table.md      the rows of all checkpoints that are measured
+    manifest.json            the watched folder, with texts and settings
+    checkpoints/NAME/        the run's folder for each checkpoint, as written by `evaluate`
+    table.csv, table.md      the rows of all measured checkpoints
 
-The table is made of the finished runs each time, so that a kill at any moment leaves nothing to repair.
+The table is rebuilt from the finished runs each time, so a watch can be killed at any moment.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MeasuredCheckpoint:
-    """A checkpoint that is measured.
+    """A measured checkpoint.
 
     Attributes:
-        name: of its folder.
-        run: its evaluation.
-        rows: of the run's summary, with `checkpoint` and `step`.
-        waiting: how many more are ready now.
+        name: Name of its folder.
+        run: Its evaluation.
+        rows: Rows of the run's summary, with `checkpoint` and `step` added.
+        waiting: Number of further checkpoints that are ready now.
     """
 
     name: str
@@ -47,7 +47,7 @@ class KeptCheckpoints:
     """The results of a watch.
 
     Attributes:
-        folder: where they are.
+        folder: The folder of results.
     """
 
     folder: RunFolder
@@ -61,11 +61,11 @@ class KeptCheckpoints:
         return self._runs / name
 
     def begun(self) -> list[str]:
-        """The checkpoints whose evaluation was begun, finished or not."""
+        """Names of the checkpoints whose evaluation has been started, finished or not."""
         return [path.name for path in self._runs.glob("*")]
 
     def finished(self) -> list[MeasuredCheckpoint]:
-        """The checkpoints that are measured, by step.
+        """The measured checkpoints, sorted by step.
 
         Raises:
             RunFolderError: a run's folder is damaged.
@@ -84,20 +84,22 @@ class KeptCheckpoints:
         """Writes the table of the finished runs, if there are any.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the table could not be written.
         """
-        with self.folder.locked():  # another process may watch with us
+        with self.folder.locked():  # another process may watch the same folder
             rows = [row for one in self.finished() for row in one.rows]
             if rows:
                 write_text(self.folder.path / "table.csv", to_csv(whole_table(rows)))
                 write_text(self.folder.path / "table.md", to_markdown(checkpoints_table(rows)))
 
     def discard_if_stale(self, name: str, reference: str) -> bool:
-        """Removes what an evaluation left unfinished of files that are others by now: nothing can complete it.
+        """Removes an unfinished run if its checkpoint or texts have changed; returns whether it was removed.
+
+        Such a run cannot be completed.
 
         Args:
-            name: of the checkpoint, which is not finished.
-            reference: of its model.
+            name: Name of the checkpoint; its run must not be finished.
+            reference: Its model reference.
         """
         place = self.place(name)
         if not (place / MANIFEST).exists():
@@ -108,13 +110,13 @@ class KeptCheckpoints:
         return True
 
     def has_weights_of(self, name: str, reference: str) -> bool:
-        """Whether a checkpoint's run was begun with the weights that a model has now."""
+        """Whether a checkpoint's run was started with the current weights of a model."""
         (model,) = read_manifest(self.place(name))["identity"]["models"]
         now = digests_by_name(weight_files(parse_model_reference(reference)))
         return bool(model["parts"].get("weights", {}) == now)
 
     def is_on_its_texts(self, manifest: dict[str, Any]) -> bool:
-        """Whether a run was measured on the texts that this watch was begun with."""
+        """Whether a run was measured on the texts with which this watch was started."""
         ours = read_manifest(self.folder.path)["identity"]["data"]
         return bool(manifest["identity"].get("data") == ours)
 

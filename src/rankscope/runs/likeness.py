@@ -1,4 +1,4 @@
-"""Which settings of several runs differ, and what that means for a comparison of their numbers."""
+"""Finds the settings in which several runs differ, and what each difference means for comparing their numbers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Effect(Enum):
     """What a setting changes."""
 
     NUMBERS = "the numbers of the trained model"
-    TEXTS = "which texts are read: the fingerprint of the texts says whether they are the same"
-    TWIN = "the untrained twin alone"
+    TEXTS = "the choice of texts; their fingerprint shows whether they are the same"
+    TWIN = "only the untrained twin"
     ROUNDING = "the last digits"
-    NOTHING = "which numbers there are, and none of their values"
+    NOTHING = "which numbers are computed, but not their values"
 
 
 EFFECTS: Mapping[str, Effect] = {
@@ -38,63 +38,65 @@ EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(("rankscope", "torch", "transformers"), Effect.ROUNDING),
     **dict.fromkeys(("layers", "metrics", "control", "trust_remote_code", "twin_cache"), Effect.NOTHING),
 }
-"""The effect of each setting, and of the versions and the hardware that a run was made with."""
+"""The effect of each setting, and of the versions and hardware used for a run."""
 
 ROUNDING_OF = {
-    "dtype": "half precision moved eRank by up to 0.06 % and the loss by up to 0.1 % where it was measured",
-    "spectra_dtype": "float32 moves eRank by up to 1e-5 of its value",
-    "device": "devices add in another order, about 1e-6 of a hidden state in float32",
-    "hardware": "devices add in another order, about 1e-6 of a hidden state in float32",
-    "batch_tokens": "padding moves hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
+    "dtype": "half precision changed eRank by up to 0.06 % and the loss by up to 0.1 % in our measurements",
+    "spectra_dtype": "float32 changes eRank by up to 1e-5 of its value",
+    "device": "devices sum in different orders, which changes hidden states by about 1e-6 in float32",
+    "hardware": "devices sum in different orders, which changes hidden states by about 1e-6 in float32",
+    "batch_tokens": "padding changes hidden states by about 1e-6 in float32, up to 1e-3 in half precision",
 }
-"""How far they move numbers; `docs/protocols.md` says more."""
+"""Size of the rounding differences caused by each setting; see `docs/protocols.md`."""
 
-_OF_ANOTHER_VERSION = "another version may compute in another order"
+_OF_ANOTHER_VERSION = "versions may compute in different orders"
 _KEEPS_TEXTS = ("max_length", "drop_tokens", "skip_overlong", "special_tokens", "pool")
 _LONGEST_VALUE = 40
 
 
 def effect_of(setting: str) -> Effect:
-    """What a setting changes; one that is not in the table counts as changing the numbers."""
+    """The effect of a setting; a setting that is not in the table is assumed to change the numbers."""
     return EFFECTS.get(setting, Effect.NUMBERS)
 
 
 @dataclass(frozen=True)
 class Differing:
-    """The settings that are not the same in all of several runs.
+    """The settings in which runs differ.
 
     Attributes:
-        runs: whose settings.
-        values: by setting, its value in each run, in the order of the runs.
+        runs: The runs.
+        values: For each differing setting, its values in the order of `runs`.
     """
 
     runs: tuple[Run, ...]
     values: Mapping[str, tuple[object, ...]]
 
     def of(self, *effects: Effect) -> tuple[str, ...]:
-        """The names of those that have one of these effects."""
+        """Names of the differing settings with one of these effects."""
         return tuple(name for name in self.values if effect_of(name) in effects)
 
     def shown(self, names: Sequence[str], run: Run) -> str:
-        """A run's values of some settings, without their names: `tokens-shuffled`."""
+        """A run's values of some settings, without names, such as `tokens-shuffled`."""
         place = self.runs.index(run)
         return ", ".join(_shown(self.values[name][place]) for name in names)
 
     def label(self, names: Sequence[str], run: Run) -> str:
-        """A run's values of some settings, each after its name: `perturbation tokens-shuffled`."""
+        """A run's values of some settings, with names, such as `perturbation tokens-shuffled`."""
         return ", ".join(f"{name} {self.shown([name], run)}" for name in names)
 
     def told(self, name: str) -> str:
-        """A setting with its values: `max_length (2048 and 60)`."""
+        """A setting with its distinct values, such as `max_length (2048 and 60)`."""
         return f"{name} ({' and '.join(dict.fromkeys(map(_shown, self.values[name])))})"
 
     def notes(self) -> list[Note]:
-        """A note for each kind of difference that leaves numbers comparable, or makes rows stand for settings."""
+        """Notes on how to read a comparison of these runs: one for each kind of effect, except on texts."""
         notes = []
         numbers, twin = self.of(Effect.NUMBERS), self.of(Effect.TWIN)
         if numbers:
-            text = f"these runs differ in {_listed(map(self.told, numbers))}: across them a model compares with itself "
-            notes.append(Note("settings-differ", text + "alone", (), {}))
+            text = (
+                f"these runs differ in {_listed(map(self.told, numbers))}: compare a model across them only with itself"
+            )
+            notes.append(Note("settings-differ", text, (), {}))
         if twin:
             text = f"these runs differ in {_listed(map(self.told, twin))}, which changes only the twin: do not compare "
             notes.append(Note("twins-differ", text + "the Diff-eRanks of different models across them", (), {}))
@@ -108,11 +110,11 @@ class Differing:
 def differing(runs: Sequence[Run]) -> Differing:
     """The settings, versions and hardware in which runs differ.
 
-    A setting that a run does not know has its default there; versions count where all runs name them. The settings
-    that choose texts count where two runs have other texts of one data set.
+    A setting that a run did not record has its default value. Versions and hardware are compared only if all runs
+    record them. Settings that choose texts count only if two runs have different texts of the same data set.
 
     Raises:
-        RunFolderError: a folder that is no run's.
+        RunFolderError: a folder does not contain a run.
     """
     found = [_settings_of(run) for run in runs]
     names = dict.fromkeys(name for one in found for name in one)
@@ -139,10 +141,10 @@ def differing(runs: Sequence[Run]) -> Differing:
 
 
 def labelled_setting(different: Differing) -> tuple[str, ...]:
-    """The setting by which runs of the same models are told apart: one, or all that move numbers by rounding alone.
+    """The setting that distinguishes runs of the same models, or all settings if they differ only by rounding.
 
     Raises:
-        SettingsError: no setting differs, more than one does, or its values leave no text in common.
+        SettingsError: no setting differs, several differ, or its values leave no texts in common.
     """
     names = different.of(Effect.NUMBERS, Effect.TWIN) or different.of(Effect.ROUNDING)
     paths = _listed(str(run.place) for run in different.runs)
@@ -168,7 +170,7 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
 
 
 def folder_names(runs: Sequence[Run]) -> dict[Run, str]:
-    """The last part of each run's path; with its place among the runs where several have the same."""
+    """The last part of each run's path, with the number of the run appended if the name is not unique."""
     names = [valid_text(run.name) for run in runs]
     return {
         run: name if names.count(name) == 1 else f"{name}, run {place}"
@@ -177,12 +179,12 @@ def folder_names(runs: Sequence[Run]) -> dict[Run, str]:
 
 
 def rewrites_texts(setting: str) -> bool:
-    """Whether a text goes to the model changed, so that its fingerprint is another one."""
+    """Whether a setting changes the texts themselves, and so their fingerprint."""
     return effect_of(setting) is Effect.NUMBERS and setting not in _KEEPS_TEXTS
 
 
 def _settings_of(run: Run) -> dict[str, object]:
-    """By name; the checkpoint that stands in for a twin is part of the protocol."""
+    """A run's settings by name; a checkpoint used instead of a twin becomes part of `protocol`."""
     identity = run.manifest()["identity"]
     settings = dict(identity["settings"])
     baseline = settings.pop("untrained_from", None)
@@ -194,11 +196,11 @@ def _settings_of(run: Run) -> dict[str, object]:
 
 
 def _made_with(run: Run) -> dict[str, str]:
-    """Versions and hardware of all sessions that worked on a run."""
+    """Versions and hardware of all sessions that measured a part of a run."""
     found: dict[str, dict[str, None]] = {}
     for session in run.manifest()["sessions"]:
         if session.get("measured", True) == []:
-            continue  # it found everything there
+            continue  # it measured nothing
         versions: Mapping[str, Any] = session.get("versions") or {}
         made = {name: versions.get(name) for name in ("rankscope", "torch", "transformers")}
         for name, value in (made | {"hardware": session.get("device")}).items():

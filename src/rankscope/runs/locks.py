@@ -1,4 +1,4 @@
-"""Locks of a run's folder: one for each unit, and one for the files that all processes share."""
+"""Locks on a run's folder: one for each unit, and one for the files shared by all processes."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from filelock import BaseFileLock, FileLock, Timeout
 from rankscope.errors import RunFolderError
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-_A_MOMENT = 30.0  # seconds in which any process has written a manifest or a summary
+_A_MOMENT = 30.0  # seconds, ample for another process to write a manifest or a summary
 _FOLDER, _UNITS = ".lock", ".locks"
 
 
 @dataclass(frozen=True)
 class NoLocks:
-    """For object stores: processes that meet do the same work twice, and write the same numbers."""
+    """No locks, for object stores: concurrent processes may repeat each other's work, with the same numbers."""
 
     names: tuple[str, ...] = ()
 
     @contextmanager
     def folder(self) -> Iterator[None]:
-        """Nothing."""
+        """Yields at once."""
         yield
 
     @contextmanager
     def unit(self, name: str, *, wait: bool) -> Iterator[bool]:  # noqa: ARG002 (there is nothing to wait for)
-        """Yields True."""
+        """Yields True at once."""
         yield True
 
 
 @dataclass
 class Locks:
-    """Locks on a folder; a file system without them is warned of once, and does without.
+    """File locks in a folder. On a file system that does not support locks, warns once and continues without.
 
     Attributes:
-        path: the folder.
-        say: told of waiting and of missing locks.
+        path: The folder.
+        say: Receives messages about waiting and unsupported locks.
     """
 
     path: Path
@@ -48,20 +48,20 @@ class Locks:
     _warned: bool = False
 
     def __reduce__(self) -> tuple[type[NoLocks], tuple[()]]:
-        """Locks stay with the process that made them: where they are sent, there are none."""
+        """Pickles as `NoLocks`: locks stay with the process that created them."""
         return NoLocks, ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The entries of the folder that belong to its locks."""
+        """Names of the folder's entries that belong to the locks."""
         return (_FOLDER, _UNITS)
 
     @contextmanager
     def folder(self) -> Iterator[None]:
-        """For a moment no other process writes what all share.
+        """Holds the lock for the shared files; waits up to 30 seconds for it.
 
         Raises:
-            RunFolderError: another process keeps the lock, or the folder cannot be written.
+            RunFolderError: another process holds the lock for longer, or the folder cannot be written.
         """
         lock = self._acquired(self.path / _FOLDER, _A_MOMENT)
         if lock is None:
@@ -73,7 +73,11 @@ class Locks:
 
     @contextmanager
     def unit(self, name: str, *, wait: bool) -> Iterator[bool]:
-        """Within it no other process measures a unit; yields whether the lock could be had.
+        """Holds the lock on a unit, so that no other process measures it; yields whether it was acquired.
+
+        Args:
+            name: Name of the unit.
+            wait: Whether to wait until another process releases the lock.
 
         Raises:
             RunFolderError: the folder cannot be written.
@@ -90,7 +94,7 @@ class Locks:
                 lock.release()
 
     def _acquired(self, file: Path, seconds: float) -> BaseFileLock | None:
-        """The lock, held; None where another process has it for longer than that."""
+        """Acquires a lock within a number of seconds (-1: no limit); None if another process holds it for longer."""
         lock = FileLock(file, timeout=seconds)
         try:
             file.parent.mkdir(exist_ok=True)
@@ -102,7 +106,8 @@ class Locks:
                 raise RunFolderError(f"cannot write to {self.path}: {error.strerror or error}") from error
             if not self._warned:
                 self.say(
-                    f"warning: the file system of {self.path} has no locks: make sure that no other process works there"
+                    f"warning: the file system of {self.path} does not support locks: make sure that no other process "
+                    "uses this folder"
                 )
             self._warned = True
         return lock

@@ -1,7 +1,7 @@
-"""Looking at a folder that a training writes to: which checkpoints have come to rest since the last look.
+"""Polls a training run's output folder for checkpoints that have been written completely.
 
-No system says when a checkpoint's writer is done. A checkpoint counts as written when all that it needs is there and
-no file of it has changed from one look to the next.
+There is no signal that a checkpoint is complete. It is considered complete when it can be read and none of its files
+has changed between two looks.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Files = frozenset[tuple[str, int, int, int]]
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a folder tells.
+    """The result of one look at a folder.
 
     Attributes:
-        ready: checkpoints that are whole and were the same at the last look, by step.
-        unreadable: checkpoints that were the same at the last look and cannot be read, with the reason; each time
-            that its files change, a checkpoint comes here once.
-        moving: checkpoints that are new, or have changed since the last look.
-        gone: checkpoints that were there at the last look.
+        ready: Complete checkpoints that have not changed since the last look, by step.
+        unreadable: Checkpoints that have not changed since the last look and cannot be read, with the reason. A
+            checkpoint is listed once, and again only after its files have changed.
+        moving: Checkpoints that are new, or have changed since the last look.
+        gone: Checkpoints that have been removed since the last look.
     """
 
     ready: tuple[str, ...] = ()
@@ -35,16 +35,16 @@ class Look:
 
     @property
     def shows_a_change(self) -> bool:
-        """Whether anything in the folder is not as it was."""
+        """Whether any checkpoint is new, changed or removed."""
         return bool(self.moving or self.gone)
 
 
 @dataclass
 class Lookout:
-    """Remembers what a folder's checkpoints consisted of at the last look.
+    """Remembers the files of a folder's checkpoints as of the last look.
 
     Attributes:
-        folder: that a training writes to; it need not exist yet.
+        folder: The output folder of a training run; it need not exist yet.
     """
 
     folder: Path
@@ -52,11 +52,11 @@ class Lookout:
     _refused: dict[str, Files] = field(default_factory=dict)
 
     def expect(self, names: list[str]) -> None:
-        """Checkpoints that were there before the first look, and are gone if it does not find them."""
+        """Registers checkpoints known from before the first look, which are `gone` if it does not find them."""
         self._seen |= dict.fromkeys(names, Files())
 
     def look(self) -> Look:
-        """Compares the folder with what it was at the last look."""
+        """Compares the folder with its state at the last look."""
         before = self._seen
         self._seen = {name: files_of(self.folder / name) for name in steps_in(self.folder)}
         moving = [name for name, files in self._seen.items() if before.get(name) != files]
@@ -66,7 +66,7 @@ class Lookout:
                 continue
             try:
                 reason = why_unreadable(self.folder / name)
-            except OSError:  # a file has gone since it was listed: the next look tells
+            except OSError:  # a file has been removed since it was listed: left to the next look
                 continue
             if reason is None:
                 ready.append(name)
@@ -77,21 +77,21 @@ class Lookout:
         return Look(tuple(ready), unreadable, tuple(moving), tuple(sorted(gone, key=_step)))
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether a checkpoint still is what it was at the last look."""
+        """Whether a checkpoint's files are the same as at the last look."""
         return files_of(self.folder / name) == self._seen.get(name)
 
     def refuse(self, name: str) -> None:
-        """Leaves a checkpoint alone until one of its files changes."""
+        """Excludes a checkpoint from `ready` until one of its files changes."""
         self._refused[name] = self._seen.get(name, Files())
 
 
 def files_of(folder: Path) -> Files:
-    """Every file below a folder: its path, size, and times of change in nanoseconds."""
+    """All files below a folder, each with path, size, and its `mtime` and `ctime` in nanoseconds."""
     found = []
     for place, _, names in os.walk(folder):
         for name in names:
             file = Path(place) / name
-            with suppress(OSError):  # it went while we looked, which the next look shows
+            with suppress(OSError):  # removed during the look: reported by the next one
                 stat = file.stat()
                 found.append((str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return frozenset(found)

@@ -1,10 +1,10 @@
-"""What a run's folder says of the run: what was asked for, who worked on it, and what each unit is made of.
+"""The JSON documents in a run's folder that describe the run: its call, its sessions and its units.
 
-    manifest.json           what was asked for, and the names of all units; written once, by the first process
-    units/UNIT.json         what a unit depends on and consists of; written once, before its first batch
-    sessions/SESSION.json   who worked on the run, on which versions; written by that process alone
+    manifest.json           the call and the names of all units; written once, by the first process
+    units/UNIT.json         a unit's batches and what it depends on; written once, before its first batch
+    sessions/SESSION.json   one process that worked on the run, with its versions; written by that process only
 
-No process changes a file that another one needs. Folders of schema 1 have sessions and units in `manifest.json`.
+No process changes a file that another one needs. In schema 1, sessions and units are part of `manifest.json`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ SESSIONS, UNITS = "sessions", "units"
 SCHEMA = 2
 _SCHEMAS = (1, SCHEMA)
 _UNIT: dict[str, type] = {"tokens": str, "everything": str, "batches": int, "order": list, "column": str}
-_MOST_BATCHES = 10**8  # of a unit; more are a damaged number
+_MOST_BATCHES = 10**8  # per unit; a larger number is considered damaged
 
 
 @dataclass(frozen=True)
 class UnitRecord:
-    """What a folder keeps of a unit.
+    """A unit's entry in a run's folder.
 
     Attributes:
-        tokens: digest of the token ids, in which batches, and of what is left out.
-        everything: digest of that, of the model and of all settings.
-        batches: how many it consists of.
-        order: in which rows of a text stand, by a column's values.
-        column: its name.
+        tokens: Digest of the token ids, their batches, and the skipped texts.
+        everything: Digest of `tokens`, the model and all settings.
+        batches: Number of batches.
+        order: Order of the rows of a text, as values of `column`.
+        column: Name of the column that orders the rows of a text.
     """
 
     tokens: str
@@ -47,12 +47,12 @@ class UnitRecord:
     column: str = "layer"
 
     def as_json(self) -> dict[str, Any]:
-        """For its file."""
+        """The content of the unit's file."""
         return asdict(self)
 
 
 def to_json(content: Any) -> bytes:
-    """A document as a file's content; a NaN in it is a programming error and raises."""
+    """A document as the content of a JSON file; NaN is a programming error and raises ValueError."""
     return utf8(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
@@ -67,22 +67,22 @@ def kind_of_run(identity: dict[str, Any]) -> str:
 
 
 def read_identity(place: Storage | Place) -> dict[str, Any]:
-    """What was asked for.
+    """The run's identity: its settings, models and data.
 
     Raises:
-        RunFolderError: there is no manifest, or it is not one that this version reads.
+        RunFolderError: there is no manifest, or this version cannot read it.
     """
     identity: dict[str, Any] = _read_file(storage_of(place))["identity"]
     return identity
 
 
 def read_manifest(place: Storage | Place) -> dict[str, Any]:
-    """All that the folder says of its run: `identity`, `all_units`, `sessions` by their start, `units` by name.
+    """The manifest with all sessions and units: `identity`, `all_units`, `sessions` in order of start, `units` by name.
 
-    `all_units` is empty in folders of schema 1, which do not name the units that are still to come.
+    `all_units` is empty for folders of schema 1, which do not list units before they are started.
 
     Raises:
-        RunFolderError: there is no manifest, or it is not one that this version reads.
+        RunFolderError: there is no manifest, or this version cannot read it.
     """
     storage = storage_of(place)
     manifest = _read_file(storage)
@@ -94,10 +94,10 @@ def read_manifest(place: Storage | Place) -> dict[str, Any]:
 
 
 def read_unit(place: Storage | Place, unit: str) -> UnitRecord | None:
-    """What the folder keeps of a unit; None if it has not been started.
+    """A unit's entry in the folder; None if the unit has not been started.
 
     Raises:
-        RunFolderError: its file is damaged.
+        RunFolderError: the unit's file is damaged.
     """
     storage, name = storage_of(place), unit_file(unit)
     content = storage.read(name)
@@ -105,10 +105,14 @@ def read_unit(place: Storage | Place, unit: str) -> UnitRecord | None:
 
 
 def unit_record(document: dict[str, Any], file: str) -> UnitRecord:
-    """What a unit's file says.
+    """The record in a unit's file.
+
+    Args:
+        document: The file's content.
+        file: The file's path or address, for the message.
 
     Raises:
-        RunFolderError: it is damaged.
+        RunFolderError: the content is damaged.
     """
     for name, kind in _UNIT.items():
         value = document.get(name)
@@ -129,7 +133,7 @@ def session_file(session: str) -> str:
 
 
 def _read_file(storage: Storage) -> dict[str, Any]:
-    """The manifest as it is written."""
+    """The content of `manifest.json`."""
     content = storage.read(MANIFEST)
     if content is None:
         raise RunFolderError(f"{storage.place} is not a run folder: it contains no {MANIFEST}")
@@ -148,7 +152,7 @@ def _read_file(storage: Storage) -> dict[str, Any]:
 
 
 def _documents(storage: Storage, folder: str) -> dict[str, dict[str, Any]]:
-    """All documents of a folder, by their names without the ending."""
+    """All JSON documents of a folder, by name without extension."""
     names = [name for name in storage.names(folder) if name.endswith(".json")]
     contents = zip(names, storage.read_each(names), strict=True)
     return {

@@ -1,4 +1,4 @@
-"""A run's measurements: which file holds what, and how they are read together."""
+"""A run's measurements: names of the files, and functions to read them together."""
 
 from __future__ import annotations
 
@@ -46,29 +46,29 @@ def batch_of(part: str) -> int:
 
 
 def read_measurements(place: Storage | Place) -> pl.DataFrame:
-    """All measurements of a run, finished units and finished batches alike, unit by unit.
+    """All measurements of a run, unit by unit, with the existing batches of unfinished units.
 
     Raises:
-        RunFolderError: not a run's folder.
+        RunFolderError: the folder is not a run's folder, or a file is damaged.
     """
     storage = storage_of(place)
     return pl.concat([pl.DataFrame(schema=_columns_in(storage)), *read_each_model(storage)])
 
 
 def read_each_model(place: Storage | Place) -> Iterator[pl.DataFrame]:
-    """The same, one model and data set at a time: a long run does not fit into memory as a whole.
+    """Like `read_measurements`, but one model and data set at a time, as a long run may not fit into memory.
 
     Yields:
         The measurements of a model's trained network and of its twins on one data set.
 
     Raises:
-        RunFolderError: not a run's folder.
+        RunFolderError: the folder is not a run's folder, or a file is damaged.
     """
     storage = storage_of(place)
     columns = _columns_in(storage)
     finished, parts = files_by_unit(storage)
     files = parts | {unit: [file] for unit, file in finished.items()}
-    for _, units in groupby(sorted(files), lambda unit: unit.rpartition("_")[0]):  # the end is the role
+    for _, units in groupby(sorted(files), lambda unit: unit.rpartition("_")[0]):  # the name ends with the role
         records = {unit: None if unit in finished else read_unit(storage, unit) for unit in units}
         yield pl.concat([read_joined(storage, unit, files[unit], columns, known) for unit, known in records.items()])
 
@@ -81,7 +81,7 @@ def _columns_in(storage: Storage) -> Schema:
 
 
 def files_by_unit(storage: Storage) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The files of finished units, and the files with batches, by the units' names."""
+    """The file of each finished unit, and the batch files of other units, by name of the unit."""
     finished: dict[str, str] = {}
     parts: dict[str, list[str]] = defaultdict(list)
     for name in storage.names(MEASUREMENTS):
@@ -98,7 +98,7 @@ def files_by_unit(storage: Storage) -> tuple[dict[str, str], dict[str, list[str]
 def read_joined(
     storage: Storage, unit: str, files: Sequence[str], columns: Schema, record: UnitRecord | None = None
 ) -> pl.DataFrame:
-    """The measurements in some files of a unit, in the order that its record says.
+    """The measurements in some files of a unit, sorted as specified by its record, if given.
 
     Raises:
         RunFolderError: a file is missing or damaged.
@@ -111,18 +111,16 @@ def read_file(storage: Storage, name: str) -> pl.DataFrame:
     """The measurements in one file.
 
     Raises:
-        RunFolderError: it is not there, or damaged.
+        RunFolderError: the file is missing or damaged.
     """
     content = storage.read(name)
     if content is None:
-        raise RunFolderError(
-            f"{storage.called(name)} is missing: run the run's command again to measure what is missing"
-        )
+        raise RunFolderError(f"{storage.called(name)} is missing: repeat the run's command to measure it again")
     return from_parquet(content, storage.called(name))
 
 
 def _in_order(measurements: pl.DataFrame, record: UnitRecord, unit: str) -> pl.DataFrame:
-    """Sorted by texts and, for each, by the values of a column."""
+    """Sorts measurements by text, then by the order in the record."""
     order = list(record.order)
     try:
         depth = pl.col(record.column).replace_strict(order, range(len(order)), return_dtype=pl.Int64)
@@ -134,16 +132,16 @@ def _in_order(measurements: pl.DataFrame, record: UnitRecord, unit: str) -> pl.D
 
 
 def _joined(storage: Storage, files: Sequence[str], columns: Schema, unit: str) -> pl.DataFrame:
-    """All rows of files; of a unit whose batches another process has just joined, those of its one file.
+    """All rows of the files, or of the unit's joined file if another process has just joined its batches.
 
-    Files from before a column was kept have None there, and columns of later versions are left out.
+    A column that a file of an earlier version lacks is None. Columns of later versions are dropped.
     """
     contents = storage.read_each(files)
     if None in contents and list(files) != [whole_file(unit)] and storage.exists(whole_file(unit)):
         return _joined(storage, [whole_file(unit)], columns, unit)
     gone = [storage.called(name) for name, content in zip(files, contents, strict=True) if content is None]
     if gone:
-        raise RunFolderError(f"{gone[0]} is missing: run the run's command again to measure it")
+        raise RunFolderError(f"{gone[0]} is missing: repeat the run's command to measure it again")
     tables = [
         from_parquet(content, storage.called(name))
         for name, content in zip(files, contents, strict=True)

@@ -1,7 +1,6 @@
-"""`merge`: one finished run from the folders of its shards.
+"""`merge`: joins the folders of a run's shards into one finished run.
 
-All problems with the parts are found before anything is written. An interrupted merge continues when it is called
-again.
+All parts are checked before anything is written. An interrupted merge resumes when it is called again.
 """
 
 from __future__ import annotations
@@ -40,8 +39,9 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
         progress: Receives progress.
 
     Raises:
+        SettingsError: no run was given.
         RunFolderError: parts are missing, belong to different runs, or contain different numbers for the same batch;
-            nothing is written then. Or an alignment has all pairs, but not its integration rates.
+            nothing has been written. Also raised if an alignment has all pairs but lacks its integration rates.
         StorageError: the output could not be written.
     """
     progress = progress or Silent()
@@ -51,7 +51,7 @@ def merge(runs: Sequence[Place], output: Place, progress: Progress | None = None
     target = storage_of(child(output))
     given = len(parts)
     if target.place not in [part.place for part in parts] and target.exists(MANIFEST):
-        parts.append(target)  # of a merge that was stopped
+        parts.append(target)  # resume an interrupted merge
     first, *others = [Run(part.place).manifest() for part in parts]
     for part, manifest in zip(parts, [first, *others], strict=True):
         _refuse_foreign(part, manifest, parts[0], first)
@@ -124,7 +124,7 @@ def _different(name: str, one: Storage, other: Storage) -> RunFolderError:
 
 
 def _doubles_in_words(given: Sequence[Storage], doubles: Iterable[tuple[str, list[Storage]]]) -> str:
-    """The message on what exists in several of the folders."""
+    """A message about files that exist in several of the given folders."""
     places = {part.place for part in given}
     twice = [name for name, held in doubles if len([part for part in held if part.place in places]) > 1]
     if not twice:
@@ -142,7 +142,7 @@ def _holds(whole: pl.DataFrame, batch: pl.DataFrame) -> bool:
 
 
 def _copy(part: Storage, target: Storage) -> None:
-    """Copies what is missing in the target."""
+    """Copies the files that are missing in the target, except batches of units that it has in full."""
     if part.place == target.place:
         return
     there = set(target.names(""))
@@ -161,7 +161,7 @@ def _copy_files(part: Storage, target: Storage, names: Sequence[str]) -> None:
 
 
 def _finish(folder: RunFolder) -> None:
-    """Joins what has not been joined yet, and summarises."""
+    """Joins the batches of units that are not yet joined, and writes the summary."""
     for unit, record in take_inventory(folder.storage).to_join.items():
         with folder.claim(unit, wait=True):
             folder.finish_unit(unit, record)

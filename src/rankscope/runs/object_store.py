@@ -1,8 +1,7 @@
-"""A run's files in an object store, through fsspec: `s3://`, `gs://`, `hf://`, `memory://` and whatever else it knows.
+"""A run's files in an object store, through fsspec: `s3://`, `gs://`, `hf://`, `memory://` and other schemes.
 
-An object is written whole or not at all, and read as it was last written; nothing is renamed, locked, or listed from
-a cache. What fails for a while is tried again with growing pauses, since every object is the same each time that it
-is written.
+Objects are written atomically, and reads return the latest version. Nothing is renamed, locked, or listed from a cache.
+Temporary failures are retried with growing pauses, which is safe because writing an object twice gives the same result.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 PATIENCE_VARIABLE = "RANKSCOPE_STORE_SECONDS"
 _PATIENCE, _FIRST_PATIENCE = 120.0, 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
-_AT_ONCE = 16  # requests under way at the same time
+_AT_ONCE = 16  # concurrent requests
 _EXTRAS = {"s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs"), "gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs")}
 _S3 = ("s3", "s3a")
-_TRY_AGAIN = (408, 409, 425, 429)  # HTTP statuses under 500 that pass by themselves
+_TRY_AGAIN = (408, 409, 425, 429)  # HTTP statuses below 500 that are worth a retry
 
 
 @dataclass
@@ -37,11 +36,11 @@ class ObjectStore:
     """A folder in an object store.
 
     Attributes:
-        address: of the folder, without credentials.
-        files: the file system that it is in.
-        patience: how many seconds a store may fail in a row before it is given up.
-        sleep: waits for so many seconds.
-        clock: what time it is, in seconds.
+        address: The folder's address, without credentials.
+        files: The fsspec file system.
+        patience: How long to retry a failing request, in seconds; at most 30 seconds until the store has answered once.
+        sleep: Waits for a number of seconds.
+        clock: Returns the time in seconds.
     """
 
     address: str
@@ -53,16 +52,16 @@ class ObjectStore:
 
     @classmethod
     def at(cls, address: str) -> ObjectStore:
-        """The folder at an address; nothing is asked of the store yet.
+        """The folder at an address; no request is sent yet.
 
         Raises:
-            SettingsError: an address that cannot be used, or `RANKSCOPE_STORE_SECONDS` is no number.
+            SettingsError: the address is not valid, or `RANKSCOPE_STORE_SECONDS` is not a number of seconds.
             MissingExtraError: the package for this kind of store is not installed.
         """
         address = checked_address(address)
         return cls(address, _file_system(address.partition("://")[0]), _patience())
 
-    def __reduce__(self) -> tuple[Any, ...]:  # another process has credentials of its own
+    def __reduce__(self) -> tuple[Any, ...]:  # another process uses its own credentials
         return ObjectStore.at, (self.address,), {"_has_answered": self._has_answered}
 
     @property
@@ -75,13 +74,13 @@ class ObjectStore:
         return f"{self.address}/{name}"
 
     def prepare(self) -> None:
-        """Nothing: object stores have no folders."""
+        """Does nothing: object stores have no folders."""
 
     def read(self, name: str) -> bytes | None:
-        """An object's content; None where there is no such object.
+        """An object's content; None if there is no such object.
 
         Raises:
-            RunFolderError: it may not be read.
+            RunFolderError: reading is not permitted.
             StorageError: the store does not answer.
         """
         try:
@@ -90,15 +89,15 @@ class ObjectStore:
             return None
 
     def read_each(self, names: Sequence[str]) -> list[bytes | None]:
-        """`read` of several objects at the same time, in their order."""
+        """Reads several objects concurrently; contents are in the order of `names`, with None for missing objects."""
         with ThreadPoolExecutor(min(_AT_ONCE, len(names)) or 1) as pool:
             return list(pool.map(self.read, names))
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes an object, in place of the one that is there.
+        """Writes an object, replacing an existing one.
 
         Raises:
-            RunFolderError: it may not be written, or there is no such bucket.
+            RunFolderError: writing is not permitted, or there is no such bucket.
             StorageError: the store does not answer.
         """
         doing = f"write {self.called(name)}"
@@ -108,12 +107,12 @@ class ObjectStore:
             raise self._refusal(doing, error) from error
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes an object unless one is there; returns whether it did.
+        """Writes an object unless it exists; returns whether it was written.
 
-        If a store cannot do that in one step, callers must read the object afterwards to see whether it is theirs.
+        On a store that cannot do this atomically, callers must read the object afterwards to check that it is theirs.
 
         Raises:
-            RunFolderError: it may not be written, or there is no such bucket.
+            RunFolderError: writing is not permitted, or there is no such bucket.
             StorageError: the store does not answer.
         """
         doing, path = f"write {self.called(name)}", self._path(name)
@@ -126,10 +125,10 @@ class ObjectStore:
         return True
 
     def exists(self, name: str) -> bool:
-        """Whether an object is there.
+        """Whether an object exists.
 
         Raises:
-            RunFolderError: the store refuses to say.
+            RunFolderError: the store refuses the request.
             StorageError: the store does not answer.
         """
         try:
@@ -139,10 +138,10 @@ class ObjectStore:
         return bool(found["type"] == "file")
 
     def names(self, folder: str) -> list[str]:
-        """All objects under a folder of this one.
+        """Names of all objects in a subfolder, at any depth, sorted.
 
         Raises:
-            RunFolderError: they may not be listed.
+            RunFolderError: listing is not permitted.
             StorageError: the store does not answer.
         """
         root = self._path("")
@@ -153,13 +152,14 @@ class ObjectStore:
         return sorted(path.removeprefix(root).lstrip("/") for path in found if path.startswith(root))
 
     def other_file(self, ours: Iterable[str] = ()) -> str | None:
-        """The name of an object that is there, unless there are none but `ours`."""
+        """The name of any object that is not in `ours`, nor in a folder of that name; None if there is no other."""
         return next((name for name in self.names("") if name.partition("/")[0] not in ours), None)
 
     def remove(self, name: str) -> None:
-        """Removes an object, or all objects under a folder.
+        """Removes an object, or all objects in a subfolder.
 
         Raises:
+            RunFolderError: removing is not permitted.
             StorageError: the store does not answer.
         """
 
@@ -171,14 +171,14 @@ class ObjectStore:
             list(pool.map(remove_one, self.names(name) or [name]))
 
     def sweep(self, pattern: str) -> None:
-        """Nothing: an object that was not finished is not there."""
+        """Does nothing: an unfinished object does not exist."""
 
     def _path(self, name: str) -> str:
         root = str(self.files._strip_protocol(self.address)).rstrip("/")
         return f"{root}/{name}" if name else root
 
     def _found(self, path: str) -> list[str]:
-        """All paths below one; errors come through, where fsspec itself would leave out what cannot be listed."""
+        """All paths below a path; raises listing errors, which fsspec's own `find` would silently ignore."""
         from fsspec import AbstractFileSystem
         from fsspec.asyn import AsyncFileSystem
 
@@ -188,13 +188,13 @@ class ObjectStore:
         return list(self.files.find(f"{path}/", **({"on_error": "raise"} if plain else {})))
 
     def _trying(self, doing: str, operation: Callable[[], Any]) -> Any:
-        """Does something; again after a pause where the failure may pass by itself.
+        """Performs an operation, and retries it after a pause if the failure may be temporary.
 
         Raises:
             FileNotFoundError: there is no such object or bucket.
-            FileExistsError: an object that should be new is there.
-            RunFolderError: the store refuses, and has refused from the beginning.
-            StorageError: the store refuses or fails, though it has answered before.
+            FileExistsError: an object that should be new already exists.
+            RunFolderError: the store refuses, and has never answered a request.
+            StorageError: the store refuses though it has answered before, or keeps failing.
         """
         limit = self.patience if self._has_answered else min(self.patience, _FIRST_PATIENCE)
         began = self.clock()
@@ -206,8 +206,8 @@ class ObjectStore:
                 raise
             except RankscopeError:
                 raise
-            except Exception as error:  # every file system has its own kinds
-                if _status(error) == 412:  # a new object is asked for, and one is there
+            except Exception as error:  # every file system has its own errors
+                if _status(error) == 412:  # precondition failed: the new object already exists
                     raise FileExistsError(doing) from error
                 if not _may_pass(error):
                     raise self._refusal(doing, error) from error
@@ -228,7 +228,7 @@ class ObjectStore:
 
 
 def _pauses() -> Iterator[float]:
-    """Twice as long each time, up to a limit."""
+    """Seconds between attempts: doubled each time, up to a limit."""
     pause = _FIRST_PAUSE
     while True:
         yield pause
@@ -250,7 +250,7 @@ def _file_system(scheme: str) -> AbstractFileSystem:
     import fsspec
 
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-    if scheme in _S3:  # pauses and limits are ours: those of botocore would multiply with them
+    if scheme in _S3:  # retries are handled here; those of botocore would multiply them
         limits = {"connect_timeout": 10, "read_timeout": 20, "max_pool_connections": _AT_ONCE}
         options["config_kwargs"] = limits | {"retries": {"max_attempts": 1}}
     try:
@@ -272,7 +272,7 @@ def _may_pass(error: Exception) -> bool:
     if status is not None:
         return status >= 500 or status in _TRY_AGAIN
     module = type(error).__module__.partition(".")[0]
-    if module == "botocore":  # all other errors of its own are about the configuration
+    if module == "botocore":  # all its other errors are about the configuration
         return any(kind.__name__ in ("HTTPClientError", "ConnectionError") for kind in type(error).__mro__)
     if isinstance(error, (PermissionError, IsADirectoryError, NotADirectoryError, TypeError, ValueError)):
         return False
@@ -280,7 +280,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The HTTP status in a client library's error, or in the one that it was made of."""
+    """The HTTP status in a client library's error or in one of its causes; None if there is none."""
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, dict):

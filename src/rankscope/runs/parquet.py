@@ -1,4 +1,4 @@
-"""Tables of measurements as the bytes of Parquet files."""
+"""Converts tables of measurements to and from the content of Parquet files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from rankscope.errors import RunFolderError, first_line
 
 
 def to_parquet(frame: pl.DataFrame) -> bytes:
-    """A table as a file's content."""
+    """A table as the content of a Parquet file."""
     content = io.BytesIO()
     frame.write_parquet(content)
     return content.getvalue()
 
 
 def from_parquet(content: bytes, file: str) -> pl.DataFrame:
-    """The table in a file's content.
+    """The table in the content of a Parquet file.
+
+    Args:
+        content: The file's content.
+        file: The file's name, for the message.
 
     Raises:
-        RunFolderError: it is damaged; the message names the file.
+        RunFolderError: the content is damaged.
     """
     try:
         return pl.read_parquet(io.BytesIO(content))

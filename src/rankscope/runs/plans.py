@@ -1,6 +1,6 @@
-"""The plans of a run: texts are tokenized once for all models whose tokenizers read them in the same way.
+"""The plans of a run: texts are tokenized once for all models with the same tokenizer and layout.
 
-The checkpoints of a training have one tokenizer, and tokenizing a million texts takes minutes.
+The checkpoints of a training run share a tokenizer, and tokenizing a million texts takes minutes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Plans:
-    """Makes the plans of a job's models, and keeps those that a later model shares.
+    """Creates the plans of a job's models, and keeps a plan while a later model can share it.
 
     Args:
-        job: what is planned; its models are asked for in any order, each once.
-        progress: told where there are many texts.
+        job: The job; request the plans of each of its models exactly once, in any order.
+        progress: Receives progress if there are many texts.
     """
 
     def __init__(self, job: Job, progress: Progress | None = None) -> None:
@@ -33,10 +33,10 @@ class Plans:
         self._kept: dict[Hashable, list[Plan]] = {}
 
     def of(self, model: ModelDescription) -> list[Plan]:
-        """A model's plan for each of the job's text sets.
+        """A model's plans, one for each of the job's text sets.
 
         Raises:
-            RankscopeError: as `Job.plan`.
+            RankscopeError: as for `Job.plan`.
         """
         key = self._key(model)
         if key not in self._kept:
@@ -45,6 +45,6 @@ class Plans:
         return self._kept[key] if self._expected[key] else self._kept.pop(key)
 
     def _key(self, model: ModelDescription) -> Hashable:
-        """All that a plan depends on beside the texts."""
+        """Everything except the texts that determines a plan."""
         template, code = chat_template_digest(model.tokenizer), tuple(model.parts.code.items())
         return model.parts.tokenizer, template, code, self._job.layout(model)

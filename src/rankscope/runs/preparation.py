@@ -1,4 +1,4 @@
-"""From the references of a call to jobs: models, texts and what twins are made of, looked up and checked."""
+"""Turns the references of a call into jobs: looks up and checks models, texts, and the sources of twins."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _SAME_NETWORK = (
 
 
 def prepare(models: Sequence[str], data: Sequence[str], settings: Settings, backend: Backend = TRANSFORMERS) -> Job:
-    """Resolves references, loads configurations, tokenizers and texts; no weights.
+    """Resolves references and loads configurations, tokenizers and texts, but no weights.
 
     Raises:
-        CallError: whatever is wrong with the call.
+        CallError: the call was wrong.
     """
     (job,) = prepare_each(models, data, [settings], backend)
     return job
@@ -61,18 +61,18 @@ def prepare_each(
     progress: Progress | None = None,
     device_of: Callable[[str], str] = resolve_device,
 ) -> list[Job]:
-    """A job for each condition; models are looked up once for all of them.
+    """Prepares a job for each condition; models are looked up only once.
 
     Args:
-        models: references.
-        data: references.
-        conditions: settings of each job.
-        backend: where networks come from.
-        progress: told of long data sets as they are read.
-        device_of: the device that a setting means, such as `cuda` for `auto`.
+        models: Model references.
+        data: Data references.
+        conditions: Settings of each job.
+        backend: Source of networks.
+        progress: Receives the number of rows while a long data set is read.
+        device_of: Resolves a device setting, such as `auto` to `cuda`.
 
     Raises:
-        CallError: whatever is wrong with the call.
+        CallError: the call was wrong.
     """
     if not models or not data:
         raise SettingsError("an evaluation needs at least one model and one data set (--data)")
@@ -113,10 +113,10 @@ def prepare_each(
 
 
 def load_text_sets(data: Sequence[str], settings: Settings) -> tuple[TextSet, ...]:
-    """The texts that an evaluation with these settings would measure.
+    """Loads the texts that an evaluation with these settings would measure.
 
     Raises:
-        CallError: data that cannot be loaded, or named twice.
+        CallError: a data set cannot be loaded, or two data sets have the same name.
     """
     references = _references(data, settings)
     refuse_twice("data set", [reference.name for reference in references])
@@ -124,7 +124,7 @@ def load_text_sets(data: Sequence[str], settings: Settings) -> tuple[TextSet, ..
 
 
 def _check_texts_of(settings: Settings, model: ModelDescription) -> None:
-    """Refuses what a model, or its tokenizer, cannot do with texts."""
+    """Rejects text settings that the model or its tokenizer does not support."""
     if settings.chat:
         check_chat_template(model.tokenizer, model.reference.text)
     if settings.window is None:
@@ -157,7 +157,7 @@ def _texts(reference: DataReference, settings: Settings, progress: Progress | No
 
 
 def _baseline(model: ModelDescription, settings: Settings, backend: Backend) -> ModelDescription | None:
-    """The checkpoint that stands in for a model's twin."""
+    """The checkpoint given by `untrained_from`, used instead of a twin; None if the setting is not given."""
     given = settings.untrained_from
     if given is None:
         return None
@@ -168,7 +168,7 @@ def _baseline(model: ModelDescription, settings: Settings, backend: Backend) -> 
 
 
 def _initializer(model: ModelDescription, outline: PreTrainedModel, settings: Settings) -> Initializer | None:
-    """How a model's untrained twin is drawn; None where none is."""
+    """The initialisation of a model's untrained twin; None if no twin is drawn."""
     if settings.protocol not in ("default", "paper") or not settings.untrained_seeds:
         return None
     return choose_initializer(model, outline, settings.config_from, settings.initializer_range)

@@ -17,39 +17,39 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Protocol):
-    """What a loop tells of its progress, in tokens or whatever unit it names."""
+    """Receives the progress of a computation, in tokens or another unit."""
 
     def say(self, message: str) -> None:
-        """Something that happens before or between measuring."""
+        """Reports something outside the measured work, such as loading a network."""
 
     def start(self, label: str, total: int, unit: str = "tokens") -> None:
-        """A piece of work begins."""
+        """Reports that a piece of work starts, with its size in `unit`."""
 
     def relabel(self, label: str) -> None:
-        """What is done within the piece of work that began last."""
+        """Reports the current step of the work that was started last."""
 
     def advance(self, done: int, *, computed: bool) -> None:
-        """A batch is done: computed now, or found in the run's folder."""
+        """Reports that a batch is done: computed now (`computed`), or found in the run's folder."""
 
 
 class Silent:
-    """Says nothing."""
+    """Reports nothing."""
 
     def say(self, message: str) -> None:
-        """Says nothing."""
+        """Does nothing."""
 
     def start(self, label: str, total: int, unit: str = "tokens") -> None:
-        """Says nothing."""
+        """Does nothing."""
 
     def relabel(self, label: str) -> None:
-        """Says nothing."""
+        """Does nothing."""
 
     def advance(self, done: int, *, computed: bool) -> None:
-        """Says nothing."""
+        """Does nothing."""
 
 
 class Lines:
-    """A line now and then, for logs."""
+    """Plain lines at intervals, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -61,17 +61,17 @@ class Lines:
         print(message, file=self._stream, flush=True)
 
     def start(self, label: str, total: int, unit: str = "tokens") -> None:
-        """Names the work."""
+        """Prints the label and size of the work."""
         self._label, self._unit, self._total, self._done, self._computed = label, unit, total, 0, 0
         self._started = self._spoke = time.monotonic()
         self.say(f"{label}: {total:,} {unit}")
 
     def relabel(self, label: str) -> None:
-        """Names the work in the lines that follow."""
+        """Changes the label in subsequent lines."""
         self._label = label
 
     def advance(self, done: int, *, computed: bool) -> None:
-        """Prints a line every ten seconds and at the end."""
+        """Prints a line if ten seconds have passed since the last one, or if the work is done."""
         self._done += done
         self._computed += done if computed else 0
         now = time.monotonic()
@@ -101,7 +101,7 @@ class Bar:
         self._bar.stop()
 
     def say(self, message: str) -> None:
-        """Prints the message, and leaves the terminal to the bars of downloads until a unit begins."""
+        """Prints the message, and hides the bar until the next `start`, so that download bars can be shown."""
         self._bar.stop()
         self._bar.console.print(message, highlight=False, markup=False)
 
@@ -113,11 +113,11 @@ class Bar:
         self._task = self._bar.add_task(label, total=total, unit=unit)
 
     def relabel(self, label: str) -> None:
-        """Names the work beside the bar."""
+        """Changes the label of the bar."""
         if self._task is not None:
             self._bar.update(self._task, description=label)
 
-    def advance(self, done: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is recent)
+    def advance(self, done: int, *, computed: bool) -> None:  # noqa: ARG002 (the bar's rate is a recent average)
         """Moves the bar."""
         if self._task is not None:
             self._bar.advance(self._task, done)

@@ -1,4 +1,4 @@
-"""What a process notes in a run's folder while it works: itself, and the units that it measures."""
+"""What a process records in a run's folder while it works: its session, and the units that it measures."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def _new_id() -> str:
-    """The time, so that sessions sort by it, and a few digits that no other process has."""
+    """The current time, so that sessions sort by it, and random digits to make it unique."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """The part of one process in a run.
+    """The record of one process in a run.
 
     Attributes:
-        folder: open for writing.
-        session: of this process; `measured` names the units that it worked on.
-        id: tells this process from others that work in the folder at the same time.
+        folder: The run's folder, open for writing.
+        session: The session of this process; `measured` lists the units that it worked on.
+        id: Distinguishes this process from others that work in the folder at the same time.
     """
 
     folder: RunFolder
@@ -39,18 +39,18 @@ class Record:
         self.session.setdefault("measured", [])
 
     def verify(self, unit: str, ours: UnitRecord) -> None:
-        """Checks what is there of a unit before it is trusted.
+        """Checks that existing measurements of a unit belong to this run.
 
         Raises:
-            RunFolderError: it was measured on other token ids, or in another way.
+            RunFolderError: the unit was measured on other token ids, or in another way.
         """
         refuse_another_unit(self.folder.storage, read_unit(self.folder.storage, unit), unit, ours)
 
     def begin(self, unit: str, ours: UnitRecord, progress: Progress) -> None:
-        """Notes that this process works on a unit, before the first of its numbers is written.
+        """Records that this process works on a unit; called before any of its numbers are written.
 
         Raises:
-            RunFolderError: another process has begun it since, in another way.
+            RunFolderError: another process has started the unit in another way.
             StorageError: the folder cannot be written.
         """
         storage = self.folder.storage
@@ -63,7 +63,7 @@ class Record:
             self._write()
 
     def conclude(self, **more: object) -> None:
-        """Notes that this process is done.
+        """Records that this process has finished.
 
         Raises:
             StorageError: the folder cannot be written.

@@ -1,8 +1,8 @@
 """`respond`: a model's responses to a data set of prompts, saved line by line.
 
-The folder contains `manifest.json`, with the call and versions, and `responses.jsonl`, with a line for each
-prompt: `id`, `model`, `prompt`, `response`, `tokens`, `finished`, `reason`. If no answer is possible, `reason` says
-why, and the fields of an answer are null.
+The folder contains `manifest.json`, with the call and versions, and `responses.jsonl`, with one line per prompt: `id`,
+`model`, `prompt`, `response`, `tokens`, `finished`, `reason`. If the model cannot answer, `reason` explains why, and
+`response`, `tokens` and `finished` are null.
 """
 
 from __future__ import annotations
@@ -69,17 +69,17 @@ def respond(
     Args:
         model: A model reference.
         data: A data reference whose texts are prompts: `alpaca-eval`, `arena-hard`, or a file with a field.
-        output: The folder.
-        settings: How to sample. Default: 1,000 new tokens at temperature 0.7.
-        loading: Of these, `field`, `template`, `split`, `limit`, `sample_seed`, `on_bad_row`, `dtype`, `device` and
-            `trust_remote_code` are used.
+        output: The folder for manifest and responses.
+        settings: Sampling settings. Default: 1,000 new tokens at temperature 0.7.
+        loading: Settings of which only `field`, `template`, `split`, `limit`, `sample_seed`, `on_bad_row`, `dtype`,
+            `device` and `trust_remote_code` are used.
         progress: Receives progress, in prompts.
 
     Returns:
         The file of responses, for `read_responses`.
 
     Raises:
-        CallError: the call was wrong, for example because `max_new_tokens` do not fit after any prompt.
+        CallError: the call was wrong, for example because no prompt leaves room for `max_new_tokens`.
         StorageError: a response could not be written.
         RankscopeError: the device ran out of memory.
     """

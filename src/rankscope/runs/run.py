@@ -1,4 +1,4 @@
-"""A run that was done: its folder, read."""
+"""A run, read from its folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IDENTITY = {"settings": dict, "models": list, "data": list}
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluation, kept in a folder.
+    """One evaluation or alignment, stored in a folder.
 
     Attributes:
         place: The folder's path, or its address in an object store.
@@ -45,26 +45,26 @@ class Run:
         """The folder's path.
 
         Raises:
-            SettingsError: it is in an object store, where there are no paths.
+            SettingsError: the run is in an object store, so it has no path.
         """
-        return local_path(self.place, f"{self.place}: what is asked for")
+        return local_path(self.place, f"{self.place}: this operation")
 
     @property
     def name(self) -> str:
-        """The last part of its path or address."""
+        """The last part of the run's path or address."""
         return PurePath(str(self.place)).name
 
     @cached_property
     def storage(self) -> Storage:
-        """Where its files are.
+        """Storage of the run's files.
 
         Raises:
-            SettingsError: an address that cannot be used.
+            SettingsError: the address is not valid.
         """
         return storage_of(self.place)
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: the headline table, or why there is none yet."""
+        """Notebook display: the headline table, or the reason why the run has none."""
         try:
             rows = self.summary_rows()
         except RunFolderError as error:
@@ -93,18 +93,18 @@ class Run:
         return self._summary()
 
     def notes(self) -> list[Note]:
-        """What is known to mislead and shows in this run's numbers."""
+        """Notes on known pitfalls that apply to this run's numbers."""
         return [
             Note(note["name"], note["text"], tuple(note["rows"]), note["numbers"])
             for note in self._summary().get("notes", [])
         ]
 
     def measurements(self, *, ratios: bool = True) -> pl.DataFrame:
-        """One row for each text x layer x role x seed, or pair x control; also of an unfinished run.
+        """One row for each text x layer x role x seed, or pair x control; the run may be unfinished.
 
         Args:
-            ratios: in an evaluation, add each metric's ratio to isotropic noise of the same shape,
-                `<metric>_over_noise`.
+            ratios: Whether to add, in an evaluation, each metric's ratio to isotropic noise of the same shape as
+                column `<metric>_over_noise`.
         """
         rows = self._measured()
         if self.kind == "alignment":
@@ -113,15 +113,19 @@ class Run:
         return rows.with_columns([over_noise(rows, metric) for metric in metrics_with_a_null()]) if ratios else rows
 
     def vectors(self) -> pl.DataFrame:
-        """With `--pool`, one vector for each text x layer x role x seed: `pooled`, of the hidden size."""
+        """The pooled vectors of a run with `--pool`: one row for each text x layer x role x seed.
+
+        The vector is in column `pooled` and has the hidden size as its length.
+        """
         keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
         return self._measured().select(*keys, "pooled").drop_nulls("pooled")
 
     def spectra(self) -> pl.DataFrame:
         """The eigenvalues of the first texts: one row for each text x layer x role x seed x eigenvalue.
 
-        Columns of the measurements, then `index` from 1 and `eigenvalue`, descending, with sum 1. Empty if no metric
-        needed a spectrum, and for folders written before eigenvalues were stored.
+        Columns are those that identify a measurement, then `index`, counted from 1, and `eigenvalue`. Eigenvalues are
+        in descending order and sum to 1. Empty if no metric needed a spectrum, and for folders written before
+        eigenvalues were stored.
         """
         keys = ["model", "dataset", "text_index", "text_id", "layer", "role", "seed", "n_tokens", "hidden_size"]
         rows = self._measured().select(*keys, "eigenvalues").drop_nulls("eigenvalues")
@@ -133,14 +137,14 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """`evaluation`, or `alignment` of images and texts."""
+        """`evaluation`, or `alignment` (of images and texts)."""
         return kind_of_run(self.manifest()["identity"])
 
     def manifest(self) -> dict[str, Any]:
-        """The call and the versions.
+        """The manifest: the call, its sessions and their versions.
 
         Raises:
-            RunFolderError: no run of `evaluate` or `align` is there.
+            RunFolderError: the folder contains no run of `evaluate` or `align`.
         """
         manifest = read_manifest(self.storage)
         if not all(isinstance(manifest["identity"].get(name), kind) for name, kind in _IDENTITY.items()):
@@ -151,7 +155,7 @@ class Run:
         return manifest
 
     def facts(self) -> Facts:
-        """What notes need to know beside the numbers."""
+        """Facts about the run that notes depend on, in addition to the numbers."""
         return facts_of(self.storage, self.manifest())
 
     def _summary(self) -> dict[str, Any]:
@@ -160,7 +164,7 @@ class Run:
 
     @cached_property
     def _made_of_measurements(self) -> dict[str, Any]:
-        """The summary of a complete run that has not been summarised yet."""
+        """The summary of a complete run without a `summary.json`, computed from its measurements."""
         self.manifest()
         inventory = take_inventory(self.storage)
         if not inventory.is_complete:

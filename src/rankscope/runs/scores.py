@@ -1,4 +1,4 @@
-"""The rows of a summary as single numbers, for tools that keep one number at a time."""
+"""Splits the rows of a summary into single numbers, for tools that store one number at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rankscope.statistics import Summary
 
 LESS_IS_BETTER = ("loss", "perplexity", "untrained_loss")
-"""Metrics with a better end; of the others neither end is one."""
+"""Metrics for which lower is better; for all others, neither direction is better."""
 
 _FACTS = ("texts", "skipped", "cut", "tokens", "hidden_size", "untrained_seeds", "initializer_range")
 _ENDS = ("_low", "_high")
@@ -20,9 +20,9 @@ class Score:
     """One number of a summary.
 
     Attributes:
-        metric: its column.
-        value: the number.
-        interval: both ends of its 95 % interval, where it has one.
+        metric: Name of its column.
+        value: The number.
+        interval: Both ends of its 95 % interval; None if it has none.
     """
 
     metric: str
@@ -31,7 +31,7 @@ class Score:
 
 
 def scores_of(row: Summary) -> list[Score]:
-    """All numbers of a row but counts and sizes, in its order."""
+    """All numbers of a row in order, except counts, sizes and ends of intervals."""
     return [
         Score(key, float(value), _interval(row, key))
         for key, value in row.items()
@@ -41,7 +41,7 @@ def scores_of(row: Summary) -> list[Score]:
 
 
 def facts_beside(row: Summary) -> dict[str, object]:
-    """Counts and sizes of a row."""
+    """Counts, sizes and other facts of a row that are not scores."""
     return {key: row[key] for key in _FACTS if row.get(key) is not None}
 
 

@@ -1,4 +1,4 @@
-"""What a manifest says of a process that worked on a run."""
+"""The session record of a process that works on a run: versions, device and times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIBRARIES = ("rankscope", "torch", "transformers", "tokenizers", "datasets", "p
 
 
 def session_of(device: str, sources: list[str]) -> dict[str, Any]:
-    """Where and on what this process computes its share of a run."""
+    """The session record of this process, with its device, versions and data sources."""
     return {
         "started": now(),
         "finished": None,
@@ -27,10 +27,10 @@ def session_of(device: str, sources: list[str]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of rankscope, and of the libraries that it computes with."""
+    """Versions of Python, rankscope, and the libraries it computes with."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}
 
 
 def now() -> str:
-    """The time, for a manifest."""
+    """The current time in UTC, in ISO format to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,6 @@
-"""Shards: a run cut into pieces of the same number of tokens, of which each process measures one.
+"""Shards: a run divided into pieces of about the same number of tokens, one for each process.
 
-All processes work the cut out for themselves, from the same call, and need not know of each other.
+Each process computes the division itself, from the same call, so processes do not have to communicate.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Shard:
     """One of several pieces of a run.
 
     Attributes:
-        number: from 0.
-        count: of all pieces.
+        number: Number of the piece, from 0.
+        count: Number of pieces.
     """
 
     number: int
@@ -50,14 +50,14 @@ class Shard:
 
     @classmethod
     def of(cls, given: str | Shard, say: Callable[[str], None] = lambda _: None) -> Shard:
-        """The shard that a call asks for.
+        """Parses the shard given in a call.
 
         Args:
-            given: such as `2/7`; or `auto`, to be told by Slurm.
-            say: told what was found.
+            given: A shard such as `2/7`, or `auto` to take it from the Slurm array.
+            say: Receives a message about the shard found by `auto`.
 
         Raises:
-            SettingsError: not of that form, or `auto` outside a Slurm array.
+            SettingsError: `given` is not valid, or is `auto` outside a Slurm array.
         """
         if isinstance(given, Shard):
             return given
@@ -72,10 +72,10 @@ class Shard:
 
 
 def in_slurm_array(environment: Mapping[str, str]) -> Shard:
-    """The shard of a task in a Slurm array: its place among the array's tasks.
+    """The shard of a task in a Slurm array: the task's index among all tasks of the array.
 
     Raises:
-        SettingsError: no array, or numbers that leave gaps.
+        SettingsError: the variables of a Slurm array are not set or not valid, or the array has gaps.
     """
     missing = [name for name in (_TASK, _COUNT, _FIRST) if name not in environment]
     if missing:
@@ -95,16 +95,16 @@ def in_slurm_array(environment: Mapping[str, str]) -> Shard:
 
 
 def pieces_of(groups: Sequence[Group], count: int, among: Piece | None = None) -> list[Piece]:
-    """Cuts a run into pieces of about the same number of tokens.
+    """Divides a run into pieces of about the same number of tokens.
 
-    Batches are taken in the order of groups, so that a network's stand together: each piece is a stretch of them, and
-    all pieces together load at most `count - 1` networks more than one process would. A batch is of the piece that
-    the middle of its tokens falls into; one without tokens goes with the batch before it.
+    Batches are ordered by group, so the batches of a network are adjacent. Each piece is a contiguous range of them,
+    and all pieces together load at most `count - 1` more networks than a single process would. A batch belongs to the
+    piece that contains the middle of its tokens; a batch without tokens belongs to the piece of the batch before it.
 
     Args:
-        groups: of the whole run.
-        count: of pieces, some of which are empty where there are fewer batches.
-        among: the batches to cut; all of them if left out.
+        groups: All groups of the run.
+        count: Number of pieces; some are empty if there are fewer batches.
+        among: The batches to divide. Default: all.
     """
     wanted = [(unit, _numbers(unit, among)) for group in groups for unit in group.units]
     whole = sum(int(_sizes(unit, numbers).sum()) for unit, numbers in wanted)
@@ -125,7 +125,7 @@ def pieces_of(groups: Sequence[Group], count: int, among: Piece | None = None) -
 
 
 def _numbers(unit: Unit, among: Piece | None) -> Sequence[int]:
-    """The batches of a unit that are to be cut. All of them are a range, as a run may have millions."""
+    """Numbers of a unit's batches to divide; a range if all of them, as a run may have millions."""
     if among is None:
         return range(len(unit.sizes))
     return tuple(sorted(among.get(unit.id, ())))
@@ -137,10 +137,10 @@ def _sizes(unit: Unit, numbers: Sequence[int]) -> NDArray[np.int64]:
 
 
 def carry_out_shard(groups: Sequence[Group], shard: Shard, progress: Progress) -> None:
-    """Measures one shard of a run, and says what is left of the run.
+    """Measures one shard of a run, and reports what is still missing of the run.
 
     Raises:
-        RankscopeError: as `carry_out`.
+        RankscopeError: as for `carry_out`.
     """
     piece = pieces_of(groups, shard.count)[shard.number]
     units = [unit for group in groups for unit in group.units]

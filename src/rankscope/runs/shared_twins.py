@@ -1,6 +1,6 @@
-"""Measurements of twins in an object store, for workers on many machines: `RANKSCOPE_CACHE=s3://BUCKET/twins`.
+"""A twin cache in an object store, for workers on many machines: `RANKSCOPE_CACHE=s3://BUCKET/twins`.
 
-Nothing is removed to make room: a store that should not grow has rules of its own for that.
+The cache has no size limit; use the store's own expiration rules to keep it small.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from rankscope.runs.storage import Storage
 
 @dataclass(frozen=True)
 class SharedTwinCache:
-    """Twins' measurements in an object store.
+    """Measurements of twins in an object store.
 
     Attributes:
-        storage: where.
+        storage: The folder in the object store.
     """
 
     storage: Storage
 
     @property
     def folder(self) -> Place:
-        """Its address."""
+        """The cache's address."""
         return self.storage.place
 
     def get(self, key: str) -> pl.DataFrame | None:
-        """The measurements under a key, or None.
+        """The measurements stored under a key, or None.
 
         Raises:
             StorageError: the store refuses or does not answer.
@@ -47,11 +47,11 @@ class SharedTwinCache:
         try:
             measurements = from_parquet(content, self.storage.called(name))
         except RunFolderError:
-            return None  # damaged: it is measured
+            return None  # damaged: the twin is measured again
         return measurements if measurements.columns == list(text_columns()) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
-        """Keeps measurements.
+        """Stores measurements.
 
         Raises:
             StorageError: the store refuses or does not answer.
@@ -62,11 +62,11 @@ class SharedTwinCache:
             raise StorageError(str(error)) from error
 
     def keys(self) -> list[str]:
-        """What is kept."""
+        """All keys in the cache."""
         return [name.removesuffix(".parquet") for name in self.storage.names("") if name.endswith(".parquet")]
 
     def clear(self) -> int:
-        """Removes everything; returns how many objects.
+        """Removes all measurements; returns their number.
 
         Raises:
             StorageError: the store does not answer.

@@ -18,7 +18,7 @@ from rankscope.runs.addresses import Place, checked_address, is_address, refuse_
 
 
 class Storage(Protocol):
-    """A folder of files."""
+    """A folder of files, local or remote."""
 
     @property
     def place(self) -> Place:
@@ -28,67 +28,67 @@ class Storage(Protocol):
         """A file's path or address, for messages."""
 
     def prepare(self) -> None:
-        """Makes the folder, where folders have to be made.
+        """Creates the folder, if this kind of storage needs that.
 
         Raises:
-            RunFolderError: it cannot be made.
+            RunFolderError: the folder cannot be created.
         """
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file.
+        """A file's content; None if there is no such file.
 
         Raises:
-            RunFolderError: it is there and cannot be read.
+            RunFolderError: the file exists but cannot be read.
             StorageError: the store does not answer.
         """
 
     def read_each(self, names: Sequence[str]) -> list[bytes | None]:
-        """`read` of several files, in their order."""
+        """Reads several files; contents are in the order of `names`, with None for missing files."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file, in place of the one that is there.
+        """Writes a file, replacing an existing one.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the file could not be written.
         """
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a file unless one is there; returns whether it did.
+        """Writes a file unless it exists; returns whether it was written.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the file could not be written.
         """
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there.
+        """Whether a file exists.
 
         Raises:
             StorageError: the store does not answer.
         """
 
     def names(self, folder: str) -> list[str]:
-        """All files under a folder of this one, at any depth, sorted.
+        """Names of all files in a subfolder, at any depth, sorted.
 
         Raises:
             StorageError: the store does not answer.
         """
 
     def other_file(self, ours: Iterable[str] = ()) -> str | None:
-        """The name of something that is there, unless there is nothing but `ours`."""
+        """The name of any entry that is not in `ours`; None if there is no other."""
 
     def remove(self, name: str) -> None:
-        """Removes a file, or a folder with all that is in it; nothing happens where neither is there."""
+        """Removes a file, or a folder with its contents; does nothing if neither exists."""
 
     def sweep(self, pattern: str) -> None:
-        """Removes what killed processes left of files that fit a pattern."""
+        """Removes unfinished files left by killed processes, if their names match a pattern."""
 
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A folder of a file system.
+    """A folder in a local file system.
 
     Attributes:
-        path: where.
+        path: The folder's path.
     """
 
     path: Path
@@ -103,10 +103,10 @@ class LocalFolder:
         return str(self.path / name)
 
     def prepare(self) -> None:
-        """Makes the folder and those above it.
+        """Creates the folder and its parents.
 
         Raises:
-            RunFolderError: it cannot be made.
+            RunFolderError: the folder cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,10 @@ class LocalFolder:
             raise RunFolderError(f"cannot write to {self.path}: {getattr(error, 'strerror', None) or error}") from error
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file.
+        """A file's content; None if there is no such file.
 
         Raises:
-            RunFolderError: it is there and cannot be read.
+            RunFolderError: the file exists but cannot be read.
         """
         try:
             return (self.path / name).read_bytes()
@@ -128,11 +128,11 @@ class LocalFolder:
             raise RunFolderError(f"{self.called(name)[:200]} cannot be read: {reason}") from error
 
     def read_each(self, names: Sequence[str]) -> list[bytes | None]:
-        """`read` of several files, in their order."""
+        """Reads several files; contents are in the order of `names`, with None for missing files."""
         return [self.read(name) for name in names]
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file beside its place, and moves it there.
+        """Writes to a temporary file next to the target, then renames it.
 
         Raises:
             StorageError: the disk is full, or the folder cannot be written.
@@ -140,7 +140,7 @@ class LocalFolder:
         write_bytes(self.path / name, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a file unless one is there; returns whether it did.
+        """Writes a file unless it exists; returns whether it was written.
 
         Raises:
             StorageError: the disk is full, or the folder cannot be written.
@@ -148,11 +148,11 @@ class LocalFolder:
         return create_bytes(self.path / name, content)
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
         return (self.path / name).is_file()
 
     def names(self, folder: str) -> list[str]:
-        """All files under a folder of this one, but for those that are not finished."""
+        """Names of all files in a subfolder, at any depth, sorted; unfinished files are omitted."""
         found = [
             (Path(place) / name).relative_to(self.path).as_posix()
             for place, _, names in os.walk(self.path / folder)
@@ -162,12 +162,12 @@ class LocalFolder:
         return sorted(found)
 
     def other_file(self, ours: Iterable[str] = ()) -> str | None:
-        """The name of something that is there, unless there is nothing but `ours`."""
+        """The name of any entry that is neither in `ours` nor unfinished; None if there is no other."""
         entries = (entry.name for entry in self.path.iterdir())
         return next((name for name in entries if name not in ours and not name.endswith(UNFINISHED)), None)
 
     def remove(self, name: str) -> None:
-        """Removes a file, or a folder with all that is in it."""
+        """Removes a file, or a folder with its contents; does nothing if neither exists."""
         place = self.path / name
         if place.is_dir():
             shutil.rmtree(place, ignore_errors=True)
@@ -175,7 +175,7 @@ class LocalFolder:
             place.unlink(missing_ok=True)
 
     def sweep(self, pattern: str) -> None:
-        """Removes the files beside their places that fit a pattern."""
+        """Removes unfinished files left by killed processes, if their names match a pattern."""
         for unfinished in self.path.glob(f"{pattern}{UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""A model of a run, with all that its untrained twins, or what stands in for them, are made of."""
+"""A model of a run, with everything needed to build its untrained twins or their substitutes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rankscope.models import Initializer, LoadedNetwork, ModelDescription, Placement
     from rankscope.settings import Protocol
 
-# Written in a configuration, but no part of the untrained network.
+# Configuration entries that do not affect the untrained network.
 _NOT_THE_TWINS = ("dtype", "quantization_config", "architectures")
 
 
@@ -24,13 +24,13 @@ class Subject:
     """One model of a run.
 
     Attributes:
-        model: all of it but the weights.
-        place: among the models of the call.
-        dropout: the largest that it applies in train mode.
-        baseline: the checkpoint that stands in for its twin, under protocol `revision`.
-        initializer: how its untrained twin is initialised, under protocols `default` and `paper`.
-        backend: where its networks come from.
-        parameters: their number; 0 if they were not counted.
+        model: Description of the model, without weights.
+        place: Index among the models of the call.
+        dropout: The largest dropout probability applied in train mode.
+        baseline: The checkpoint used instead of an untrained twin, under protocol `revision`.
+        initializer: Initialisation of the untrained twin, under protocols `default` and `paper`.
+        backend: Source of networks.
+        parameters: Number of parameters; 0 if they were not counted.
     """
 
     model: ModelDescription
@@ -43,17 +43,17 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The model reference as it was given."""
+        """The model reference as given by the user."""
         return self.model.reference.text
 
     @property
     def has_twins(self) -> bool:
-        """Whether a twin can be built: not if its initialisation is unknown."""
+        """Whether a twin can be built, which requires a known initialisation."""
         return self.initializer is None or self.initializer.is_known
 
     @property
     def initializer_record(self) -> dict[str, Any]:
-        """For manifest and summary: the initialiser's range, where it comes from, and all values."""
+        """Entries for manifest and summary: the initialiser's range, the source of that range, and all values."""
         if self.initializer is None:
             return {}
         return {
@@ -64,22 +64,22 @@ class Subject:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a manifest keeps of the model."""
+        """The model's entry in the manifest."""
         entry = model_entry(self.name, self.model.revision, self.model.parts)
         size = {"family": model_family(self.model), "parameters": self.parameters}
         return entry | size | {"dropout": self.dropout} | self.initializer_record
 
     @property
     def baseline_identity(self) -> dict[str, Any] | None:
-        """What a manifest keeps of the checkpoint that stands in for the twin."""
+        """The manifest entry of the checkpoint used instead of a twin; None without one."""
         one = self.baseline
         return None if one is None else model_entry(one.reference.text, one.revision, one.parts)
 
     def load(self, seed: int | None, protocol: Protocol, placement: Placement) -> LoadedNetwork:
-        """The trained network, or with a seed what it is compared with under a protocol.
+        """Loads the trained network if `seed` is None, else the baseline that the protocol compares it with.
 
         Raises:
-            ModelError: no weights, or weights that do not fit.
+            ModelError: the weights are missing or do not fit the configuration.
         """
         placement = self.placed(placement)
         if seed is None:
@@ -100,21 +100,21 @@ class Subject:
         read_ahead(files_of(self.model.reference))
 
     def placed(self, placement: Placement) -> Placement:
-        """Where its networks run: all in the dtype of the trained one."""
+        """Placement of the model's networks; all use the dtype of the trained one."""
         return placement.of(self.model.config)
 
     def size(self, placement: Placement) -> int:
-        """Of the weights, in bytes."""
+        """Size of the weights in bytes."""
         return self.parameters * self.placed(placement).torch_dtype.itemsize
 
     @property
     def twin_configuration(self) -> dict[str, Any]:
-        """The twin's configuration as JSON, without what an untrained network's numbers do not depend on."""
+        """The twin's configuration as JSON, without entries that do not affect an untrained network's numbers."""
         config = plain_config(self._config_of_twin)
         return {name: value for name, value in config.items() if name not in _NOT_THE_TWINS}
 
     def twin_weights(self, protocol: Protocol) -> str | None:
-        """A digest of the weights that a twin is made of; None for random ones."""
+        """Digest of the weights from which a twin is made; None if they are random."""
         if self.baseline is not None:
             return self.baseline.parts.network_digest
         return self.model.parts.network_digest if protocol == "permuted" else None

@@ -1,4 +1,4 @@
-"""The summary of a run whose measurements are complete, made from its folder alone."""
+"""The summary of a run with complete measurements, computed from its folder alone."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from rankscope.statistics import (
 )
 
 INTEGRATION = "integration"
-"""The folder with the integration rates of an alignment: a file for each unit."""
+"""The folder with the integration rates of an alignment, one file per unit."""
 _SIZE = ("family", "parameters")
 _INITIALIZER = ("initializer_range", "initializer_source")
 
 
 def summarise(place: Storage | Place) -> dict[str, Any]:
-    """What `summary.json` says of a run.
+    """The content of `summary.json`, computed from a run's measurements.
 
     Raises:
         RunFolderError: measurements or integration rates are missing or damaged.
@@ -51,11 +51,11 @@ def summarise(place: Storage | Place) -> dict[str, Any]:
 
 
 def write_summary(folder: RunFolder) -> None:
-    """Writes `summary.json`, once all measurements are there.
+    """Writes `summary.json`; all measurements must exist.
 
     Raises:
-        RunFolderError: something is missing or damaged.
-        StorageError: it could not be written.
+        RunFolderError: measurements or integration rates are missing or damaged.
+        StorageError: the file could not be written.
     """
     content = summarise(folder.storage)
     with folder.locked():
@@ -63,14 +63,14 @@ def write_summary(folder: RunFolder) -> None:
 
 
 def facts_of(storage: Storage, manifest: Mapping[str, Any]) -> Facts:
-    """What notes need to know beside the numbers."""
+    """Facts about a run that notes depend on, in addition to the numbers."""
     identity = manifest["identity"]
     dropout = {model["reference"]: model["dropout"] for model in identity["models"]}
     return Facts(identity["settings"]["protocol"], dropout, _readings(storage), several_versions(manifest))
 
 
 def read_rates(storage: Storage, unit: str) -> dict[str, float | None]:
-    """The integration rates of a unit by control; those that are there.
+    """The existing integration rates of a unit, by control.
 
     Raises:
         RunFolderError: the file is damaged.
@@ -90,7 +90,7 @@ def rates_file(unit: str) -> str:
 
 
 def _readings(storage: Storage) -> dict[str, ReadingFacts]:
-    """How each model's network reads texts, where that is out of the ordinary."""
+    """How each model's network reads texts, by model."""
     found: dict[str, ReadingFacts] = {}
     names = [name for name in storage.names(READINGS) if PurePosixPath(name).suffix == ".json"]
     for name, document in zip(names, storage.read_each(names), strict=True):
@@ -105,13 +105,13 @@ def _readings(storage: Storage) -> dict[str, ReadingFacts]:
 
 
 def _size(identity: Mapping[str, Any], model: str) -> Summary:
-    """A model's family and parameters, as its manifest has them."""
+    """A model's family and number of parameters, if its manifest entry has them."""
     entry = next(one for one in identity["models"] if one["reference"] == model)
     return {name: entry[name] for name in _SIZE if name in entry}
 
 
 def _initializers(identity: Mapping[str, Any]) -> dict[str, dict[str, float | str | None]]:
-    """What a summary says of each model's twins, by reference."""
+    """The summary's entries about the initialisation of each model's twins, by model reference."""
     return {
         model["reference"]: {key: model[key] for key in _INITIALIZER}
         for model in identity["models"]
@@ -120,7 +120,7 @@ def _initializers(identity: Mapping[str, Any]) -> dict[str, dict[str, float | st
 
 
 def _in_order(identity: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In the order in which models and data sets were given."""
+    """Sorts rows by model and data set, in the order in which these were given."""
     models = [model["reference"] for model in identity["models"]]
     names = [data["name"] for data in identity["data"]]
     return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))

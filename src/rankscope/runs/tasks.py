@@ -1,4 +1,4 @@
-"""Tasks for workers: what is missing of a run, cut into pieces of which each loads one network."""
+"""Tasks for workers: the missing batches of a run, divided so that each task loads one network."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from rankscope.runs.carry_out import Piece, UnitId
 
 _PIECES_OF_A_WORKER = 4
-"""So many tasks come to each worker, where networks are few: the last ones end at about the same time."""
+"""Number of tasks per worker if there are few networks; several make workers finish at about the same time."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one worker does in one go.
+    """A unit of work for one worker.
 
     Attributes:
-        group: whose network it loads.
-        piece: the batches to measure. Empty: the units' batches are all there, and what comes after them is missing.
-        cost: how long it takes, in units that are the same for all tasks.
+        group: The group, which provides the network.
+        piece: The batches to measure; empty if all batches exist and the units only need to be finished.
+        cost: Estimated duration, comparable between tasks.
     """
 
     group: Group
@@ -32,7 +32,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What people call it: the first of its units."""
+        """Name in messages: the label of its first unit, and the number of others."""
         first, *more = self._units
         return f"{first.label} and {len(more):,} more" if more else first.label
 
@@ -41,21 +41,21 @@ class Task:
         return [unit for unit in self.group.units if not self.piece or unit.id in self.piece]
 
     def to_send(self) -> Task:
-        """The same task with no more data than a worker needs."""
+        """The task with only the data that a worker needs."""
         units = tuple(_to_send(unit, self.piece) for unit in self._units)
         return replace(self, group=replace(self.group, units=units, read_ahead=None))
 
 
 def cut(groups: Sequence[Group], missing: Mapping[UnitId, frozenset[int]], workers: int) -> list[Task]:
-    """Cuts the missing batches of groups into tasks, the longest first.
+    """Divides the missing batches of groups into tasks, the most expensive first.
 
-    A group's network is loaded once for each of its tasks, so a group is cut only where there are too few of them to
+    A group's network is loaded once for each of its tasks, so groups are divided only if there are too few of them to
     keep all workers busy until the end.
 
     Args:
-        groups: of the run.
-        missing: numbers of batches, by unit.
-        workers: how many measure at the same time.
+        groups: All groups of the run.
+        missing: Numbers of missing batches, by unit.
+        workers: Number of workers that measure in parallel.
     """
     sizes = [group.size for group in groups]
     tokens = [_tokens(group, missing) for group in groups]
@@ -76,7 +76,7 @@ def _tokens(group: Group, missing: Mapping[UnitId, frozenset[int]]) -> int:
 
 
 def _to_send(unit: Unit, piece: Piece) -> Unit:
-    """Without what is done by the process that sends it."""
+    """The unit without the steps that remain with the sending process."""
     if not piece:
         return replace(unit, adopt=nothing_to_adopt, excerpt=None)
     measure = unit.measure if unit.excerpt is None else unit.excerpt(piece[unit.id])
@@ -84,9 +84,9 @@ def _to_send(unit: Unit, piece: Piece) -> Unit:
 
 
 def nothing_to_adopt(_numbers: object) -> bool:
-    """A worker adopts nothing."""
+    """Stands for `Unit.adopt` on workers, which adopt nothing."""
     return False
 
 
 def nothing_after(_load: object, _progress: object) -> None:
-    """A worker that measures batches leaves what comes after them."""
+    """Stands for `Unit.after` on workers that measure only batches."""

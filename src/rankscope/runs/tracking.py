@@ -1,4 +1,4 @@
-"""A finished run in an experiment tracker: one run there for each model here."""
+"""Logs a finished run to an experiment tracker, as one tracker run per model."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ PROJECT = "rankscope"
 
 
 def log_run(run: Run, to: Tracker, *, project: str = PROJECT) -> None:
-    """Logs a finished run to trackio, W&B or MLflow: a run for each model, named as the model.
+    """Logs a finished run to trackio, W&B or MLflow, as one run per model, named after the model.
 
-    Its config has the settings, the model's revision and fingerprint, and the versions; its numbers are the summary's,
-    under `DATA/LAYER/METRIC`; a table has the summary's rows, with intervals and counts. Where it goes is for the
-    tracker's own settings to say (`TRACKIO_DIR`, `WANDB_MODE`, `MLFLOW_TRACKING_URI`). Logged twice, it is there twice.
+    The config contains the settings, the model's revision and fingerprint, and the versions. The numbers are those of
+    the summary, as `DATA/LAYER/METRIC`. A table contains the summary's rows, with intervals and counts. The destination
+    is set by the tracker's own variables (`TRACKIO_DIR`, `WANDB_MODE`, `MLFLOW_TRACKING_URI`). Logging a run twice
+    creates it twice.
 
     Args:
-        run: finished.
-        to: which tracker.
-        project: the project there; MLflow's experiment.
+        run: A finished run.
+        to: The tracker.
+        project: The project in the tracker; the experiment in MLflow.
 
     Raises:
-        UnknownNameError: no such tracker.
-        MissingExtraError: its library is not installed.
+        UnknownNameError: there is no such tracker.
+        MissingExtraError: the tracker's library is not installed.
         RunFolderError: the run is not finished.
-        StorageError: the tracker did not take it.
+        StorageError: the tracker did not accept the run.
 
     Example:
         >>> import rankscope as rs
@@ -49,9 +50,9 @@ def log_run(run: Run, to: Tracker, *, project: str = PROJECT) -> None:
             send_to_tracker(_tracked(model, of_model, manifest, TrackedRun(project, name)), to)
     except RankscopeError:
         raise
-    except Exception as error:  # each tracker, and the server behind it, has errors of its own
+    except Exception as error:  # each tracker and its server have their own errors
         raise StorageError(
-            f"{to} did not take the run: {first_line(error)}; it is kept in {run.place}, and can be logged later "
+            f"{to} did not accept the run: {first_line(error)}; it is saved in {run.place}, and can be logged later "
             f"with rankscope.log_run(rankscope.Run({str(run.place)!r}), {to!r})"
         ) from error
 

@@ -1,7 +1,7 @@
-"""Measurements of twins, cached for other runs: a sweep over checkpoints measures its twin once.
+"""Measurements of twins, cached across runs: a sweep over checkpoints measures its twin only once.
 
-One file for each twin and set of texts, named by a hash of everything that determines its numbers. Files are
-written atomically, so several processes can share the folder. When it exceeds its limit, the least recently used
+The cache has one file for each twin and set of texts, named by a hash of everything that determines the numbers. Files
+are written atomically, so several processes can share the folder. If it exceeds its limit, the least recently used
 files are removed first.
 """
 
@@ -28,12 +28,12 @@ from rankscope.runs.storage import storage_of
 FOLDER_VARIABLE = "RANKSCOPE_CACHE"
 LIMIT_VARIABLE = "RANKSCOPE_CACHE_MIB"
 _DEFAULT_MIB = 1024
-_HINT = f"{FOLDER_VARIABLE} says where twins are kept, --no-twin-cache does without"
+_HINT = f"set {FOLDER_VARIABLE} to a writable folder, or use --no-twin-cache"
 
 
 @dataclass(frozen=True)
 class TwinCache:
-    """A folder of twins' measurements.
+    """A local folder with measurements of twins.
 
     Attributes:
         folder: The folder; created on the first write.
@@ -44,19 +44,19 @@ class TwinCache:
     limit: int = _DEFAULT_MIB << 20
 
     def get(self, key: str) -> pl.DataFrame | None:
-        """The measurements under a key, or None; marks them as just used."""
+        """The measurements stored under a key, or None; updates the time of their last use."""
         file = self._file(key)
         try:
             with file.open("rb") as content:
                 measurements = pl.read_parquet(content)
         except (OSError, pl.exceptions.PolarsError):
-            return None  # not there, taken away by another process meanwhile, or damaged: it is measured
-        with suppress(OSError):  # a cache that can only be read keeps no times
+            return None  # missing, removed by another process, or damaged: the twin is measured again
+        with suppress(OSError):  # times are not updated in a read-only cache
             os.utime(file)
         return measurements if measurements.columns == list(text_columns()) else None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
-        """Keeps measurements, then makes room.
+        """Stores measurements, then removes the least recently used ones if the cache exceeds its limit.
 
         Raises:
             StorageError: the cache cannot be written.
@@ -71,18 +71,18 @@ class TwinCache:
             raise StorageError(f"could not write {self._file(key)}: {reason} ({_HINT})") from error
 
     def entries(self) -> list[tuple[Path, int, float]]:
-        """Files with their sizes in bytes and the times of their last use, the latest first."""
+        """Files with their size in bytes and time of last use, most recently used first."""
         found = []
         for file in self.folder.glob("*.parquet"):
             try:
                 status = file.stat()
             except OSError:
-                continue  # taken away by another process meanwhile
+                continue  # removed by another process
             found.append((file, status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: -entry[2])
 
     def clear(self) -> int:
-        """Removes everything; returns how many files.
+        """Removes all files; returns their number.
 
         Raises:
             StorageError: a file cannot be removed.
@@ -108,10 +108,10 @@ class TwinCache:
 
 @dataclass
 class ForgivingTwinCache:
-    """A cache that warns once if it cannot store twins, and continues without: results do not depend on it.
+    """A cache that issues a warning on its first error and is not used afterwards; results do not depend on it.
 
     Attributes:
-        cache: The cache, or None for no cache.
+        cache: The cache, or None if there is none.
         say: Receives the reason why twins are not stored.
     """
 
@@ -120,10 +120,10 @@ class ForgivingTwinCache:
 
     @classmethod
     def of_the_user(cls, say: Callable[[str], None]) -> ForgivingTwinCache:
-        """Around the default cache.
+        """Wraps the default cache.
 
         Raises:
-            SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number.
+            SettingsError: `RANKSCOPE_CACHE_MIB` is not a whole number, or `RANKSCOPE_CACHE` is not a valid address.
         """
         try:
             return cls(default_twin_cache(), say)
@@ -132,7 +132,7 @@ class ForgivingTwinCache:
             return cls(None, say)
 
     def get(self, key: str) -> pl.DataFrame | None:
-        """The measurements under a key, or None."""
+        """The measurements stored under a key, or None."""
         try:
             return None if self.cache is None else self.cache.get(key)
         except StorageError as error:
@@ -141,7 +141,7 @@ class ForgivingTwinCache:
             return None
 
     def put(self, key: str, measurements: pl.DataFrame) -> None:
-        """Keeps measurements, if that is possible."""
+        """Stores measurements if possible."""
         if self.cache is None:
             return
         try:
@@ -152,15 +152,15 @@ class ForgivingTwinCache:
 
 
 def _warning(error: StorageError) -> str:
-    return f"warning: no twin is kept for other runs, which changes no result here: {error}"
+    return f"warning: twins are not cached for other runs; results are not affected: {error}"
 
 
 def default_twin_cache() -> TwinCache | SharedTwinCache:
-    """The user's cache: `RANKSCOPE_CACHE`, else `rankscope/twins` in the user's cache folder.
+    """The user's cache: `RANKSCOPE_CACHE` if set, else `rankscope/twins` in the user's cache folder.
 
     Raises:
-        SettingsError: `RANKSCOPE_CACHE_MIB` is no whole number, or `RANKSCOPE_CACHE` an address that cannot be used.
-        StorageError: neither variable is set, and there is no home folder.
+        SettingsError: `RANKSCOPE_CACHE_MIB` is not a whole number, or `RANKSCOPE_CACHE` is not a valid address.
+        StorageError: neither `RANKSCOPE_CACHE` nor `XDG_CACHE_HOME` is set, and there is no home folder.
     """
     given = os.environ.get(FOLDER_VARIABLE, "")
     if is_address(given):
@@ -182,5 +182,5 @@ def _users_cache() -> Path:
 
 
 def key_of(what: object) -> str:
-    """A name for all that something depends on, such as a twin's numbers: 64 hex digits of its JSON."""
+    """A key for everything that determines a result: the SHA-256 of its JSON, in 64 hex digits."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

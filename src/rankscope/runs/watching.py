@@ -1,4 +1,4 @@
-"""`watch`: evaluates the checkpoints of a training as they are completed."""
+"""`watch`: evaluates the checkpoints of a training run as they appear."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Watch:
-    """A watched folder of a training.
+    """The watched output folder of a training run.
 
     Attributes:
-        folder: The training's output folder.
-        data: References of texts.
+        folder: The output folder of the training run.
+        data: Data references.
         kept: Storage of results.
         settings: Settings of each evaluation.
         pace: How often to check, and when to stop.
         progress: Receives messages.
         removed: Names of checkpoints that were removed before they were measured.
-        unreadable: Names of checkpoints that cannot be read in their present state.
+        unreadable: Names of checkpoints that cannot be read in their current state.
     """
 
     folder: Path
@@ -63,14 +63,14 @@ class Watch:
 
     @property
     def output(self) -> Path:
-        """The folder with the results."""
+        """The folder of results."""
         return self.kept.folder.path
 
     def follow(self) -> Iterator[MeasuredCheckpoint]:
-        """Yields each checkpoint once: measured ones first, then the others when they are ready.
+        """Yields each checkpoint once: those already measured first, then the others as they become ready.
 
         Raises:
-            CallError: there is an error that applies to all checkpoints.
+            CallError: an error that applies to all checkpoints.
             StorageError: a result could not be written.
         """
         before = self.kept.finished()
@@ -165,7 +165,7 @@ class Watch:
         except (RankscopeError, OSError) as error:
             if isinstance(error, (CallError, StorageError)) and not isinstance(error, (ModelError, RunFolderError)):
                 raise  # every other checkpoint would fail as well
-            if not lookout.is_unchanged(name):  # the next look tells what has become of it
+            if not lookout.is_unchanged(name):  # the next look reports its new state
                 self.progress.say(f"{name} changed while it was read: it is measured once it stops changing")
                 return False
             if isinstance(error, (RunFolderError, OSError)):
@@ -185,7 +185,7 @@ class Watch:
         return True
 
     def _reference(self, name: str) -> str:
-        """Of a model; absolute, so that a watch can go on from another working directory."""
+        """A checkpoint's model reference; absolute, so that a watch can resume from another working directory."""
         return str(self.folder.resolve() / name)
 
 
@@ -200,7 +200,7 @@ def open_watch(
     """Validates the call as far as possible without a checkpoint, and opens the folder of results.
 
     Args:
-        folder: The present or future output folder of a training.
+        folder: The output folder of a training run; it need not exist yet.
         data: As for `evaluate`.
         output: The folder of results. Default: one under `runs/` named after the call.
         settings: Settings of each evaluation.

@@ -1,6 +1,7 @@
-"""What a worker does with a task: it loads one network, measures its batches, and keeps them in the run's folder.
+"""A worker's part in a run: it loads one network, measures the batches of its task, and saves them in the run's folder.
 
-Only messages go back. A batch or a network that fails is one of them, and the rest of the task goes on.
+Only messages and failures go back to the process that sent the task. After a failed batch, the worker continues with
+the rest of its task.
 """
 
 from __future__ import annotations
@@ -23,30 +24,30 @@ if TYPE_CHECKING:
     from rankscope.runs.tasks import Task
 
 _MOST_FAILURES = 3
-"""A network that fails on so many batches of a task is broken."""
+"""After this many failed batches of one unit, the network is considered broken and the rest is skipped."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """A worker says something."""
+    """A message for the user."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A worker has taken a task, by its number."""
+    """A worker has accepted the task with this number."""
 
     task: int
 
 
 @dataclass(frozen=True)
 class Began:
-    """A worker begins with something.
+    """A worker starts a step of a task.
 
     Attributes:
-        task: its number.
-        label: what people call it.
+        task: Number of the task.
+        label: Name of the step, for the progress display.
     """
 
     task: int
@@ -55,7 +56,7 @@ class Began:
 
 @dataclass(frozen=True)
 class Kept:
-    """A batch is in the run's folder."""
+    """A batch has been saved in the run's folder."""
 
     unit: UnitId
     batch: int
@@ -66,8 +67,8 @@ class Failure:
     """Something that could not be measured.
 
     Attributes:
-        what: a unit or a network.
-        why: the error's message.
+        what: The unit or network.
+        why: The error message.
     """
 
     what: str
@@ -80,12 +81,12 @@ Tell = Callable[[Message], None]
 
 @dataclass(frozen=True)
 class Assignment:
-    """A task, numbered, for one worker.
+    """A numbered task for one worker.
 
     Attributes:
-        number: tells it from the other tasks of the run.
-        task: what is to be done.
-        threads: to compute with.
+        number: Unique among the tasks of the run.
+        task: The work.
+        threads: Number of threads for the computation.
     """
 
     number: int
@@ -95,36 +96,36 @@ class Assignment:
 
 @dataclass(frozen=True)
 class _Telling:
-    """Progress that goes to the process that made the task."""
+    """Progress that is sent to the process that created the task."""
 
     assignment: Assignment
     tell: Tell
 
     def say(self, message: str) -> None:
-        """Passes the message on."""
+        """Forwards the message."""
         self.tell(Said(message))
 
-    def start(self, label: str, total: int, unit: str = "tokens") -> None:  # noqa: ARG002 (one bar is for all workers)
-        """Tells what begins."""
+    def start(self, label: str, total: int, unit: str = "tokens") -> None:  # noqa: ARG002 (all workers share one bar)
+        """Reports the start of a step."""
         self.tell(Began(self.assignment.number, label))
 
     def relabel(self, label: str) -> None:
-        """Tells what begins."""
+        """Reports the start of a step."""
         self.tell(Began(self.assignment.number, label))
 
     def advance(self, done: int, *, computed: bool) -> None:
-        """Says nothing: batches are told of one by one."""
+        """Does nothing: each saved batch is reported by its own message."""
 
 
 def work(assignment: Assignment, tell: Tell) -> tuple[Failure, ...]:
-    """Does a task.
+    """Carries out a task.
 
     Args:
-        assignment: the task.
-        tell: takes messages to the process that made it.
+        assignment: The task.
+        tell: Sends a message to the process that created the task.
 
     Returns:
-        What could not be measured.
+        Everything that could not be measured.
     """
     tell(Taken(assignment.number))
     torch.set_num_threads(assignment.threads)
@@ -148,7 +149,7 @@ def work(assignment: Assignment, tell: Tell) -> tuple[Failure, ...]:
 
 
 def _at_home(assignment: Assignment) -> Task:
-    """The task with records of this process instead of those of the one that sent it."""
+    """The task with records of this process in place of the sender's."""
     task, here = assignment.task, {}
     for place, record in _records(task).items():
         session = session_of(task.group.device, record.session["sources"])
@@ -159,12 +160,12 @@ def _at_home(assignment: Assignment) -> Task:
 
 
 def _records(task: Task) -> dict[str, Record]:
-    """By the folders of the runs."""
+    """The task's records, by run folder."""
     return {str(unit.record.folder.place): unit.record for unit in task.group.units}
 
 
 def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterator[Failure]:
-    """Measures and keeps the batches of a unit that belong to a task; yields what fails."""
+    """Measures and saves the batches of a unit that belong to a task; yields failures."""
     folder, wanted = unit.record.folder, set(task.piece[unit.id])
     if not folder.storage.exists(MANIFEST):
         raise RunFolderError(
@@ -172,11 +173,11 @@ def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterat
             "s3://BUCKET/FOLDER"
         )
     there = set(range(len(unit.sizes))) if is_there(unit) else unit.store.batches()
-    for number in sorted(wanted & there):  # by a worker that was lost
+    for number in sorted(wanted & there):  # saved by a worker that was lost
         tell(Kept(unit.id, number))
     left, failed, one_by_one = wanted - there, 0, False
     if left:
-        network.get()  # its errors are the task's
+        network.get()  # an error in loading fails the whole task
     while left:
         now = {min(left)} if one_by_one else left
         try:
@@ -187,7 +188,7 @@ def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterat
         except (RunFolderError, StorageError):
             raise
         except RankscopeError as error:
-            if not one_by_one:  # which batch it was shows when the first of them is measured alone
+            if not one_by_one:  # measure the first remaining batch alone to see whether it is the one that fails
                 one_by_one = True
                 continue
             yield Failure(unit.label, str(error))
@@ -198,7 +199,7 @@ def _measure(unit: Unit, task: Task, network: LazyNetwork, tell: Tell) -> Iterat
 
 
 def _kept(unit: Unit, wanted: Collection[int], network: LazyNetwork) -> Iterator[int]:
-    """Measures batches, keeps them, and yields their numbers."""
+    """Measures and saves batches, and yields their numbers."""
     loaded = network.get()
     unit.record.begin(unit.name, unit.about, network.progress)
     network.progress.start(unit.label, 0)

@@ -1,7 +1,7 @@
-"""From measurements of texts to one row for each model, data set and layer, with intervals and nulls.
+"""Summarises measurements of texts as one row for each model, data set and layer, with intervals and nulls.
 
-All aggregates of a row are functions of means over its texts. One function turns means into aggregates;
-it is given the means themselves for the values, and the means of bootstrap samples for the intervals.
+All aggregates of a row are functions of means over its texts. A single function computes aggregates from means: from
+the means themselves for the values, and from the means of bootstrap samples for the intervals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIRST = (
     "matrix_nuclear_norm",
     "rotated_matrix_nuclear_norm",
 )
-"""What a summary begins with; all other metrics follow in the order of their table."""
+"""The first metrics of a summary; all others follow in the order of the table of metrics."""
 
 _WITH_TWINS = (
     "effective_rank_untrained",
@@ -42,8 +42,8 @@ _WITH_TWINS = (
 def summarize(measurements: pl.DataFrame) -> list[Summary]:
     """One row for each model x data set x layer, in the order of the measurements.
 
-    A text counts only if it was measured for every role and seed, so all means of a row are
-    over the same texts. Numbers that were not requested, or have no texts, are None.
+    A text counts only if it was measured for every role and seed, so all means of a row are over the same texts.
+    Values that were not requested, or have no texts, are None.
     """
     keys = ["model", "dataset", "layer"]
     return [_summarize_layer(rows) for _, rows in measurements.group_by(keys, maintain_order=True)]
@@ -52,12 +52,12 @@ def summarize(measurements: pl.DataFrame) -> list[Summary]:
 def with_initializers(
     rows: Sequence[Summary], initializers: Mapping[str, Mapping[str, float | str | None]]
 ) -> list[Summary]:
-    """The rows with what is known of each model's untrained twins.
+    """Adds the initialisation of each model's untrained twins to the rows of a summary.
 
     Args:
-        rows: of a summary.
-        initializers: by model, `initializer_range` and `initializer_source`. A model that has one and no twins gets
-            None for all that they would have told.
+        rows: Rows of a summary.
+        initializers: `initializer_range` and `initializer_source` by model. The rows of a model that is listed here
+            but has no twins get 0 for `untrained_seeds` and None for all values that depend on twins.
     """
     return [_with_initializer(row, initializers.get(str(row["model"]))) for row in rows]
 
@@ -98,17 +98,17 @@ def summary_metrics() -> list[Metric]:
 
 
 def _averaged() -> list[str]:
-    """The metrics whose mean over texts is their value."""
+    """Names of the metrics whose value is their mean over texts."""
     return [metric.name for metric in summary_metrics() if metric.exponential_of is None]
 
 
 def _exponentials() -> dict[str, str]:
-    """The metrics whose value is the exponential of another one's mean, with that other."""
+    """Metrics whose value is the exponential of another metric's mean, with the name of that metric."""
     return {metric.name: metric.exponential_of for metric in summary_metrics() if metric.exponential_of is not None}
 
 
 def _always() -> Iterator[str]:
-    """The keys that every summary has, whatever was measured."""
+    """The keys that every summary has, even if they were not measured."""
     for metric in summary_metrics():
         if metric.default:
             yield metric.name
@@ -118,13 +118,13 @@ def _always() -> Iterator[str]:
 
 
 def _count_cut(trained: pl.DataFrame) -> int | None:
-    """How many texts were cut; None for measurements from before that was kept."""
+    """Number of texts that were cut; None for older measurements, which do not record it."""
     known = "cut" in trained.columns and not trained["cut"].null_count()
     return int(trained["cut"].sum()) if known else None
 
 
 def complete_texts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-    """The texts that every role and seed could be measured on: of the trained model, and of each twin."""
+    """The rows of texts measured for every role and seed: those of the trained model, and a table for each twin."""
     seeds = rows.filter(pl.col("role") == "untrained")["seed"].n_unique()
     usable = rows.filter(pl.col("status") == "ok")
     complete = usable.group_by("text_index").len().filter(pl.col("len") == 1 + seeds)
@@ -134,7 +134,7 @@ def complete_texts(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]
 
 
 def _columns(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numbers]:
-    """What is averaged over texts: for each a column (texts,); a twin's carry its place in the list."""
+    """The columns to average over texts, each (texts,); names of twins' columns end in `/` and the twin's index."""
     columns: dict[str, Numbers] = {}
     for suffix, frame in [("", trained), *((f"/{place}", twin) for place, twin in enumerate(twins))]:
         for name in _averaged() if not suffix else ("matrix_entropy", "loss"):
@@ -147,7 +147,7 @@ def _columns(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numb
 
 
 def _aggregates(means: dict[str, Numbers], seeds: int) -> dict[str, Numbers]:
-    """Aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
+    """Computes aggregates from means over texts; `diff_erank` and its terms by both algorithms."""
     found = {name: means[name] for name in means if name in _averaged() or name.endswith("_over_noise")}
     if "loss" in means:
         with np.errstate(over="ignore"):
@@ -175,7 +175,7 @@ def _values_and_intervals(columns: dict[str, Numbers], seeds: int) -> Summary:
         samples = resampled_means(table, rng=np.random.default_rng(0))
         spread = _aggregates(dict(zip(columns, samples.T, strict=True)), seeds)
         for name, sample in spread.items():
-            # A loss above 709 nats has a perplexity beyond the largest float: it is left empty.
+            # The perplexity of a loss above 709 nats overflows; its ends are None.
             ends = (None, None) if np.isinf(sample).any() else percentile_interval(sample)
             found[f"{name}_low"], found[f"{name}_high"] = ends
         if seeds >= 2 and "diff_erank" in spread:
@@ -196,7 +196,7 @@ def _share_of_seeds(columns: dict[str, Numbers], seeds: int, variance_of_texts: 
 
 
 def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str, Numbers]:
-    """Each text's ratio of each metric to isotropic noise of the same shape; of effective rank also the twins' mean."""
+    """Ratios of metrics to isotropic noise of the same shape, per text; of effective rank, also the mean over twins."""
     ratios = {f"{metric}_over_noise": [over_noise(trained, metric)] for metric in metrics_table.metrics_with_a_null()}
     ratios["effective_rank_untrained_over_noise"] = [over_noise(twin, "effective_rank") for twin in twins]
     return {
@@ -207,7 +207,7 @@ def _against_noise(trained: pl.DataFrame, twins: list[pl.DataFrame]) -> dict[str
 
 
 def over_noise(rows: pl.DataFrame, metric: str) -> pl.Series:
-    """Each text's metric over its null; None where there is no number, or too few tokens for a null."""
+    """A metric divided by its null, per text; None if the text has no value, or too few tokens for a null."""
 
     @cache
     def null(tokens: int, hidden_size: int) -> float | None:

@@ -1,7 +1,7 @@
-"""From measurements of image-text pairs to one row for each model, data set and control, with intervals.
+"""Summarises measurements of image-text pairs as one row for each model, data set and control, with intervals.
 
-As in `aggregation`, all aggregates of a row are functions of means over its pairs. A pair counts where it could be
-measured under every control, so that all rows of a model and data set are over the same pairs.
+As in `aggregation`, all aggregates of a row are functions of means over its pairs. A pair counts only if it was
+measured under every control, so all rows of a model and data set are over the same pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rankscope.statistics.bootstrap import Numbers, percentile_interval, resampl
 from rankscope.statistics.paired import paired_difference
 
 BASE = "base"
-"""The control under which images are as they are."""
+"""The control with unchanged images."""
 
 _PLACES = range(1, 6)
 _RATIOS = ("image_reduction_ratio", "image_text_alignment")
@@ -32,10 +32,10 @@ _KEYS = (
 def summarize_alignment(measurements: pl.DataFrame) -> list[Summary]:
     """One row for each model x data set x control, in the order of the measurements.
 
-    `erank1` ... `erank5` are exp(mean H), algorithm a; `_b` marks mean exp H. The two ratios are those of the data
-    set's ranks, by the same algorithm; `_of_items` marks the mean over pairs of each pair's ratio. Rows of a control
-    have `<key>_change`, its difference from the row of the images as they are, with its paired interval, and
-    `<key>_change_p`, the p-value of a sign-flip test on the pairs' own values.
+    `erank1` ... `erank5` are exp(mean H), algorithm a; `_b` marks mean exp H. The two ratios are computed from the data
+    set's ranks, by the same algorithm; `_of_items` marks the mean over pairs of each pair's ratio. Rows of other
+    controls than `base` have `<key>_change`, the difference from the `base` row, with its paired interval, and
+    `<key>_change_p`, the p-value of a sign-flip test on the values of the pairs.
     """
     rows: list[Summary] = []
     for _, group in measurements.group_by("model", "dataset", maintain_order=True):
@@ -69,7 +69,7 @@ def _total(frame: pl.DataFrame, column: str) -> int:
 
 
 def _columns(frame: pl.DataFrame) -> dict[str, Numbers]:
-    """What is averaged over pairs."""
+    """The columns to average over pairs."""
     columns = {f"matrix_entropy{place}": frame[f"matrix_entropy{place}"].to_numpy() for place in _PLACES}
     columns |= {f"erank{place}": np.exp(columns[f"matrix_entropy{place}"]) for place in _PLACES}
     columns |= {ratio: frame[ratio].to_numpy() for ratio in _RATIOS}
@@ -79,7 +79,7 @@ def _columns(frame: pl.DataFrame) -> dict[str, Numbers]:
 
 
 def _aggregates(means: dict[str, Numbers]) -> dict[str, Numbers]:
-    """Aggregates from means over pairs."""
+    """Computes aggregates from means over pairs."""
     found = {f"erank{place}": np.exp(means[f"matrix_entropy{place}"]) for place in _PLACES}
     found |= {f"erank{place}_b": means[f"erank{place}"] for place in _PLACES}
     for suffix in ("", "_b"):
@@ -102,7 +102,7 @@ def _values(frame: pl.DataFrame) -> Summary:
 
 
 def _changes(frame: pl.DataFrame, base: pl.DataFrame) -> Summary:
-    """Differences from the base on the same pairs; the same pairs are drawn for both in each resample."""
+    """Differences from the base on the same pairs; each resample draws the same pairs for both."""
     one, other = _columns(frame), _columns(base)
     names = [name for name in one if name in other]
     table = np.column_stack([*(one[name] for name in names), *(other[name] for name in names)])

@@ -1,4 +1,4 @@
-"""Which correlations over models are worth printing: the one rule of reports and studies."""
+"""Correlations over models, with the rule that reports and studies share on which of them to print."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from rankscope.statistics.correlation import FEWEST_FOR_INTERVAL, METHODS, Corre
 
 FEWEST_MODELS = 3
 LOGARITHMIC = frozenset({"hidden_size", "parameters"})
-"""Columns that enter as their logarithm: models are made larger by factors, not by steps."""
+"""Columns that enter as their logarithm, since sizes of models differ by factors."""
 
 
 def fewest_models(held: int) -> int:
-    """How many models a correlation takes with so many variables held fixed: 3 without any, else 5 more than those.
+    """The fewest models for a correlation with `held` variables held fixed: 3 if there are none, else `held` + 5.
 
-    A plain correlation describes points that a reader can see, so three are enough to say how they lie; that nothing
-    follows from fewer than five shows in its absent interval. A partial correlation describes residuals of a fit,
-    which are not observed and which the fit itself correlates: with n models and k variables held fixed, n - 2 - k
-    degrees of freedom are left, of four models and one variable a single one. It is printed with its interval or
-    not at all.
+    A plain correlation describes points that the reader can see, so three are enough; the missing interval shows that
+    fewer than five support no conclusion. A partial correlation describes residuals of a fit, which are not observed,
+    and which the fit itself correlates. With n models and k variables held fixed, n - 2 - k degrees of freedom remain:
+    only one for four models and one variable. It is therefore printed with its interval, or omitted.
     """
     return FEWEST_FOR_INTERVAL + held if held else FEWEST_MODELS
 

@@ -1,7 +1,7 @@
-"""Bootstrap over texts: how far an aggregate would move with other texts of the same kind.
+"""Bootstrap over texts: how much an aggregate would vary with other texts of the same kind.
 
-Every aggregate of a data set is a function of means over its texts, so one matrix of resampling counts,
-shared by all columns, gives the intervals of all of them with a single product.
+Every aggregate of a data set is a function of means over its texts. One matrix of resampling counts, shared by all
+columns, therefore gives the intervals of all aggregates with a single matrix product.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def resampled_means(
 def _counts(texts: int, resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """How often each text is drawn: (resamples, texts).
 
-    Counting draws has the same law as the multinomial distribution and is four times as fast for many texts. Fewer
-    keep the draws, and with them the digits, of earlier versions.
+    Counting draws gives the same distribution as a multinomial and is four times as fast for many texts. Fewer texts
+    use the multinomial, to reproduce the digits of earlier versions.
     """
     if texts <= _MANY_TEXTS:
         return rng.multinomial(texts, np.full(texts, 1 / texts), size=resamples)
@@ -46,7 +46,7 @@ def _counts(texts: int, resamples: int, rng: np.random.Generator) -> NDArray[np.
 
 
 def percentile_interval(statistics: Numbers, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The central interval of bootstrap values."""
+    """The central percentile interval of bootstrap values."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(statistics, [tail, 1 - tail])
     return float(low), float(high)

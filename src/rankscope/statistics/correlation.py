@@ -20,7 +20,7 @@ from rankscope.statistics.bootstrap import CONFIDENCE, Numbers
 Method = Literal["pearson", "spearman", "kendall"]
 METHODS: tuple[Method, ...] = ("pearson", "spearman", "kendall")
 FEWEST_FOR_INTERVAL = 5
-"""Below this no interval is given: every correlation of so few points is compatible with most values."""
+"""The fewest models, beyond the controls, for an interval: with fewer, it would cover most values."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def correlation(
         confidence: Confidence of the interval.
 
     Raises:
-        ConstantMetricError: a metric is constant over models, also after the controls.
+        ConstantMetricError: a metric is constant over models, or the controls explain it completely.
         SettingsError: shapes do not match, there are fewer than three models beyond the controls, or the method is
             unknown.
     """
@@ -89,15 +89,17 @@ def correlation(
             raise ConstantMetricError(
                 "no correlation is defined for a metric that is constant over models (given the controls)"
             )
-    value = round(_COEFFICIENTS[method](one, other), 12)  # rounding is no association: 1 is 1
+    value = round(_COEFFICIENTS[method](one, other), 12)  # a perfect correlation is exactly 1
     low, high = _interval(value, method, number - fixed, confidence)
     return Correlation(method, value, low, high, number, fixed)
 
 
 def p_value(found: Correlation) -> float | None:
-    """Of no correlation: below a level where the interval at that level excludes 0. None below five models.
+    """The p-value of no correlation; it is below a level exactly if the interval at that level excludes 0.
 
-    Ranks that agree wholly have no interval; then it is the share of all orders that would agree as well.
+    None for fewer than five models beyond the controls, and for a Pearson correlation of exactly 1 or -1. Ranks that
+    agree perfectly have no interval; their p-value is the share of all orders that would agree perfectly, in either
+    direction.
     """
     models = found.models - found.controls
     if models >= FEWEST_FOR_INTERVAL and abs(found.value) >= 1 and found.method != "pearson":
@@ -128,7 +130,7 @@ _COEFFICIENTS: dict[Method, Callable[[Numbers, Numbers], float]] = {
 def _what_is_left(metric: Numbers, controls: Numbers) -> Numbers:
     design = np.column_stack([np.ones(len(metric)), controls])
     fitted = design @ np.linalg.lstsq(design, metric, rcond=None)[0]
-    # What rounding leaves of a perfect fit is nothing, and it breaks no tie.
+    # Rounding errors must not look like residuals of a perfect fit, or break ties.
     scale = max(1.0, float(np.abs(metric).max()))
     left: Numbers = np.round((metric - fitted) / scale, 12) * scale
     return np.where(np.abs(left) < 1e-9 * scale, 0.0, left)
@@ -143,8 +145,8 @@ def _interval(value: float, method: Method, models: int, confidence: float) -> t
 
 
 def _standard_error(value: float, method: Method, models: int) -> float | None:
-    """On Fisher's scale."""
-    if models < FEWEST_FOR_INTERVAL or abs(value) >= 1:  # Fisher's scale has no end, and no width there either
+    """Standard error on Fisher's scale; None if undefined."""
+    if models < FEWEST_FOR_INTERVAL or abs(value) >= 1:  # 1 and -1 are infinite on Fisher's scale
         return None
     errors = {
         "pearson": math.sqrt(1 / (models - 3)),

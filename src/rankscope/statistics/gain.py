@@ -1,8 +1,9 @@
-"""What a metric adds to a baseline in predicting models that a fit has not seen, with an interval that keeps its level.
+"""The gain of adding a metric to a baseline for predicting held-out models, with an interval of correct level.
 
-Few models from fewer families make every resampling of the gain itself too narrow or useless. What can be
-tested is the metric's coefficient *within* families: with an intercept for each family it has Student's t, however the
-families differ. The interval of the gain is what the gain would be at the coefficients of that interval.
+With few models from even fewer families, intervals from resampling the gain itself are too narrow or uninformative. The
+metric's coefficient *within* families can be tested: with an intercept for each family, it has Student's t
+distribution, however the families differ. The interval of the gain covers the gains at all coefficients in that
+interval.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from rankscope.statistics.bootstrap import Numbers
 from rankscope.statistics.held_out import Groups, error_matrix, mean_error_matrix
 
 HIGHEST_DEGREE = 3
-_ROOM = 4  # degrees of freedom that a curve leaves to the coefficient's interval
+_ROOM = 4  # degrees of freedom that a curve must leave for the coefficient's interval
 _STEPS = 201
-_NOTHING = 1e-9  # what rounding leaves of a metric that families and baseline explain wholly
+_NOTHING = 1e-9  # smaller residuals are rounding errors: families and baseline explain the metric or target completely
 
 
 def curves(baseline: Numbers, families: Groups) -> list[Numbers]:
-    """Designs of a line, a parabola and a cubic in the baseline, as far as there are models for them.
+    """Designs of a line, a parabola and a cubic in the baseline; higher degrees only with enough models.
 
-    A metric that bends where the target bends must not be credited with a bend of the baseline.
+    Curves are needed so that a metric gets no credit for a nonlinear effect of the baseline.
     """
     intercepts = np.linalg.matrix_rank(intercepts_of(families))
     most = min(HIGHEST_DEGREE, len(baseline) - intercepts - 1 - _ROOM)
@@ -33,7 +34,7 @@ def curves(baseline: Numbers, families: Groups) -> list[Numbers]:
 
 
 def intercepts_of(families: Groups) -> Numbers:
-    """A column for each family; a single one where no family has two models, and families cannot be told apart."""
+    """A column of 0 and 1 for each family; a single column of ones if no family has two models."""
     names, members = np.unique(families, return_counts=True)
     if members.max() == 1:
         return np.ones((len(families), 1))
@@ -42,24 +43,24 @@ def intercepts_of(families: Groups) -> Numbers:
 
 
 def standardised(column: Numbers) -> Numbers:
-    """With mean 0 and standard deviation 1; powers of it do not lose digits."""
+    """Scales a column to mean 0 and standard deviation 1, so that its powers keep their precision."""
     return (column - column.mean()) / column.std()  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What a metric adds to the best curve in a baseline.
+    """The gain of adding a metric to the best curve in a baseline.
 
     Attributes:
-        without: error matrix of the baseline.
-        beside: error matrix of the baseline and the metric.
-        from_mean: error matrix of the mean.
-        target: (models,) standardised, which changes no R squared.
-        left: (models,) of the standardised metric, what families and the baseline do not explain; None where nothing
-            is left of it or of the target, or where too few models are left to say how well its coefficient is known.
-        coefficient: of what is left.
-        error: the coefficient's standard error.
-        freedom: its degrees of freedom.
+        without: Error matrix of the baseline.
+        beside: Error matrix of the baseline and the metric.
+        from_mean: Error matrix of the mean.
+        target: (models,) the target, standardised, which leaves R squared unchanged.
+        left: (models,) residuals of the standardised metric given families and baseline. None if these explain the
+            metric or the target completely, or there are too few models for the coefficient's standard error.
+        coefficient: Coefficient of `left` in the residuals of the target.
+        error: Standard error of the coefficient.
+        freedom: Degrees of freedom of the coefficient.
     """
 
     without: Numbers
@@ -85,7 +86,10 @@ class Gain:
         return float(self.at(np.array([self.coefficient]))[0])
 
     def interval(self, level: float) -> tuple[float, float] | None:
-        """Of the gain. A coefficient of 0 is no gain, whatever the families' means happen to do."""
+        """Interval of the gain; None if the coefficient's standard error is unknown.
+
+        A coefficient of 0 counts as no gain, even if differences between families would give one.
+        """
         if self.left is None:
             return None
         reach = float(stats.t.ppf(1 - level / 2, self.freedom)) * self.error
@@ -95,12 +99,12 @@ class Gain:
 
     @property
     def p_value(self) -> float | None:
-        """The largest level at which the interval still holds 0 or lies below it."""
+        """The largest level at which the interval contains 0 or is below 0; None if there is no interval."""
         if self.left is None:
             return None
         offsets = np.linspace(0, 1, _STEPS) * abs(self.coefficient)
         gains = np.minimum(self.at(self.coefficient + offsets), self.at(self.coefficient - offsets))
-        gains[-1] = 0  # there the coefficient is 0
+        gains[-1] = 0  # at this offset, the coefficient is 0
         nearest = float(offsets[np.argmax(gains <= 0)])
         return float(2 * stats.t.sf(nearest / self.error, self.freedom))
 
@@ -112,8 +116,8 @@ def gain_of(metric: Numbers, target: Numbers, baseline: Numbers, families: Group
         metric: (models,).
         target: (models,).
         baseline: (models,).
-        families: (models,) whose intercepts the coefficient's interval has.
-        groups: (models,) what is left out together.
+        families: (models,) families, which have their own intercepts in the coefficient's interval.
+        groups: (models,) groups, each held out as a whole.
     """
     designs = curves(baseline, families)
     target, metric = standardised(target), standardised(metric)

@@ -1,4 +1,4 @@
-"""Correlation inside groups, and how much of what differs between groups another column explains."""
+"""Correlation within groups, and the share of variance between groups explained by another column."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _FEWEST = 3
 
 
 def within_groups(x: Numbers, y: Numbers, groups: Sequence[str], method: Method = "spearman") -> Correlation | None:
-    """Correlation of two columns with the group held fixed: that of what is left when each group has its own level.
+    """Correlation of two columns with the group held fixed, that is, after removing each group's mean level.
 
-    Points of one group are taken as independent of each other. Those of one training are not, and its interval is
-    then too narrow.
+    The points of a group are assumed to be independent of each other. Checkpoints of one training run are not; the
+    interval is then too narrow.
 
     Args:
         x: (points,) one column.
-        y: (points,) the other.
-        groups: which group each point belongs to.
-        method: of correlation; for ranks, all points are ranked together first.
+        y: (points,) the other column.
+        groups: The group of each point.
+        method: Method of correlation; for ranks, all points are first ranked together.
 
     Returns:
-        None with fewer than three points more than group levels, or where a column does not vary inside groups.
+        The correlation; None if there are not at least two more points than groups, or if a column does not vary
+        within groups.
 
     Example:
         >>> import numpy as np
@@ -49,10 +50,10 @@ class Share:
     """A share of variance.
 
     Attributes:
-        correlation: Pearson's, whose square the share is; its sign says in which direction the line goes.
-        value: between 0 and 1.
-        low: of its interval; None where the correlation behind it has none.
-        high: as low.
+        correlation: Pearson's correlation, whose square is the share; its sign is that of the slope.
+        value: The share, between 0 and 1.
+        low: Lower end of its interval; None if the correlation has no interval.
+        high: Upper end of its interval.
     """
 
     correlation: float
@@ -62,16 +63,16 @@ class Share:
 
 
 def share_explained(x: Numbers, y: Numbers) -> Share | None:
-    """The share of y's variance that a straight line in x explains, r squared.
+    """The share of the variance of y explained by a straight line in x, r squared.
 
-    The interval follows from that of r: it begins at 0 where that of r holds 0.
+    The interval follows from that of r; it starts at 0 if the interval of r contains 0.
 
     Args:
-        x: (groups,) what may explain.
-        y: (groups,) what is explained.
+        x: (groups,) the explanatory column.
+        y: (groups,) the explained column.
 
     Returns:
-        None with fewer than three groups, or where a column is the same for all.
+        The share; None for fewer than three groups, or if a column is constant.
 
     Example:
         >>> import numpy as np

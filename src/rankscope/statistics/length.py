@@ -1,7 +1,7 @@
-"""Scores of responses with their length held fixed, and whether they still rank the responders.
+"""Scores of responses with length held fixed, and whether they still rank the responders.
 
-A longer response has other numbers for its length alone, and is preferred for its length alone. So length is held fixed
-twice: response by response in the metric, and over responders in what the metric is compared with.
+Length alone changes a response's metrics, and longer responses are preferred for their length alone. Length is
+therefore held fixed twice: in the metric, per response, and in the comparison with a leaderboard, per responder.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ class HeldRanking:
     """Whether a metric ranks responders as a leaderboard does, with length held fixed.
 
     Attributes:
-        metric: name.
-        plain: Spearman's correlation of its mean with the leaderboard, over responders.
-        spearman: the partial one, length held fixed; None where length explains everything or responders are too few.
-        low: of its interval, at a level that Holm's procedure gives; None where the ranks agree wholly.
-        high: of its interval.
-        p_value: of no correlation, after Holm's correction over the metrics.
-        responders: how many.
+        metric: Name of the metric.
+        plain: Spearman's correlation of its mean with the leaderboard, over responders; None if it is undefined.
+        spearman: Spearman's partial correlation with length held fixed; None if length explains everything, or for too
+            few responders.
+        low: Lower end of its interval, at a level from Holm's procedure; None if the ranks agree perfectly.
+        high: Upper end of its interval.
+        p_value: p-value of no correlation, after Holm's correction over the metrics.
+        responders: Number of responders.
     """
 
     metric: str
@@ -45,12 +46,12 @@ class HeldRanking:
 
     @property
     def still_ranks(self) -> bool:
-        """Whether the corrected p-value is below 0.05, and with it 0 outside the interval where there is one."""
+        """Whether the corrected p-value is below 0.05; if there is an interval, this means that it excludes 0."""
         return self.p_value is not None and self.p_value < LEVEL
 
 
 def from_length(metric: Numbers, length: Numbers) -> Numbers:
-    """What each response's metric would be by its length alone: a parabola in the logarithm, over all responses.
+    """The metric of each response as predicted from its length alone: a parabola in log length over all responses.
 
     Args:
         metric: (responses,).
@@ -62,17 +63,17 @@ def from_length(metric: Numbers, length: Numbers) -> Numbers:
 
 
 def adjusted_means(metric: Numbers, length: Numbers) -> Numbers:
-    """Each responder's mean, as it would be were all responses of one length (analysis of covariance).
+    """Each responder's mean, adjusted to a common length of all responses (analysis of covariance).
 
-    The curve over length, a parabola in its logarithm, is fitted within prompts and within responders at once, so
-    neither long prompts nor responders that are long-winded and good bend it.
+    A parabola in log length is fitted within prompts and responders at the same time. The fit is therefore not affected
+    by prompts with long responses, or by responders that are both verbose and good.
 
     Args:
         metric: (prompts, responders), complete.
         length: (prompts, responders), above 0.
 
     Raises:
-        SettingsError: shapes that do not match, or fewer than two prompts or responders.
+        SettingsError: shapes do not match, or there are fewer than two prompts or responders.
     """
     if metric.shape != length.shape or metric.ndim != 2 or min(metric.shape) < 2:
         raise SettingsError(
@@ -86,13 +87,13 @@ def adjusted_means(metric: Numbers, length: Numbers) -> Numbers:
     moved: Numbers = metric.mean(axis=0)
     for slope, power in zip(slopes, powers, strict=True):
         moved = moved - slope * (power.mean(axis=0) - power.mean())
-    # What rounding leaves of a metric that is length alone is nothing, and must not be ranked.
+    # If length explains a metric completely, the rounding errors that remain must not be ranked.
     rounding = _ROUNDING * float(np.abs(metric).max())
     return np.where(np.abs(moved - metric.mean()) < rounding, metric.mean(), moved)
 
 
 def _within(values: Numbers) -> Numbers:
-    """Less the means of prompts and of responders."""
+    """Removes the means of prompts and responders from a table (prompts, responders)."""
     without: Numbers = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
     return without
 
@@ -100,16 +101,16 @@ def _within(values: Numbers) -> Numbers:
 def rankings_at_length(
     means: Mapping[str, Numbers], adjusted: Mapping[str, Numbers], lengths: Numbers, places: Numbers
 ) -> list[HeldRanking]:
-    """For each metric: does it rank responders as the leaderboard does, with length held fixed in both?
+    """Whether each metric ranks responders as a leaderboard does, with length held fixed in both.
 
-    Spearman's partial correlation over responders of adjusted means with the leaderboard, given the logarithm of
-    responders' mean lengths. Levels of intervals are those of Holm's procedure over the metrics.
+    Computes Spearman's partial correlation over responders of adjusted means with the leaderboard, given the logarithm
+    of responders' mean lengths. Levels of intervals follow Holm's procedure over the metrics.
 
     Args:
-        means: (responders,) by metric.
-        adjusted: the same, as `adjusted_means` returns them.
-        lengths: (responders,) mean length.
-        places: (responders,) the leaderboard's numbers.
+        means: (responders,) means by metric.
+        adjusted: (responders,) by metric, as returned by `adjusted_means`.
+        lengths: (responders,) mean lengths.
+        places: (responders,) scores on the leaderboard.
     """
     enough = len(places) >= fewest_models(1)
     controls = np.log(lengths)
@@ -136,7 +137,7 @@ def rankings_at_length(
 def _spearman(
     one: Numbers, other: Numbers, controls: Numbers | None = None, confidence: float = 1 - LEVEL
 ) -> Correlation | None:
-    """None where one of the two is constant, also given the controls."""
+    """Spearman's correlation, partial if controls are given; None if one column is constant given the controls."""
     try:
         return correlation(one, other, "spearman", controls=controls, confidence=confidence)
     except ConstantMetricError:

@@ -1,4 +1,4 @@
-"""p-values of several questions that are asked of the same data.
+"""Correction of p-values for multiple tests on the same data.
 
 Source: Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
 """
@@ -15,8 +15,8 @@ LEVEL = 0.05
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction: adjusted p-values, in the given order.
 
-    All that are at most alpha can be rejected together, and the chance of any false one among them is at most alpha,
-    however the tests depend on each other.
+    If all hypotheses with an adjusted p-value of at most alpha are rejected, the probability of any false rejection is
+    at most alpha, however the tests depend on each other.
 
     Example:
         >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
@@ -31,11 +31,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p_values: Sequence[float | None]) -> list[tuple[float, float | None]]:
-    """For each p-value the level of its interval, and the p-value adjusted by `holm`.
+    """For each p-value, the level of its interval and the p-value adjusted by `holm`.
 
-    The k-th smallest of K p-values is compared with 0.05 / (K - k + 1); from the first one that is not below its level
-    on, that level stays. So an interval excludes nothing if and only if the adjusted p-value is below 0.05. A missing
-    p-value counts for nothing and keeps the level 0.05.
+    The kth smallest of K p-values is compared with 0.05 / (K - k + 1). From the first one that is not below its level,
+    the level stays the same. An interval at this level therefore excludes the null value if and only if the adjusted
+    p-value is below 0.05. A missing p-value is not counted, and keeps the level 0.05.
     """
     known = [(value, place) for place, value in enumerate(p_values) if value is not None]
     found: list[tuple[float, float | None]] = [(LEVEL, None)] * len(p_values)

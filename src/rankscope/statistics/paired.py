@@ -1,4 +1,4 @@
-"""Paired differences on the same texts, between two models or of one model under two settings."""
+"""Paired differences on the same texts, between two models or two settings of one model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PairedDifference:
     """A difference of means (a - b) over the same texts.
 
     Attributes:
-        difference: mean of a minus mean of b.
-        low: of its bootstrap interval.
-        high: of its bootstrap interval.
-        p_value: of a two-sided sign-flip test; its smallest value is 2 / 10,000.
-        texts: how many pairs.
+        difference: Mean of a minus mean of b.
+        low: Lower end of its bootstrap interval.
+        high: Upper end of its bootstrap interval.
+        p_value: p-value of a two-sided sign-flip test; the smallest possible value is 2 / 10,000.
+        texts: Number of texts.
     """
 
     difference: float
@@ -41,7 +41,7 @@ def paired_difference(a: Numbers, b: Numbers, *, confidence: float = CONFIDENCE,
     models are exchangeable on every text, all flips are equally likely (Fisher's randomisation test).
 
     Raises:
-        SettingsError: different texts, fewer than two, or values that are not finite.
+        SettingsError: the shapes differ, there are fewer than two texts, or values are not finite.
     """
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if one.shape != other.shape or one.ndim != 1 or len(one) < 2:
@@ -67,17 +67,22 @@ def paired_difference(a: Numbers, b: Numbers, *, confidence: float = CONFIDENCE,
 
 
 def common_texts(base: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """The texts that could be measured in both tables of measurements; the other's numbers end in `/other`."""
+    """The trained model's texts that are complete in both tables; columns of `other` end in `/other`."""
     (one, _), (two, _) = complete_texts(base), complete_texts(other)
     return one.join(two, on="text_id", suffix="/other")
 
 
 def paired_on(common: pl.DataFrame, metric: str) -> PairedDifference | None:
-    """The other's metric minus the base's; None for fewer than two texts, or where a text has no number."""
+    """A metric in `other` minus that in `base`; None for fewer than two texts, or if a value is missing.
+
+    Args:
+        common: The table returned by `common_texts`.
+        metric: Name of the metric.
+    """
     one, two = complete_column(common, metric), complete_column(common, f"{metric}/other")
     return None if one is None or two is None or len(one) < 2 else paired_difference(two, one)
 
 
 def complete_column(table: pl.DataFrame, name: str) -> Numbers | None:
-    """A column's numbers; None where one is missing."""
+    """The values of a column; None if one is missing."""
     return None if table[name].null_count() else table[name].to_numpy().astype(np.float64)

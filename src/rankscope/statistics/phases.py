@@ -1,8 +1,8 @@
-"""Phases of a training: the steps at which a curve changes direction, with their uncertainty.
+"""Phases of a training run: the steps at which a curve changes its slope, with their uncertainty.
 
-The curve is continuous and piecewise linear in the logarithm of the step, with changes of slope at some of the
-checkpoints. The number of changes is tested: a change is added as long as more changes fit better than expected for
-straight pieces with Gaussian fluctuation. Without any change, the whole procedure finds one in 5 % of cases.
+The curve is modelled as continuous and piecewise linear in the logarithm of the step, with changes of slope at some of
+the checkpoints. Changes are added one at a time, as long as the fit with more changes is better than expected from
+Gaussian fluctuation around the present fit. If there is no change, the procedure finds one in 5 % of cases.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ LEVEL = 0.05
 _SIMULATIONS = 999
 _RESAMPLES = 1000
 _MOST_CHANGES = 3
-_MOST_PLACES = 36  # among which changes are sought; more are thinned out
-_NOTHING = 1e-9  # a fluctuation that is rounding, as a share of the curve's values
+_MOST_PLACES = 36  # candidate checkpoints for changes; more are thinned out evenly
+_NOTHING = 1e-9  # relative to the curve's values; a smaller fluctuation is considered rounding
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A piece of a curve.
+    """One linear piece of a curve.
 
     Attributes:
-        direction: `rises`, `falls`, or `is level`, where the interval of its slope holds zero.
-        slope: of the curve, for each factor e of steps.
-        start: its first step.
-        end: its last step, where the slope changes; the last checkpoint's for the last phase.
-        end_low: of the end's interval.
-        end_high: of the end's interval.
+        direction: `rises`, `falls`, or `is level` if the interval of the slope contains 0.
+        slope: Change of the curve per unit of log(step), that is, per factor e of steps.
+        start: The first step.
+        end: The last step, at which the slope changes; for the last phase, the step of the last checkpoint.
+        end_low: Lower end of the interval of `end`.
+        end_high: Upper end of the interval of `end`.
     """
 
     direction: str
@@ -48,12 +48,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Phases:
-    """A curve in pieces.
+    """The phases of a curve.
 
     Attributes:
-        phases: one or more.
-        p_value: of the hypothesis that there is no change, against one or more.
-        checkpoints: of the curve.
+        phases: One or more phases, in order.
+        p_value: p-value of no change, against one or more changes.
+        checkpoints: Number of checkpoints.
     """
 
     phases: tuple[Phase, ...]
@@ -64,19 +64,19 @@ class Phases:
 def find_phases(steps: Sequence[int], values: Numbers, *, seed: int = 0) -> Phases | None:
     """The phases of the mean of values over texts; None for fewer than six checkpoints.
 
-    With k changes the fit has 2 + 2k parameters, and k is at most 3 and leaves two degrees of freedom. From k = 0 on,
-    the hypothesis of k changes is rejected where the largest F statistic of more changes exceeds 95 % of those of
-    curves that are simulated from the fit with k changes; k is the first that is not rejected. For k = 0 this test is
-    exact with independent Gaussian fluctuation of the checkpoints, whatever the line. It is a sup-F test in the manner
-    of Bai and Perron (1998, Econometrica 66), with simulation in place of asymptotics.
+    A fit with k changes has 2 + 2k parameters; k is at most 3, and small enough to leave two degrees of freedom.
+    Starting from k = 0, the hypothesis of k changes is rejected if the largest F statistic of more changes exceeds
+    that of 95 % of the curves simulated from the fit with k changes. The result is the first k that is not rejected.
+    For k = 0 the test is exact for any line, if the fluctuation of the checkpoints is Gaussian and independent. It is a
+    sup-F test in the manner of Bai and Perron (1998, Econometrica 66), with simulation in place of asymptotics.
 
-    Intervals are percentiles over refits with k changes of curves with resampled texts and simulated fluctuation,
-    widened to the neighbouring checkpoints, between which nothing was looked at.
+    Intervals are percentiles over fits with k changes to curves with resampled texts and simulated fluctuation. Those
+    of `end` are widened to the neighbouring checkpoints, as changes are only considered at checkpoints.
 
     Args:
-        steps: of the checkpoints, ascending; a step 0 stands at half of the first other step.
+        steps: Steps of the checkpoints, ascending; step 0 is replaced by half of the next step.
         values: (texts, checkpoints), the same texts at every checkpoint.
-        seed: of simulations; the same values and seed give the same phases.
+        seed: Seed of the simulations; the same values and seed give the same phases.
     """
     if len(steps) < FEWEST_CHECKPOINTS:
         return None
@@ -96,10 +96,10 @@ def find_phases(steps: Sequence[int], values: Numbers, *, seed: int = 0) -> Phas
 
 @dataclass(frozen=True)
 class _Designs:
-    """All ways to place some changes: the places, and an orthonormal basis of the curves of each.
+    """All ways to place a number of changes, each with an orthonormal basis of its curves.
 
     Attributes:
-        places: (ways, changes), numbers of checkpoints.
+        places: (ways, changes), indices of checkpoints.
         bases: (ways, checkpoints, 2 + changes).
     """
 
@@ -108,12 +108,12 @@ class _Designs:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom that are left; a place counts as a parameter."""
+        """Residual degrees of freedom; the place of a change counts as a parameter."""
         return int(self.bases.shape[1] - 2 - 2 * self.places.shape[1])
 
     def best(self, curves: Numbers) -> tuple[NDArray[np.intp], Numbers]:
-        """Of each curve (curves, checkpoints) the way that fits best, and what it leaves: a sum of squares."""
-        centred = curves - curves.mean(axis=1, keepdims=True)  # every basis holds the constant
+        """For each of the curves (curves, checkpoints), the best-fitting way and its residual sum of squares."""
+        centred = curves - curves.mean(axis=1, keepdims=True)  # every basis contains the constant
         best, least = np.zeros(len(curves), dtype=np.intp), np.full(len(curves), np.inf)
         for way, basis in enumerate(self.bases):
             left = ((centred - (centred @ basis) @ basis.T) ** 2).sum(axis=1)
@@ -122,7 +122,7 @@ class _Designs:
         return best, least
 
     def fitted(self, curve: Numbers) -> tuple[int, Numbers, float]:
-        """The best way of one curve, its fit, and the standard deviation of what it leaves."""
+        """The best-fitting way of one curve, its fit, and the standard deviation of the residuals."""
         (way,), (left,) = self.best(curve[None])
         basis = self.bases[way]
         return int(way), basis @ (basis.T @ curve), float(np.sqrt(left / self.freedom))
@@ -139,12 +139,12 @@ def _designs(x: Numbers, changes: int) -> _Designs:
 
 
 def _columns(x: Numbers, way: NDArray[np.intp]) -> Numbers:
-    """A constant, a slope, and what the slope changes by from each place on."""
+    """Design matrix with a constant, a slope, and a change of slope at each place."""
     return np.column_stack([np.ones_like(x), x - x[0], *(np.maximum(x - x[place], 0) for place in way)])
 
 
 def _p_of_no_more(designs: Sequence[_Designs], count: int, curve: Numbers, rng: np.random.Generator) -> float:
-    """The p-value of a number of changes against all larger numbers."""
+    """The p-value of a number of changes, against all larger numbers."""
     _, fit, sigma = designs[count].fitted(curve)
     if sigma <= _NOTHING * float(np.abs(curve).max()):
         return 1.0
@@ -170,7 +170,7 @@ def _phases(
     way, fit, sigma = designs.fitted(curve)
     places = designs.places[way]
     curves = fit + resampled_means(values, resamples=_RESAMPLES, rng=rng) - curve
-    # The fluctuation's size is an estimate from few checkpoints: with a drawn one, the slopes have Student's t.
+    # The size of the fluctuation is estimated from few checkpoints; drawing it, too, gives the slopes Student's t.
     sizes = sigma * np.sqrt(designs.freedom / rng.chisquare(designs.freedom, size=(_RESAMPLES, 1)))
     curves += sizes * rng.standard_normal(curves.shape)
     ways, _ = designs.best(curves)
@@ -190,6 +190,6 @@ def _phases(
 
 
 def _slopes(x: Numbers, way: NDArray[np.intp], curve: Numbers) -> Numbers:
-    """Of each piece of the best fit with changes at these places."""
+    """Slopes of the pieces of the best fit with changes at these places."""
     coefficients = np.linalg.lstsq(_columns(x, way), curve, rcond=None)[0]
     return np.cumsum(coefficients[1:])

@@ -1,4 +1,4 @@
-"""Metrics of a data set from one vector for each of its texts."""
+"""Metrics of a data set, computed from one vector per text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ POOLED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "pooled_stable_rank": stable_rank,
     "uniformity": uniformity,
 }
-"""By the key of a summary."""
+"""Metrics of pooled vectors, by key of the summary."""
 
 
 def pooled_metrics(vectors: Sequence[Sequence[float]]) -> dict[str, float | None]:
-    """The metrics of some vectors; None for one that so few, or such alike ones, do not have."""
+    """The metrics of a set of vectors; None if undefined, such as for too few or equal vectors."""
     matrix = torch.tensor(vectors, dtype=torch.float64)
     found: dict[str, float | None] = dict.fromkeys(POOLED)
     for name, metric in POOLED.items():
@@ -33,7 +33,10 @@ def pooled_metrics(vectors: Sequence[Sequence[float]]) -> dict[str, float | None
 
 
 def of_pooled(trained: pl.DataFrame, twins: Sequence[pl.DataFrame]) -> dict[str, float | None]:
-    """What a summary says of the vectors of a layer: each metric, its mean over twins, and noise of the same shape."""
+    """A summary's entries about the pooled vectors of a layer; empty if vectors are missing.
+
+    They are each metric, its mean over twins, and the ratio of the effective rank to noise of the same shape.
+    """
     if "pooled" not in trained.columns or trained.is_empty() or trained["pooled"].null_count():
         return {}
     found = pooled_metrics(trained["pooled"].to_list())

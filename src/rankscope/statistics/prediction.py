@@ -1,4 +1,4 @@
-"""How well accuracy or loss of held-out models can be predicted, and the gain of each metric over a baseline."""
+"""Prediction of the accuracy or loss of held-out models, and the gain of each metric over a baseline."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Prediction:
         r_squared: 1 - SSE/SST, with SST from the mean of the fitted models.
         r_squared_low: Lower end of its interval; None for fewer than three families.
         r_squared_high: Upper end of its interval.
-        spearman: Spearman's correlation of target and prediction; None if all predictions are the same.
-        spearman_low: Lower end of its interval; None for fewer than three families, and if it is the same without any
-            family.
+        spearman: Spearman's correlation of target and prediction; None if all predictions are equal.
+        spearman_low: Lower end of its interval; None for fewer than three families, and if leaving out a family never
+            changes the correlation.
         spearman_high: Upper end of its interval.
         gain: R squared minus that of the baseline alone, on the same models; None for the baseline alone.
         gain_low: Lower end of its interval, at a level from Holm's procedure; None if too few models are left.
@@ -72,7 +72,7 @@ class Prediction:
 
     @property
     def verdict(self) -> str | None:
-        """Whether the gain's interval lies above 0, in words; None for the baseline alone."""
+        """Whether the gain's interval is above 0, in words; None for the baseline alone."""
         if self.metric is None:
             return None
         if self.gain_low is None:
@@ -92,18 +92,18 @@ def predictions(
     of studies.
 
     Args:
-        rows: a model each, with `model`, `family` and the columns. Those that lack the target, the baseline or the
-            metric are left out, of the baseline's own row those that lack the target or the baseline.
-        metrics: columns; the target and the baseline itself are not added.
-        target: column.
-        baselines: columns, of which the target is not one.
+        rows: One row per model, with `model`, `family` and the columns. A prediction omits models that lack the
+            target, the baseline or, if one is added, the metric.
+        metrics: Columns to add; the target and the baseline itself are skipped.
+        target: The column to predict.
+        baselines: Columns to use as baselines; the target is skipped.
 
     Returns:
-        Nothing of a baseline or target that is the same for all models or known for fewer than five, and nothing of a
-        metric with which the same holds.
+        One prediction for each baseline, and one for each baseline and metric. A prediction is omitted if fewer than
+        five models have all of its columns, or one of the columns is constant over these models.
 
     Raises:
-        SettingsError: a model with a target but without a family or, where it is a baseline, a parameter count.
+        SettingsError: a model has the target but no family, or no parameter count though this is a baseline.
     """
     used = [row for row in rows if row.get(target) is not None]
     if len(used) < FEWEST_FOR_PREDICTION:
@@ -147,7 +147,7 @@ class _Sample:
 
     @property
     def groups(self) -> Groups:
-        """What is left out together."""
+        """Number of the held-out group of each model: its family, or the model itself."""
         _, members = np.unique(self.families, return_counts=True)
         by_family = len(members) > 1 and len(self.target) - members.max() >= _FEWEST_TO_FIT
         return self.families if by_family else np.arange(len(self.target))
@@ -158,7 +158,7 @@ class _Sample:
 
 
 def _sample(rows: Sequence[Row], *names: str) -> _Sample | None:
-    """None for fewer than five models, or where a column is the same for all of them."""
+    """The models that have all columns; None for fewer than five, or if a column is constant over them."""
     used = [row for row in rows if all(row.get(name) is not None for name in names)]
     if len(used) < FEWEST_FOR_PREDICTION:
         return None

@@ -28,7 +28,7 @@ class Facts:
     """What notes need to know of a run in addition to its numbers.
 
     Attributes:
-        protocol: of the twins.
+        protocol: The protocol of the twins.
         dropout: by model, the largest dropout of its configuration.
         readings: by model, how its network reads texts.
         versions: by library name, the versions that measured parts of the run, if several.

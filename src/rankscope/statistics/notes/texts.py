@@ -31,7 +31,7 @@ def lengths_differ(rows: Sequence[Summary], _: Facts) -> list[Note]:
 
 
 def few_texts(rows: Sequence[Summary], _: Facts) -> list[Note]:
-    """Too few texts for an interval."""
+    """There are too few texts for reliable intervals."""
     found = [row for row in rows if number(row["texts"]) < FEWEST_TEXTS]
     text = f"fewer than {FEWEST_TEXTS} texts: the intervals are too narrow to trust"
     return note_with_extremes("few-texts", text, found, "texts")
