@@ -90,6 +90,11 @@ def step_in_name(name: str) -> int | None:
     return _step_in_name(name)[1]
 
 
+def order_of_checkpoint(name: str) -> tuple[int, str]:
+    """Sorts the names of checkpoints' folders by step, then by name; those without a step come first."""
+    return step_in_name(name) or 0, name
+
+
 def _step_in_name(name: str) -> tuple[str, int | None]:
     """The part of a checkpoint's name before the step, and the step; the whole name and None without a step."""
     dateless = _DATE.sub(lambda date: "x" * len(date[0]), name)

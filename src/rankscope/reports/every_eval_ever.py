@@ -15,7 +15,7 @@ from rankscope import __version__
 from rankscope.metrics import metric_named, metric_names
 from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
-from rankscope.runs import LESS_IS_BETTER, facts_beside, scores_of
+from rankscope.runs import LESS_IS_BETTER, facts_beside, first_session, scores_of
 from rankscope.tables import term, titled
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def every_eval_ever_of(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _record(model: EvaluatedModel, manifest: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    identity, session = manifest["identity"], next(iter(manifest.get("sessions") or [{}]))
+    identity, session = manifest["identity"], first_session(manifest)
     hub_id, versions = model.name.partition("@")[0], session.get("versions", {})
     developer, _, name = hub_id.rpartition("/")
     developer = _portable(developer or "local")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rankscope import __version__
 from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
-from rankscope.runs import LESS_IS_BETTER, scores_of
+from rankscope.runs import LESS_IS_BETTER, first_session, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def lm_eval_results_of(run: Run) -> dict[str, dict[str, Any]]:
         RunFolderError: the run is not finished, or the folder is not a run's.
     """
     models, manifest = evaluated_models(run, "the harness's format"), run.manifest()
-    started = str(next(iter(manifest.get("sessions") or [{}])).get("started") or "unknown")
+    started = str(first_session(manifest).get("started") or "unknown")
     return {
         f"{_sanitized(model.name)}/results_{started.replace(':', '-')}.json": _results(model, manifest["identity"])
         for model in models

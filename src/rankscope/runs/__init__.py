@@ -15,6 +15,7 @@ from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
 from rankscope.runs.scores import LESS_IS_BETTER, Score, facts_beside, scores_of
+from rankscope.runs.session import first_session
 from rankscope.runs.shards import Shard
 from rankscope.runs.shared_twins import SharedTwinCache
 from rankscope.runs.storage import Storage, file_at, local_path, storage_of
@@ -54,6 +55,7 @@ __all__ = [
     "evaluate_each",
     "facts_beside",
     "file_at",
+    "first_session",
     "folder_names",
     "key_of",
     "load_text_sets",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import RunFolderError
 from rankscope.runs.manifest import SCHEMA, UnitRecord, read_manifest, unit_file
-from rankscope.runs.session import versions
+from rankscope.runs.session import sessions_that_measured, versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,7 +179,7 @@ def _which_file(there: Any, here: Any) -> str | None:
 def several_versions(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     """Libraries used in more than one version to measure a run, with versions in the order of sessions."""
     found: dict[str, list[str]] = {}
-    for session in _that_measured(manifest):
+    for session in sessions_that_measured(manifest):
         for name in _MAKE_NUMBERS:
             if name in session.get("versions", {}):
                 found.setdefault(name, []).append(session["versions"][name])
@@ -187,14 +187,9 @@ def several_versions(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: versions_of for name, versions_of in each.items() if len(versions_of) > 1}
 
 
-def _that_measured(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Sessions that measured something; those of earlier rankscope versions do not record it and are included."""
-    return [session for session in manifest.get("sessions", []) if session.get("measured", True)]
-
-
 def changed_versions(manifest: Mapping[str, Any]) -> str:
     """Versions in which the last session that measured differs from this process, in words; empty if in none."""
-    worked = _that_measured(manifest)
+    worked = sessions_that_measured(manifest)
     before, here = worked[-1].get("versions", {}) if worked else {}, versions()
     names = [name for name in _MAKE_NUMBERS if name in before and before[name] != here[name]]
     return "; ".join(f"{name} {before[name]}, now {here[name]}" for name in names)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankscope.atomic import write_text
-from rankscope.models import digests_by_name, parse_model_reference, step_in_name, weight_files
+from rankscope.models import digests_by_name, order_of_checkpoint, parse_model_reference, step_in_name, weight_files
 from rankscope.runs.folder import SUMMARY, RunFolder
 from rankscope.runs.manifest import MANIFEST, read_manifest
 from rankscope.runs.run import Run
@@ -70,7 +70,7 @@ class KeptCheckpoints:
         Raises:
             RunFolderError: a run's folder is damaged.
         """
-        names = sorted((path.parent.name for path in self._runs.glob(f"*/{SUMMARY}")), key=_step)
+        names = sorted((path.parent.name for path in self._runs.glob(f"*/{SUMMARY}")), key=order_of_checkpoint)
         ours = [name for name in names if self.is_on_its_texts(Run(self.place(name)).manifest())]
         return [self.measured(name, len(ours) - place) for place, name in enumerate(ours, 1)]
 
@@ -119,7 +119,3 @@ class KeptCheckpoints:
         """Whether a run was measured on the texts with which this watch was started."""
         ours = read_manifest(self.folder.path)["identity"]["data"]
         return bool(manifest["identity"].get("data") == ours)
-
-
-def _step(name: str) -> tuple[int, str]:
-    return step_in_name(name) or 0, name

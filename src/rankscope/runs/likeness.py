@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rankscope.errors import SettingsError
 from rankscope.names import valid_text
+from rankscope.runs.session import sessions_that_measured
 from rankscope.settings import AlignmentSettings, Settings
 from rankscope.statistics import Note
 
@@ -198,9 +199,7 @@ def _settings_of(run: Run) -> dict[str, object]:
 def _made_with(run: Run) -> dict[str, str]:
     """Versions and hardware of all sessions that measured a part of a run."""
     found: dict[str, dict[str, None]] = {}
-    for session in run.manifest()["sessions"]:
-        if session.get("measured", True) == []:
-            continue  # it measured nothing
+    for session in sessions_that_measured(run.manifest()):
         versions: Mapping[str, Any] = session.get("versions") or {}
         made = {name: versions.get(name) for name in ("rankscope", "torch", "transformers")}
         for name, value in (made | {"hardware": session.get("device")}).items():

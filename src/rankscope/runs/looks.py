@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rankscope.models import step_in_name, steps_in, why_unreadable
+from rankscope.models import order_of_checkpoint, steps_in, why_unreadable
 
 Files = frozenset[tuple[str, int, int, int]]
 
@@ -74,7 +74,7 @@ class Lookout:
                 self._refused[name] = files
                 unreadable[name] = reason
         gone = [name for name in before if name not in self._seen]
-        return Look(tuple(ready), unreadable, tuple(moving), tuple(sorted(gone, key=_step)))
+        return Look(tuple(ready), unreadable, tuple(moving), tuple(sorted(gone, key=order_of_checkpoint)))
 
     def is_unchanged(self, name: str) -> bool:
         """Whether a checkpoint's files are the same as at the last look."""
@@ -95,7 +95,3 @@ def files_of(folder: Path) -> Files:
                 stat = file.stat()
                 found.append((str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return frozenset(found)
-
-
-def _step(name: str) -> tuple[int, str]:
-    return step_in_name(name) or 0, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -34,3 +35,13 @@ def versions() -> dict[str, str]:
 def now() -> str:
     """The current time in UTC, in ISO format to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def sessions_that_measured(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Sessions of a run that measured something; earlier versions of rankscope did not record it, so all of theirs."""
+    return [session for session in manifest.get("sessions") or [] if session.get("measured", True)]
+
+
+def first_session(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first session of a run that measured something; empty if there is none, as in a run of shards alone."""
+    return next(iter(sessions_that_measured(manifest)), {})

@@ -5,6 +5,8 @@ The cache has no size limit; use the store's own expiration rules to keep it sma
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -38,10 +40,8 @@ class SharedTwinCache:
             StorageError: the store refuses or does not answer.
         """
         name = f"{key}.parquet"
-        try:
+        with _as_storage_error():
             content = self.storage.read(name)
-        except RunFolderError as error:
-            raise StorageError(str(error)) from error
         if content is None:
             return None
         try:
@@ -56,22 +56,36 @@ class SharedTwinCache:
         Raises:
             StorageError: the store refuses or does not answer.
         """
-        try:
+        with _as_storage_error():
             self.storage.write(f"{key}.parquet", to_parquet(measurements))
-        except RunFolderError as error:
-            raise StorageError(str(error)) from error
 
     def keys(self) -> list[str]:
-        """All keys in the cache."""
-        return [name.removesuffix(".parquet") for name in self.storage.names("") if name.endswith(".parquet")]
+        """All keys in the cache.
+
+        Raises:
+            StorageError: the store refuses or does not answer.
+        """
+        with _as_storage_error():
+            names = self.storage.names("")
+        return [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
 
     def clear(self) -> int:
         """Removes all measurements; returns their number.
 
         Raises:
-            StorageError: the store does not answer.
+            StorageError: the store refuses or does not answer.
         """
         keys = self.keys()
-        for key in keys:
-            self.storage.remove(f"{key}.parquet")
+        with _as_storage_error():
+            for key in keys:
+                self.storage.remove(f"{key}.parquet")
         return len(keys)
+
+
+@contextmanager
+def _as_storage_error() -> Iterator[None]:
+    """Runs continue without a cache that fails with a StorageError."""
+    try:
+        yield
+    except RunFolderError as error:
+        raise StorageError(str(error)) from error

@@ -44,6 +44,7 @@ def summarise(place: Storage | Place) -> dict[str, Any]:
         return {"schema": 1, "rows": _alignment_rows(storage, manifest), "notes": []}
     identity = manifest["identity"]
     measured = [row for measurements in read_each_model(storage) for row in summarize(measurements)]
+    _refuse_foreign(storage, identity, measured)
     sized = [row | _size(identity, str(row["model"])) for row in measured]
     rows = _in_order(identity, with_initializers(sized, _initializers(identity)))
     notes = [asdict(note) | {"rows": list(note.rows)} for note in notes_on(rows, facts_of(storage, manifest))]
@@ -126,9 +127,22 @@ def _in_order(identity: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[d
     return sorted(rows, key=lambda row: (models.index(row["model"]), names.index(row["dataset"])))
 
 
+def _refuse_foreign(storage: Storage, identity: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Refuses measurements of a model or data set that the manifest does not name."""
+    models = {model["reference"] for model in identity["models"]}
+    names = {data["name"] for data in identity["data"]}
+    for row in rows:
+        if row["model"] not in models or row["dataset"] not in names:
+            raise RunFolderError(
+                f"{storage.place} has measurements of {row['model']!r} on {row['dataset']!r}, which its manifest does "
+                "not name: it was mixed with another run or changed by hand. Measure it again in a new folder"
+            )
+
+
 def _alignment_rows(storage: Storage, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = summarize_alignment(read_measurements(storage))
     identity, rates = manifest["identity"], {}
+    _refuse_foreign(storage, identity, rows)
     pairs = product(identity["models"], identity["data"])
     for (model, data), unit in zip(pairs, manifest["all_units"], strict=True):
         rates[model["reference"], data["name"]] = read_rates(storage, unit)

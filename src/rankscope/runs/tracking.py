@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rankscope.errors import RankscopeError, StorageError, first_line
 from rankscope.integrations import TrackedRun, Tracker, check_tracker, send_to_tracker
 from rankscope.runs.scores import scores_of
+from rankscope.runs.session import first_session
 from rankscope.tables import short_names
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def log_run(run: Run, to: Tracker, *, project: str = PROJECT) -> None:
 
 def _tracked(model: str, rows: Sequence[Summary], manifest: Mapping[str, Any], empty: TrackedRun) -> TrackedRun:
     identity = manifest["identity"]
-    session = next(iter(manifest.get("sessions") or [{}]))
     entry: Mapping[str, Any] = next((one for one in identity["models"] if one["reference"] == model), {})
     settings = {name: value for name, value in identity["settings"].items() if value is not None}
     about = {"model": model, "revision": entry.get("revision"), "fingerprint": entry.get("fingerprint")}
@@ -69,7 +69,7 @@ def _tracked(model: str, rows: Sequence[Summary], manifest: Mapping[str, Any], e
         config=settings
         | {name: value for name, value in about.items() if value is not None}
         | {"data": ", ".join(one["name"] for one in identity["data"])}
-        | {f"version_{name}": version for name, version in session.get("versions", {}).items()},
+        | {f"version_{name}": version for name, version in first_session(manifest).get("versions", {}).items()},
         numbers={f"{_place(row)}/{score.metric}": score.value for row in rows for score in scores_of(row)},
         columns=columns,
         rows=[[row.get(key) for key in columns] for row in rows],
