@@ -1,4 +1,4 @@
-"""What a report says: runs in; sections of tables, figures and remarks out."""
+"""Builds a report from runs: sections of tables, figures and remarks."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True)
 class Report:
-    """All that is on a page.
+    """The content of a report page.
 
     Attributes:
-        title: models and data.
-        sections: the first is the headline.
-        notes: what is known to mislead and shows in these numbers.
-        sources: a run each.
+        title: names the models and data.
+        sections: the first is the headline table.
+        notes: known pitfalls that apply to these results.
+        sources: the provenance of each run.
     """
 
     title: str
@@ -61,20 +61,20 @@ class Report:
     sources: tuple[Provenance, ...]
 
     def tables(self) -> dict[str, Table]:
-        """All tables by a name that is fit for a file."""
+        """All tables, by a unique name that can be used for a file."""
         return _named((name, table) for part in self.sections for name, table in part.tables.items())
 
     def figures(self) -> dict[str, Figure]:
-        """All figures by a name that is fit for a file."""
+        """All figures, by a unique name that can be used for a file."""
         return _named((one.name, one) for part in self.sections for one in part.figures)
 
 
 def build_report(*runs: Run | Path | str) -> Report:
-    """Reads finished runs and works out everything that is shown.
+    """Builds a report from finished runs.
 
     Raises:
-        RunFolderError: a folder that is no run's, of another version, or not finished.
-        SettingsError: no runs.
+        RunFolderError: a folder does not hold a run, is of another version, or is not finished.
+        SettingsError: no runs were given.
     """
     if not runs:
         raise SettingsError("a report needs at least one run folder")
@@ -105,7 +105,7 @@ def build_report(*runs: Run | Path | str) -> Report:
 
 
 def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
-    """Layers, spectra and texts of all models on one data set."""
+    """A section on one data set: layers, spectra and single texts of all models."""
     summary = pl.DataFrame([one.row for one in rows], infer_schema_length=None)
     part = Section(f"On {dataset}")
     several = summary.group_by("model").len()["len"].max() != 1
@@ -142,7 +142,7 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
 
 
 def _frame(rows: Sequence[LabelledRow], dataset: str, layer: str, what: str) -> pl.DataFrame:
-    """Spectra or measurements of a data set at a layer, models under their labels."""
+    """Spectra or measurements of one data set and layer, with the models' labels."""
     parts = []
     for run in dict.fromkeys(one.run for one in rows):
         labels = {one.reference: one.label for one in rows if one.run == run}
@@ -155,7 +155,7 @@ def _frame(rows: Sequence[LabelledRow], dataset: str, layer: str, what: str) -> 
 
 
 def _trainings(dataset: str, rows: Sequence[LabelledRow], different: Differing) -> Iterator[Section]:
-    """A section for each model of which there are several checkpoints, under each setting."""
+    """One section per training with several checkpoints, and per setting if the runs differ."""
     names = different.of(Effect.NUMBERS, Effect.TEXTS, Effect.TWIN)
     settings = {one.run: different.label(names, one.run) for one in rows}
     if len(set(settings.values())) > 1:
@@ -206,7 +206,7 @@ def _with_control(row: Summary) -> str:
 
 
 def _notes(runs: Sequence[Run], different: Differing) -> list[Note]:
-    """Each note once, though several runs have it; and the settings in which they differ."""
+    """The notes of all runs without repetitions, and notes on the settings in which the runs differ."""
     found: dict[tuple[str, str], Note] = {}
     for note in [*(note for run in runs for note in run.notes()), *different.notes()]:
         found.setdefault((note.name, note.text), note)
@@ -218,7 +218,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _named(pairs: Iterable[tuple[str, _Part]]) -> dict[str, _Part]:
-    """By name, with a number from the second of a name on."""
+    """Parts by name; repeated names are numbered from the second occurrence."""
     found: dict[str, _Part] = {}
     seen: Counter[str] = Counter()
     for name, part in pairs:
