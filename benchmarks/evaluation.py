@@ -1,8 +1,8 @@
-"""What the metrics cost beside the forward pass, on a real model and real texts.
+"""The cost of the metrics relative to the forward pass, on a real model and real texts.
 
-Time: batches go through the model in turn without metrics, with all metrics on the last layer, and
-with all metrics on all layers, so that a drifting machine meets all three alike; ratios are of the
-sums. Memory: the peak of a process of its own for each. Precision: bfloat16 beside float32.
+Time: each batch runs without metrics, with all metrics on the last layer, and with all metrics on all
+layers, one after another, so that drifts in the machine's speed affect all three equally; ratios are of
+sums. Memory: the peak of a separate process for each case. Precision: bfloat16 compared with float32.
 
     python benchmarks/evaluation.py model.gguf --data dolly-15k=databricks-dolly-15k.jsonl.gz
 """
@@ -32,7 +32,7 @@ def batches_of(job: Job) -> list[Batch]:
 
 
 def run(model: torch.nn.Module, batch: Batch, layers: tuple[str, ...], entropies: list[float] | None) -> float:
-    """Seconds for one batch; with a list, all metrics of each layer's texts are computed."""
+    """Seconds for one batch; if a list is given, all metrics are computed, and matrix entropies are added to it."""
 
     def reduce(_layer: str, texts: list[torch.Tensor]) -> None:
         if entropies is not None:
@@ -58,7 +58,7 @@ def times(job: Job, dtype: str) -> dict[str, float]:
 
 
 def metric_share(job: Job) -> float:
-    """Time inside the metrics over time of the bare forward pass, measured around the calls."""
+    """Time spent in metrics divided by the time of the bare forward passes, measured around the calls."""
     model = load_model(job.subjects[0].model, job.placement)
     inside = 0.0
 
@@ -78,7 +78,7 @@ def metric_share(job: Job) -> float:
 
 
 def peak_memory(arguments: list[str], layers: str) -> float:
-    """GiB of a process of its own."""
+    """Peak memory of a separate process, in GiB."""
     command = [sys.executable, __file__, *arguments, "--peak", layers]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 

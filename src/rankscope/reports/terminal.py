@@ -51,7 +51,7 @@ class GrowingTable:
     _heading: str = ""
 
     def print(self, rows: Sequence[Summary]) -> None:
-        """Prints additional rows, and the heading again if the columns have changed."""
+        """Prints additional rows, and the heading again if the layout of the columns has changed."""
         self._rows += rows
         text = io.StringIO()
         Console(file=text, highlight=False, width=_NO_EDGE).print(to_terminal(self.table_of(self._rows), compact=True))

@@ -20,8 +20,9 @@ def count_directions(bench: Workbench) -> pl.DataFrame:
     """One row per layer and share of the variance, over the tokens of all texts.
 
     The columns are `layer`, `depth`, `share` (as text: `held`), `directions`, `of_hidden_size`, `of_weights`,
-    `hidden_size` and `tokens`. `of_weights` is the number of weights in the low-rank form of the linear layer that
-    reads this layer, divided by the layer's own number; null without such a reader. `tokens` counts the pooled tokens.
+    `hidden_size` and `tokens`. `of_weights` is about the linear layers that read a layer's states: the number of
+    weights in their low-rank form, divided by that in their full form; null if no linear layer reads the states.
+    `tokens` is the number of pooled tokens.
     """
     layers = resolve_layers("all", bench.blocks)
     label = f"{bench.model.reference.label} on {bench.texts.name}: directions"

@@ -21,7 +21,7 @@ from rankscope.studies.sentences import short
 from rankscope.studies.study import Request
 
 BITS = (8, 6, 4, 3)
-"""In order of increasing damage."""
+"""From the mildest rounding to the most severe."""
 GROUPS: tuple[int | None, ...] = (None, 128, 64)
 
 
@@ -34,7 +34,7 @@ class Moved:
             at the layer where it changes most clearly.
         layers: One row per rounding and layer.
         variants: Same as `table`, with one row per given variant of the model.
-        share: Share of the blocks' parameters that was rounded.
+        share: Share of the blocks' parameters that was rounded, if known.
     """
 
     table: pl.DataFrame
