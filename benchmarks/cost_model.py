@@ -50,7 +50,7 @@ def main() -> None:
         print_costs(costs, rates)
         check(data, Path(folder), costs, rates)
     if own:
-        print_tables("With the costs given", replace(costs, **own), sweep)
+        print_tables("With the given costs", replace(costs, **own), sweep)
         return
     print_tables("This machine, pico (0.4 M parameters)", costs, sweep)
     print_tables("H100, the shape of OPT-1.3B in bfloat16", replace(costs, **H100), replace(sweep, batch_tokens=16384))
@@ -104,7 +104,7 @@ def print_tables(title: str, costs: Costs, sweep: Sweep) -> None:
                 row += [f"{of_engine.busy / 3600:,.0f}"]
             rows.append(f"| {' | '.join(row)} |")
     for deaths, rows in tables.items():
-        print(f"\n{f'{deaths:g} deaths in an hour of a worker' if deaths else 'without deaths'}\n\n{HEAD}")
+        print(f"\n{f'{deaths:g} deaths per worker and hour' if deaths else 'without deaths'}\n\n{HEAD}")
         print("\n".join(rows), flush=True)
 
 

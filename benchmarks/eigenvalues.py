@@ -205,8 +205,8 @@ def layout(launch: Launch) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the layouts in use alone")
-    parser.add_argument("--large", action="store_true", help="large matrices alone, without LAPACK and cuSOLVER")
+    parser.add_argument("--quick", action="store_true", help="only the layouts in use")
+    parser.add_argument("--large", action="store_true", help="only large matrices, without LAPACK and cuSOLVER")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = jobs(options.quick, options.large)
@@ -216,7 +216,7 @@ def main() -> None:
     print(*failures, sep="\n")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {os.cpu_count()} cores; ", end="")
     print(f"{len(wanted)} layouts compiled in {time.perf_counter() - start:.0f} s")
-    print("Microseconds a matrix: band, chase, bisect, whole call; largest error in eps of the largest eigenvalue")
+    print("Microseconds per matrix: band, chase, bisect, whole call; largest error in eps of the largest eigenvalue")
     for n, dtype, launch in wanted:
         attempt(
             f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
@@ -226,7 +226,7 @@ def main() -> None:
             ),
         )
         torch.cuda.empty_cache()
-    print("Microseconds a matrix in each kernel:")
+    print("Microseconds per matrix in each kernel:")
     for n, dtype, launch in wanted:
         if launch.spread:
             attempt(
@@ -235,7 +235,7 @@ def main() -> None:
             )
     if options.large:
         return
-    print("Microseconds a matrix: cuSOLVER through torch, LAPACK on all cores")
+    print("Microseconds per matrix: cuSOLVER through torch, LAPACK on all cores")
     for n in SIZES[1:]:
         attempt(
             f"  {n:>5} float64",

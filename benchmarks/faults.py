@@ -139,7 +139,7 @@ def after(happened: Counter[str], cluster: Any, others: list[Any], node: dict[st
         happened["added nodes"] += 1
     if kills == STORE_GOES:
         store.until = time.monotonic() + STORE_IS_DOWN
-        happened["times that the store was down"] += 1
+        happened["outages of the store"] += 1
     return kills in DRIVERS_DIE
 
 

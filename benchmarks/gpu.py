@@ -120,11 +120,11 @@ def whole_runs(lengths: list[int]) -> None:
     for name, layers in (("last", ("last",)), ("all", every)):
         bare_syncs = synchronizations(lambda layers=layers: bare(network, few, layers))
         syncs = synchronizations(lambda layers=layers: measured(network, few, layers, default))
-        print(f"  synchronisations a batch, {name}: {syncs / 2:.1f}, of which in the forward pass {bare_syncs / 2:.1f}")
+        print(f"  synchronisations per batch, {name}: {syncs / 2:.1f}, in the forward pass {bare_syncs / 2:.1f}")
     texts = [batch[0] for batch in plan.batches[:: max(1, len(plan.batches) // 6)]]
     published = synchronized(lambda: [published_way(network, text) for text in texts]) / len(texts)
     print(
-        f"  the released script's way on {len(texts)} texts: {published:.3f} s a text, "
+        f"  the released script's way on {len(texts)} texts: {published:.3f} s per text, "
         f"{published * len(lengths):,.0f} s for all"
     )
 

@@ -50,7 +50,7 @@ def main() -> None:
             started = time.monotonic()
             warm(cluster)
             print(
-                f"Ray starts in {started - began:.1f} s, its workers have imported what they need after "
+                f"Ray starts in {started - began:.1f} s, and its workers' imports take "
                 f"{time.monotonic() - started:.1f} s more"
             )
             seconds: dict[str, list[float]] = {"by hand": [], "Ray": []}

@@ -53,7 +53,7 @@ def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    with _telling(place):
+    with _as_storage_errors(place):
         for left in reversed(range(_TRIES)):
             try:
                 _replace(place, fill)
@@ -72,7 +72,7 @@ def create_bytes(place: Path, content: bytes) -> bool:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    with _telling(place):
+    with _as_storage_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = _name_beside(place)
         try:
@@ -98,7 +98,7 @@ def _linked(beside: Path, place: Path) -> bool:
 
 
 @contextmanager
-def _telling(place: Path) -> Iterator[None]:
+def _as_storage_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -36,9 +36,9 @@ def labelled_rows(rows: list[tuple[Run, Summary]], different: Differing) -> list
     """
     short = short_names(row["model"] for _, row in rows)
     names = different.of(Effect.NUMBERS, Effect.TEXTS, Effect.TWIN)
-    if not _all_apart(rows, different, names):
+    if not _are_distinguished(rows, different, names):
         names += different.of(Effect.ROUNDING)
-    folders = {} if _all_apart(rows, different, names) else folder_names(different.runs)
+    folders = {} if _are_distinguished(rows, different, names) else folder_names(different.runs)
     found = []
     for run, row in rows:
         behind = [different.label(names, run)] if names else []
@@ -49,7 +49,7 @@ def labelled_rows(rows: list[tuple[Run, Summary]], different: Differing) -> list
     return found
 
 
-def _all_apart(rows: list[tuple[Run, Summary]], different: Differing, names: Sequence[str]) -> bool:
+def _are_distinguished(rows: list[tuple[Run, Summary]], different: Differing, names: Sequence[str]) -> bool:
     """Whether these settings distinguish the runs of every model on every data set."""
     places = {(row["model"], row["dataset"], run) for run, row in rows}
     return len({(model, data, different.label(names, run)) for model, data, run in places}) == len(places)

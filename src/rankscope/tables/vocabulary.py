@@ -96,7 +96,7 @@ _TERMS = {
     "removed": Term("removed", "blocks", said="removed"),
     "blocks": Term("blocks", is_name=True),
     "block": Term("block"),
-    "other": Term("beside", is_name=True),
+    "other": Term("compared with", is_name=True),
     "entropy_change": Term("|change of H|", "nats", 4, spelled_out="size of the change of matrix entropy"),
     "effective_rank_change": Term("|change of eRank|", "dimensions", 2),
     "cka_distance": Term("1 - CKA", digits=4),

@@ -20,7 +20,7 @@ from rankscope.texts.text import EMPTY, Content, SkippedText, Text, name_some
 from rankscope.texts.text_set import TextSet
 
 PAPER_SEED = 123
-_TOLD_EVERY = 1000
+_REPORTED_EVERY = 1000
 
 
 def load_texts(
@@ -127,7 +127,7 @@ def _collect(
     """The first `size` usable texts; empty texts and bad rows on the way are skipped and counted."""
     found = Collector()
     for met, (place, row) in enumerate(chosen, start=1):
-        if met % _TOLD_EVERY == 0:
+        if met % _REPORTED_EVERY == 0:
             told(met)
         try:
             own, content = _read(row, reference)

@@ -131,11 +131,11 @@ class Collector:
 
     def finish(self) -> tuple[StoredTexts, tuple[SkippedText, ...]]:
         """The usable texts; bad rows, followed by empty texts."""
-        own_ids = self._all_have_ids and self._tell_apart()
+        own_ids = self._all_have_ids and self._are_unique()
         empty = [SkippedText(str(own if own_ids else number), EMPTY) for own, number in self._empty]
         return StoredTexts(self._rows, own_ids, self._digests[own_ids]), (*self._bad, *empty)
 
-    def _tell_apart(self) -> bool:
+    def _are_unique(self) -> bool:
         """Whether the rows' own ids are unique; only ids with the same hash are compared."""
         hashes = np.sort(np.array(self._hashes, dtype=np.int64))
         twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
