@@ -16,8 +16,8 @@ class Section:
 
     Attributes:
         heading: shown above the section.
-        tables: by name.
-        figures: in display order.
+        tables: tables by name.
+        figures: figures in display order.
         remarks: what the section omits, and why.
     """
 

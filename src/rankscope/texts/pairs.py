@@ -70,7 +70,7 @@ class PairSet:
     Attributes:
         name: the data set's name in results.
         source: description of where the pairs came from.
-        pairs: in order.
+        pairs: the pairs in order.
     """
 
     name: str

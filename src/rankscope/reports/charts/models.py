@@ -73,7 +73,7 @@ def relative_differences(differences: Sequence[Difference]) -> Figure:
     Diff-eRank and metrics that can be negative are omitted: a share of a value that may be zero is meaningless.
 
     Args:
-        differences: of one data set and one layer.
+        differences: differences on one data set and layer.
     """
     import altair as alt
 
