@@ -1,10 +1,10 @@
-"""Sound and broken trainings under a monitor: at which step the first alarm fires, if any.
+"""Monitors sound and broken trainings, and reports the step of the first alarm, if any.
 
-The configuration of pico-0.1m from scratch on stdlib-docs: batches of 8 x 128 tokens, AdamW, learning rate 3e-3 with 30
-steps of warm-up and a cosine to a tenth, weight decay 0.1. The probe, 16 texts that are not trained on, is measured at
-every hundredth of the training.
+The configuration is pico-0.1m, trained from scratch on stdlib-docs: batches of 8 x 128 tokens, AdamW, learning rate
+3e-3 with 30 steps of warm-up and cosine decay to a tenth, weight decay 0.1. The probe, 16 texts that are not trained
+on, is measured 100 times during the training.
 
-    python benchmarks/alarms.py            # about ten minutes on a core
+    python benchmarks/alarms.py            # about ten minutes on one core
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ PROBE, BATCH, TOKENS = 16, 8, 128
 
 @dataclass(frozen=True)
 class Training:
-    """What a training does otherwise than a sound one.
+    """A training; by default a sound one.
 
     Attributes:
-        seed: of weights and batches.
-        rate: times the learning rate; without clipping of gradients where it is not 1.
-        warm_up: in steps.
-        decay: times the weight decay.
-        noise: targets are random.
-        breaks: does something to the network before it is trained.
+        seed: seed of weights and batches.
+        rate: factor of the learning rate; gradients are clipped only if it is 1.
+        warm_up: number of warm-up steps.
+        decay: factor of the weight decay.
+        noise: whether targets are random.
+        breaks: damages the network before it is trained.
     """
 
     seed: int = 0
@@ -48,14 +48,14 @@ class Training:
 
 
 def zero_embeddings(model: nn.Module) -> None:
-    """Embeddings of zeros that are not trained."""
+    """Sets the embeddings to zero and freezes them."""
     weight = model.get_input_embeddings().weight  # type: ignore[operator]
     nn.init.zeros_(weight)
     weight.requires_grad_(False)
 
 
 def silent_block(model: nn.Module) -> None:
-    """The second block passes on zeros."""
+    """Makes the second block output zeros."""
     block = model.gpt_neox.layers[1]  # type: ignore[union-attr,index]
     block.register_forward_hook(
         lambda _, __, output: (output[0] * 0, *output[1:]) if isinstance(output, tuple) else output * 0
@@ -89,7 +89,7 @@ def main() -> None:
 def first_alarm(
     training: Training, described: ModelDescription, probe: list[str], ids: Tensor, steps: int
 ) -> Alarm | None:
-    """Trains until an alarm fires, or to the end."""
+    """Trains until an alarm fires, or to the end; returns the alarm."""
     torch.manual_seed(training.seed)
     model = AutoModelForCausalLM.from_config(copy.deepcopy(described.config), dtype=torch.float32)
     training.breaks(model)

@@ -1,13 +1,13 @@
-"""What a run on many machines costs: unit costs measured here, a formula, a simulation, and a small run to check it.
+"""The cost of a run on many machines: unit costs measured here, a formula, a simulation, and a small run to check it.
 
-Times are CPU seconds of processes with one thread, so that other work on the machine disturbs them little. The
-simulation divides a plan of made-up lengths by the product's own code (shards, and Ray's tasks), and gives each batch a
-duration with the measured spread, each worker a speed of its own, and, in the second table, a death now and then.
+Times are CPU seconds of single-threaded processes, which other work on the machine hardly affects. The simulation uses
+rankscope's own code to divide a plan of synthetic lengths into shards and into Ray tasks. Each batch has a duration
+with the measured spread, each worker has its own speed, and in the second table, workers die at random.
 
     python benchmarks/cost_model.py                                    # about three minutes
     python benchmarks/cost_model.py --models 20 --twins 3 --token 7e-6 --load 12 --batch-tokens 16384    # your own
 
-Each unit cost can be given (`--help` lists them), and replaces the one that was measured.
+Unit costs given as options (listed by `--help`) replace the measured ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rankscope.cli.terminal import quieten_libraries
 from simulated_run import Load, Sweep, formula, shards_of, simulated_ray, simulated_shards, tasks_of
 
 H100 = {"token": 8.7 / 1.21e6, "load": 10.0, "spread": 0.05}
-"""The shape of OPT-1.3B in bfloat16, last layer: measured, see README.md. Loading 2.6 GB in 10 s is assumed."""
+"""The shape of OPT-1.3B in bfloat16, last layer, as measured in README.md; loading 2.6 GB is assumed to take 10 s."""
 WORKERS = (1, 8, 64, 256)
 HEAD = (
     "| workers | prepare h | measure h | merge h | shards: formula h | simulation h | off by | core-hours "
@@ -50,7 +50,7 @@ def main() -> None:
         print_costs(costs, rates)
         check(data, Path(folder), costs, rates)
     if own:
-        print_tables("With the costs given", replace(costs, **own), sweep)
+        print_tables("With the given costs", replace(costs, **own), sweep)
         return
     print_tables("This machine, pico (0.4 M parameters)", costs, sweep)
     print_tables("H100, the shape of OPT-1.3B in bfloat16", replace(costs, **H100), replace(sweep, batch_tokens=16384))
@@ -65,7 +65,7 @@ def print_costs(costs: Costs, rates: dict[str, float]) -> None:
 
 
 def check(data: Path, folder: Path, costs: Costs, rates: dict[str, float]) -> None:
-    """The simulation of a small run beside the run itself: the pico family with a twin each, as 1 and as 2 shards."""
+    """Compares the simulation of a small run with the run: the pico family with one twin each, in 1 and in 2 shards."""
     job = prepared(data)
     load = Load.of(job.plan(job.subjects[0].model, job.text_sets[0]).batches, [rates[name] for name in MODELS], twins=1)
     sweep = Sweep(models=len(MODELS), texts=len(job.text_sets[0].texts), machines=0.0, deaths=0.0)
@@ -104,7 +104,7 @@ def print_tables(title: str, costs: Costs, sweep: Sweep) -> None:
                 row += [f"{of_engine.busy / 3600:,.0f}"]
             rows.append(f"| {' | '.join(row)} |")
     for deaths, rows in tables.items():
-        print(f"\n{f'{deaths:g} deaths in an hour of a worker' if deaths else 'without deaths'}\n\n{HEAD}")
+        print(f"\n{f'{deaths:g} deaths per worker and hour' if deaths else 'without deaths'}\n\n{HEAD}")
         print("\n".join(rows), flush=True)
 
 

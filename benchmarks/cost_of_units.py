@@ -1,4 +1,4 @@
-"""The unit costs of a run, measured on this machine: see cost_model.py."""
+"""Measures the unit costs of a run on this machine; see cost_model.py."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def _cost(what: str) -> Any:
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of one unit of each kind of work; `spread` and `bytes` are no seconds."""
+    """Seconds per unit of each kind of work; `spread` and `bytes` are not in seconds."""
 
-    start: float = _cost("a process that measures two texts of the smallest model, and nothing else")
-    merger: float = _cost("a process that merges those two, and nothing else")
+    start: float = _cost("a process that only measures two texts with the smallest model")
+    merger: float = _cost("a process that only merges those two")
     describe: float = _cost("a model's configuration, tokenizer and fingerprint")
     read: float = _cost("a text, read and fingerprinted")
-    plan: float = _cost("a token, planned (once for each tokenizer)")
-    fit: float = _cost("a token, looked at for the texts to fit networks to (once for each tokenizer)")
+    plan: float = _cost("a token, planned (once per tokenizer)")
+    fit: float = _cost("a token, read to choose the texts that networks are fitted to (once per tokenizer)")
     load: float = _cost("a network, loaded or drawn, and fitted to the texts")
     token: float = _cost("a token, forward pass and metrics")
     batch: float = _cost("a batch, written into the run's folder")
     join: float = _cost("a batch, read and joined by the merge")
     row: float = _cost("a row (text x network x layer), summarised by the merge")
-    spread: float = _cost("no seconds: standard deviation of a batch's seconds a token, over their mean")
-    bytes: float = _cost("no seconds: bytes of a row in a unit's file")
+    spread: float = _cost("not seconds: relative standard deviation of a batch's seconds per token")
+    bytes: float = _cost("not seconds: bytes of a row in a unit's file")
 
 
 def data_file(folder: Path) -> Path:
-    """Texts that come with the library, again and again."""
+    """A file of the bundled texts, repeated as often as needed."""
     (texts,) = load_text_sets(["stdlib-docs"], Settings())
     known = [text.text for text in texts.texts]
     file = folder / "texts.jsonl"
@@ -67,12 +67,12 @@ def data_file(folder: Path) -> Path:
 
 
 def prepared(data: Path, limit: int = TEXTS) -> Job:
-    """The small run's models and texts."""
+    """The job of the small run."""
     return prepare(MODELS, [str(data)], Settings(**SETTINGS, limit=limit))
 
 
 def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
-    """Unit costs of pico (0.4 M parameters), and the seconds of a token for each model of the small run."""
+    """Unit costs of pico (0.4 M parameters), and the seconds per token of each model in the small run."""
     job, few = prepared(data), prepare(MODELS[:1], [str(data)], Settings(**SETTINGS, limit=TEXTS))
     of_four, of_one = (
         seconds(lambda models=models: prepare(models, [str(data)], Settings(**SETTINGS, limit=TEXTS)).identity, 3)
@@ -104,7 +104,7 @@ def measured_costs(data: Path, folder: Path) -> tuple[Costs, dict[str, float]]:
 
 
 def seconds(work: Callable[[], object], times: int = 1) -> float:
-    """CPU seconds of this process; the median of several times."""
+    """CPU seconds of this process, as the median of several runs."""
     found = []
     for _ in range(times):
         began = time.process_time()
@@ -114,7 +114,7 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
 
 
 def child(command: list[str]) -> float:
-    """CPU seconds of another process."""
+    """CPU seconds of a child process."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     said = process.stderr.read()
@@ -134,7 +134,7 @@ def observed(data: Path, output: Path, shard: str | None, models: Sequence[str] 
 
 
 def _planning(data: Path, warm: Job) -> dict[str, float]:
-    """Reading is of all that a text costs beside its tokens."""
+    """Costs of preparing texts: `read` per text, apart from its tokens; `plan` and `fit` per token."""
     Plans(warm).of(warm.subjects[0].model)
     jobs: list[Job] = []
     read = seconds(lambda: jobs.append(prepared(data, PLANNED)) or jobs[0].text_sets[0].fingerprint)
@@ -147,7 +147,7 @@ def _planning(data: Path, warm: Job) -> dict[str, float]:
 
 
 def _passes(job: Job, subject: Any) -> tuple[float, float, list[tuple[int, list[Any]]]]:
-    """Seconds of a token, their spread over batches, and the rows of some batches all over the plan."""
+    """Seconds per token, their spread over batches, and the rows of batches spread over the whole plan."""
     part = next(iter(job.parts(subject, Plans(job).of(subject.model))))
     network = _network(subject, None, job, part.plan)
     count = len(part.plan.batches)
@@ -164,15 +164,15 @@ def _passes(job: Job, subject: Any) -> tuple[float, float, list[tuple[int, list[
 
 
 def _network(subject: Any, seed: int | None, job: Job, plan: Plan) -> LoadedNetwork:
-    """Loaded, and fitted to the texts."""
+    """Loads a network and fits it to the texts."""
     return subject.load(seed, "default", job.placement).fitted_to("", plan.decisive(subject.model.config))
 
 
 def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, float]:
-    """Seconds to write a batch, and to join it."""
+    """Seconds to write a batch, and seconds to join it."""
     run = open_run_folder(folder / "made-up", {"settings": {}})
     store = UnitFile(run, "unit", ("last",))
-    # As of a long run, in which only the first texts keep their eigenvalues.
+    # As in a long run, where only the first texts keep their eigenvalues.
     batches = [[row | {"eigenvalues": None} for row in batch] for _, batch in rows]
     batches *= 20
     kept = seconds(lambda: [store.keep(number, batch) for number, batch in enumerate(batches)])
@@ -181,11 +181,11 @@ def _keeping(folder: Path, rows: list[tuple[int, list[Any]]]) -> tuple[float, fl
 
 
 def _summarising(rows: list[tuple[int, list[Any]]]) -> tuple[float, float]:
-    """Seconds and bytes of a row of a long run: a trained network and a twin."""
+    """Seconds and bytes per row of a long run with a trained network and a twin."""
     known = [row for _, batch in rows for row in batch]
     made = [known[n % len(known)] | {"text_index": n} for n in range(SUMMARISED)]
     frame = pl.DataFrame(made, schema=text_columns())
-    noise = pl.Series(np.random.default_rng(0).uniform(1, 1.1, SUMMARISED))  # so that no value is there twice
+    noise = pl.Series(np.random.default_rng(0).uniform(1, 1.1, SUMMARISED))  # so that values are distinct
     nothing = pl.lit(None, dtype=frame.schema["eigenvalues"])
     frame = frame.with_columns(polars.selectors.float() * noise, eigenvalues=nothing)
     twin = frame.with_columns(role=pl.lit("untrained"), seed=pl.lit(0, dtype=frame.schema["seed"]))

@@ -1,8 +1,8 @@
-"""All eigenvalues of many Gram matrices on a CUDA device: errors and microseconds a matrix, beside LAPACK and cuSOLVER.
+"""All eigenvalues of many Gram matrices on a CUDA device: errors and times, compared with LAPACK and cuSOLVER.
 
 python benchmarks/eigenvalues.py             # everything, in about two minutes
-python benchmarks/eigenvalues.py --quick     # the layouts in use alone
-python benchmarks/eigenvalues.py --large     # large matrices alone, in less than two minutes
+python benchmarks/eigenvalues.py --quick     # only the layouts in use
+python benchmarks/eigenvalues.py --large     # only large matrices, in less than two minutes
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DTYPES = (torch.float64, torch.float32)
 
 
 def variants(n: int) -> list[Launch]:
-    """The layout in use for matrices of n rows, and what might beat it."""
+    """The layout in use for matrices of n rows, followed by candidates that may be faster."""
     used = ours.launch_for(n)
     if n == 128:
         others = [
@@ -64,7 +64,7 @@ def jobs(quick: bool, large: bool) -> list[tuple[int, torch.dtype, Launch]]:
 
 
 def grams(n: int, batch: int, dtype: torch.dtype, device: str = "cuda") -> torch.Tensor:
-    """Gram matrices as texts give them: rows of unit length over n, some far from full rank."""
+    """Gram matrices like those of texts: products of n unit rows, divided by n; one in three is far from full rank."""
     generator = torch.Generator(device).manual_seed(n)
     rows = torch.randn(batch, n, n + n // 2, generator=generator, dtype=torch.float64, device=device)
     rows *= torch.logspace(0, -4, rows.shape[2], dtype=torch.float64, device=device)
@@ -74,19 +74,19 @@ def grams(n: int, batch: int, dtype: torch.dtype, device: str = "cuda") -> torch
 
 
 def compile_one(job: tuple[int, torch.dtype, Launch]) -> str:
-    """Fills the compiler's cache; what went wrong, or nothing."""
+    """Fills the compiler's cache; returns an error message, or an empty string."""
     n, dtype, launch = job
     try:
         sizes = torch.full((2,), n, device="cuda")
         ours.eigenvalues_on_device(grams(n, 2, dtype), sizes, launch)
         torch.cuda.synchronize()
-    except Exception as error:  # noqa: BLE001 - one layout that fails must not end the others
+    except Exception as error:  # noqa: BLE001 - a layout that fails must not stop the others
         return f"FAILED n={n} {dtype} {launch}: {type(error).__name__}: {str(error)[:300]}"
     return ""
 
 
 def milliseconds(work: Callable[[], object], before: Callable[[], object] = lambda: None, repeats: int = 3) -> float:
-    """Median on the device's clock."""
+    """Median duration by the device's clock."""
     times = []
     for index in range(repeats + 1):
         before()
@@ -102,7 +102,7 @@ def milliseconds(work: Callable[[], object], before: Callable[[], object] = lamb
 
 @cache
 def examples(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Four matrices, their sizes, and their eigenvalues by LAPACK in float64."""
+    """Four matrices, their sizes, and their eigenvalues computed by LAPACK in float64."""
     some = grams(n, 4, dtype)
     some[1] *= 1e-6
     some[1, 0, 0] += 1.0  # one direction that holds nearly everything
@@ -114,7 +114,7 @@ def examples(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 def error_in_eps(n: int, dtype: torch.dtype, launch: Launch) -> float:
-    """Largest error relative to the largest eigenvalue; fails if the host waits for the device."""
+    """Largest error relative to the largest eigenvalue, in eps; fails if the host waits for the device."""
     some, sizes, reference = examples(n, dtype)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
@@ -131,7 +131,7 @@ def error_in_eps(n: int, dtype: torch.dtype, launch: Launch) -> float:
 
 
 def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
-    """Microseconds a matrix: reduction to a band, bulge chasing, bisection, and the whole call with its copies."""
+    """Microseconds per matrix: band reduction, bulge chasing, bisection, and the whole call including copies."""
     batch = BATCHES[n]
     some = grams(n, batch, dtype)
     sizes = torch.full((batch,), n, device="cuda")
@@ -159,7 +159,7 @@ def time_stages(n: int, dtype: torch.dtype, launch: Launch) -> list[float]:
 
 
 def time_kernels(n: int, dtype: torch.dtype, launch: Launch) -> str:
-    """Microseconds a matrix in each kernel of one call, as the profiler counts them."""
+    """Microseconds per matrix in each kernel of one call, according to the profiler."""
     some = grams(n, BATCHES[n], dtype)
     sizes = torch.full((len(some),), n, device="cuda")
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
@@ -170,7 +170,7 @@ def time_kernels(n: int, dtype: torch.dtype, launch: Launch) -> str:
 
 
 def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
-    """Microseconds a matrix of cuSOLVER through torch, and of LAPACK with a thread for each core."""
+    """Microseconds per matrix with cuSOLVER through torch, and with LAPACK on one thread per core."""
     some = grams(n, 64 if n < 1024 else 16, dtype)
     few = some[: 8 if n < 1024 else 2]
     device = 1e3 * milliseconds(lambda: torch.linalg.eigvalsh(few), repeats=3) / len(few)
@@ -184,7 +184,7 @@ def time_others(n: int, dtype: torch.dtype) -> tuple[float, float]:
 
 
 def attempt(label: str, work: Callable[[], str]) -> None:
-    """Prints the line that the work makes, or its error."""
+    """Prints the line that the function returns, or its error."""
     try:
         print(f"{label:<56}{work()}", flush=True)
     except Exception as error:  # noqa: BLE001 - the rest of the table is wanted
@@ -205,8 +205,8 @@ def layout(launch: Launch) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the layouts in use alone")
-    parser.add_argument("--large", action="store_true", help="large matrices alone, without LAPACK and cuSOLVER")
+    parser.add_argument("--quick", action="store_true", help="only the layouts in use")
+    parser.add_argument("--large", action="store_true", help="only large matrices, without LAPACK and cuSOLVER")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = jobs(options.quick, options.large)
@@ -216,7 +216,7 @@ def main() -> None:
     print(*failures, sep="\n")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {os.cpu_count()} cores; ", end="")
     print(f"{len(wanted)} layouts compiled in {time.perf_counter() - start:.0f} s")
-    print("Microseconds a matrix: band, chase, bisect, whole call; largest error in eps of the largest eigenvalue")
+    print("Microseconds per matrix: band, chase, bisect, whole call; largest error in eps of the largest eigenvalue")
     for n, dtype, launch in wanted:
         attempt(
             f"  {n:>5} {short(dtype)} x{BATCHES[n]:<5} {layout(launch)}",
@@ -226,7 +226,7 @@ def main() -> None:
             ),
         )
         torch.cuda.empty_cache()
-    print("Microseconds a matrix in each kernel:")
+    print("Microseconds per matrix in each kernel:")
     for n, dtype, launch in wanted:
         if launch.spread:
             attempt(
@@ -235,7 +235,7 @@ def main() -> None:
             )
     if options.large:
         return
-    print("Microseconds a matrix: cuSOLVER through torch, LAPACK on all cores")
+    print("Microseconds per matrix: cuSOLVER through torch, LAPACK on all cores")
     for n in SIZES[1:]:
         attempt(
             f"  {n:>5} float64",

@@ -1,8 +1,9 @@
-"""What the metrics cost beside the forward pass, on a real model and real texts.
+"""The cost of the metrics relative to the forward pass, on a real model and real texts.
 
-Time: batches go through the model in turn without metrics, with all metrics on the last layer, and
-with all metrics on all layers, so that a drifting machine meets all three alike; ratios are of the
-sums. Memory: the peak of a process of its own for each. Precision: bfloat16 beside float32.
+Time: each batch runs without metrics, with all default metrics on the last layer, and with all of them on all layers,
+one after another, so that drifts in the machine's speed affect all three equally; ratios are of sums, and the loss is
+computed each time. A whole run is compared with loading the network and the bare forward passes. Memory: the peak of a
+separate process for each case. Precision: bfloat16 compared with float32.
 
     python benchmarks/evaluation.py model.gguf --data dolly-15k=databricks-dolly-15k.jsonl.gz
 """
@@ -11,76 +12,85 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
-import torch
+import numpy as np
 
-from rankscope.metrics import measure
-from rankscope.models import Placement, load_model, resolve_layers
-from rankscope.models.forward_pass import Batch, forward
+import rankscope as rs
+from rankscope.measuring.layers import Layers
+from rankscope.measuring.plan import Plan
+from rankscope.measuring.texts import TextTask, measure_batches
+from rankscope.metrics import metric_names
+from rankscope.models import TRANSFORMERS, Batch, Placement, TransformersNetwork, count_blocks, resolve_layers
 from rankscope.runs import Job, prepare
 from rankscope.settings import Settings
 
-
-def batches_of(job: Job) -> list[Batch]:
-    plan = job.plan(job.subjects[0].model, job.text_sets[0])
-    return [Batch.of([list(text.tokens) for text in batch]) for batch in plan.batches]
+METRICS = metric_names(default_only=True)
 
 
-def run(model: torch.nn.Module, batch: Batch, layers: tuple[str, ...], entropies: list[float] | None) -> float:
-    """Seconds for one batch; with a list, all metrics of each layer's texts are computed."""
+def loaded(job: Job, dtype: str = "float32") -> tuple[TransformersNetwork, Plan]:
+    description = job.subjects[0].model
+    plan = job.plan(description, job.text_sets[0])
+    network = TRANSFORMERS.load(description, Placement(dtype, job.placement.device))
+    return network.fitted_to(description.reference.text, plan.token_ids), plan
 
-    def reduce(_layer: str, texts: list[torch.Tensor]) -> None:
-        if entropies is not None:
-            entropies.extend(float(measure(hidden)["matrix_entropy"]) for hidden in texts)
 
-    start = time.perf_counter()
-    forward(model, batch, layers, reduce)
-    return time.perf_counter() - start
+def bare(network: TransformersNetwork, plan: Plan, number: int) -> None:
+    """One forward pass to the loss, without metrics."""
+    batch = Batch.of([list(text.tokens) for text in plan.batches[number]])
+    for part in network.parts(batch.lengths):
+        network.run(batch.select(part), ("last",), lambda *_: None, loss=True)
+
+
+def measured(network: TransformersNetwork, plan: Plan, number: int, layers: tuple[str, ...]) -> list[dict]:
+    task = TextTask("model", "texts", layers=Layers(layers), metrics=METRICS)
+    return [row for _, rows in measure_batches(task, plan.only([number]), network) for row in rows]
 
 
 def times(job: Job, dtype: str) -> dict[str, float]:
-    model = load_model(job.subjects[0].model, Placement(dtype, job.placement.device))
-    every = resolve_layers("all", model.config.num_hidden_layers)
-    spent = {"bare": 0.0, "last": 0.0, "all": 0.0}
-    entropies: list[float] = []
-    batches = batches_of(job)
-    run(model, batches[0], ("last",), None)
-    for batch in batches:
-        spent["bare"] += run(model, batch, ("last",), None)
-        spent["last"] += run(model, batch, ("last",), entropies)
-        spent["all"] += run(model, batch, every, [])
-    return spent | {"effective_rank": math.exp(sum(entropies) / len(entropies))}
+    began = time.perf_counter()
+    network, plan = loaded(job, dtype)
+    every = resolve_layers("all", count_blocks(job.subjects[0].model.config))
+    spent = {"loading": time.perf_counter() - began, "bare": 0.0, "last": 0.0, "all": 0.0}
+    entropies = []
+    bare(network, plan, 0)
+    for number in range(len(plan.batches)):
+        for name, layers in (("bare", ()), ("last", ("last",)), ("all", every)):
+            began = time.perf_counter()
+            rows = measured(network, plan, number, layers) if layers else bare(network, plan, number)
+            spent[name] += time.perf_counter() - began
+            if name == "last":
+                entropies += [row["matrix_entropy"] for row in rows]
+    return spent | {"effective_rank": float(np.exp(np.mean(entropies)))}
 
 
-def metric_share(job: Job) -> float:
-    """Time inside the metrics over time of the bare forward pass, measured around the calls."""
-    model = load_model(job.subjects[0].model, job.placement)
-    inside = 0.0
-
-    def reduce(_layer: str, texts: list[torch.Tensor]) -> None:
-        nonlocal inside
-        start = time.perf_counter()
-        for hidden in texts:
-            torch.stack(list(measure(hidden).values())).tolist()
-        inside += time.perf_counter() - start
-
-    batches = batches_of(job)
-    forward(model, batches[0], ("last",), lambda *_: None)
-    start = time.perf_counter()
-    for batch in batches:
-        forward(model, batch, ("last",), reduce)
-    return inside / (time.perf_counter() - start - inside)
+def whole_run(options: argparse.Namespace) -> float:
+    """Seconds of `rs.evaluate` for the last layer, without twins."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        rs.evaluate(
+            options.model, options.data, output=f"{folder}/run", limit=options.limit, field=options.field,
+            untrained_seeds=0, dtype="float32",
+        )  # fmt: skip
+        return time.perf_counter() - began
 
 
 def peak_memory(arguments: list[str], layers: str) -> float:
-    """GiB of a process of its own."""
+    """GiB of a separate process."""
     command = [sys.executable, __file__, *arguments, "--peak", layers]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def print_peak(job: Job, layers: str) -> None:
+    network, plan = loaded(job)
+    names = resolve_layers(layers, count_blocks(job.subjects[0].model.config))
+    for number in range(len(plan.batches)):
+        measured(network, plan, number, names)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 def main() -> None:
@@ -89,30 +99,31 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--field")
     parser.add_argument("--limit", type=int, default=48)
+    parser.add_argument("--only-time", action="store_true", help="neither memory nor bfloat16")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
     job = prepare([options.model], [options.data], Settings(limit=options.limit, field=options.field))
     if options.peak:
-        model = load_model(job.subjects[0].model, job.placement)
-        layers = resolve_layers(options.peak, model.config.num_hidden_layers)
-        for batch in batches_of(job):
-            run(model, batch, layers, [])
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        print_peak(job, options.peak)
         return
-    arguments = sys.argv[1:]
-    full, half = times(job, "float32"), times(job, "bfloat16")
-    memory = {layers: peak_memory(arguments, layers) for layers in ("last", "all")}
+    full = times(job, "float32")
     report = {
         "texts": len(job.text_sets[0].texts),
-        "metrics / forward pass": metric_share(job),
-        "last layer / bare": full["last"] / full["bare"],
-        "all layers / last layer": full["all"] / full["last"],
-        "peak memory, all layers / last layer": memory["all"] / memory["last"],
-        "peak memory, last layer, GiB": memory["last"],
-        "float32 / bfloat16": full["last"] / half["last"],
+        "loading, s": full["loading"],
+        "forward passes, s": full["bare"],
+        "last layer / forward passes": full["last"] / full["bare"],
+        "all layers / forward passes": full["all"] / full["bare"],
+        "whole run / (loading + forward passes)": whole_run(options) / (full["loading"] + full["bare"]),
         "eRank float32": full["effective_rank"],
-        "eRank bfloat16": half["effective_rank"],
     }
+    if not options.only_time:
+        half, memory = times(job, "bfloat16"), {one: peak_memory(sys.argv[1:], one) for one in ("last", "all")}
+        report |= {
+            "float32 / bfloat16": full["last"] / half["last"],
+            "eRank bfloat16": half["effective_rank"],
+            "peak memory, last layer, GiB": memory["last"],
+            "peak memory, all layers / last layer": memory["all"] / memory["last"],
+        }
     print(json.dumps(report, indent=2))
 
 

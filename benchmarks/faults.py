@@ -1,8 +1,8 @@
-"""A run on a Ray cluster of three nodes to which everything happens: are its numbers those of a plain run?
+"""Compares a run on a faulty Ray cluster of three nodes with a plain run: the results must be identical.
 
-Meanwhile a worker is killed (SIGKILL) twenty times, a node is removed twice and one added, the driver is killed twice
-and started again with the same command, one write in twenty to the object store is refused (HTTP 503), and once the
-store refuses everything for a minute. The store is moto's server of the S3 protocol.
+During the run, a worker is killed (SIGKILL) twenty times, a node is removed twice, one is added, and the driver is
+killed twice and restarted with the same command. The object store refuses one write in twenty (HTTP 503), and refuses
+everything for one minute. The store is moto's S3 server.
 
     pip install 'rankscope[ray,test]' && python benchmarks/faults.py
 """
@@ -30,8 +30,8 @@ MODELS = ("pico-0.1m", "pico-0.4m", "pico-1m", "pico-3m", "pico-0.4m@step-512", 
 CALL = (*MODELS, "--data", "stdlib-docs", "--batch-tokens", "512", "--device", "cpu", "--no-twin-cache")
 KILLS, STORE_IS_DOWN, REFUSED = 20, 60.0, 1 / 20
 DRIVERS_DIE, NODES_GO, NODE_COMES, STORE_GOES = (6, 14), (4, 12), 8, 10
-"""After so many killed workers."""
-MEASURING = 500 << 20  # bytes in memory: what is below still imports
+"""Numbers of killed workers after which these events happen."""
+MEASURING = 500 << 20  # bytes in memory; a worker with less is still importing
 ADDRESS = f"s3://{BUCKET}/faults/run"
 
 
@@ -40,8 +40,9 @@ class Store:
     """Decides which requests fail.
 
     Attributes:
-        until: when the store answers again.
-        refused: requests that failed.
+        chance: source of random numbers.
+        until: time at which the store becomes available again.
+        refused: number of failed requests.
         written: how often each file was written.
     """
 
@@ -51,7 +52,7 @@ class Store:
     written: Counter[str] = field(default_factory=Counter)
 
     def fails(self, method: str, path: str) -> Failure | None:
-        """What to answer instead."""
+        """The error response to a request, or None if it succeeds."""
         if time.monotonic() < self.until or (method == "PUT" and self.chance.random() < REFUSED):
             self.refused += 1
             return SLOW_DOWN
@@ -61,7 +62,7 @@ class Store:
 
     @property
     def batches(self) -> int:
-        """How many batches were written."""
+        """The number of batches that were written."""
         return sum("/parts/" in path for path in self.written)
 
 
@@ -69,7 +70,7 @@ def main() -> None:
     chance = random.Random(0)
     limit = sys.argv[1] if len(sys.argv) > 1 else "300"
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    os.environ |= {"RAY_worker_niceness": "0"}  # workers compete with whatever else runs
+    os.environ |= {"RAY_worker_niceness": "0"}  # workers compete with other processes on equal terms
     with tempfile.TemporaryDirectory() as folder, s3_server() as server:
         os.environ |= CREDENTIALS | {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}
         plain = Path(folder) / "plain"
@@ -89,7 +90,7 @@ def command(limit: str, output: object, *more: str) -> list[str]:
 
 
 def under_faults(server: S3Server, limit: str, chance: random.Random) -> Counter[str]:
-    """Measures while things happen; returns what happened how often."""
+    """Runs the evaluation while faults happen; returns how often each of them happened."""
     from ray.cluster_utils import Cluster
 
     store = Store(chance)
@@ -128,7 +129,7 @@ def under_faults(server: S3Server, limit: str, chance: random.Random) -> Counter
 
 
 def after(happened: Counter[str], cluster: Any, others: list[Any], node: dict[str, int], store: Store) -> bool:
-    """What else happens when a worker was killed; returns whether the driver is to die."""
+    """Triggers the events that follow a killed worker; returns whether to kill the driver."""
     kills = happened["killed workers"]
     if kills in NODES_GO:
         cluster.remove_node(others.pop(0), allow_graceful=False)
@@ -138,12 +139,12 @@ def after(happened: Counter[str], cluster: Any, others: list[Any], node: dict[st
         happened["added nodes"] += 1
     if kills == STORE_GOES:
         store.until = time.monotonic() + STORE_IS_DOWN
-        happened["times that the store was down"] += 1
+        happened["outages of the store"] += 1
     return kills in DRIVERS_DIE
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process in memory; 0 if it has ended."""
+    """Resident memory of a process in bytes; 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError):

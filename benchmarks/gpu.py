@@ -1,9 +1,10 @@
-"""What the metrics cost beside the forward pass on an accelerator: times, synchronisations, memory.
+"""The cost of the metrics relative to the forward pass on an accelerator: time, synchronisations, memory.
 
-Random weights of published shapes, token ids at random, lengths as given: what is timed does not depend on either.
+Models have published shapes, random weights and random token ids, because time does not depend on them. The lengths of
+the texts can be given.
 
-    python benchmarks/gpu.py                        # every part
-    python benchmarks/gpu.py --lengths lengths.txt  # lengths of real texts, one on each line
+    python benchmarks/gpu.py                        # all parts
+    python benchmarks/gpu.py --lengths lengths.txt  # lengths of real texts, one per line
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from rankscope.models import Batch
 from rankscope.models.transformers_backend import TransformersNetwork
 
 TOKENS_AT_ONCE = 16384
-SHAPES = {768: 12, 2048: 24, 4096: 32, 8192: 80}  # hidden size: layers of a model of that size
+SHAPES = {768: 12, 2048: 24, 4096: 32, 8192: 80}  # hidden size: number of layers in models of that size
 
 
 def synchronized(function: Callable[[], object]) -> float:
-    """Seconds until the device is done."""
+    """Seconds until the device has finished."""
     torch.cuda.synchronize()
     start = time.perf_counter()
     function()
@@ -45,7 +46,7 @@ def median(function: Callable[[], object], repeats: int = 5) -> float:
 
 
 def opt_1b3() -> TransformersNetwork:
-    """The shape of OPT-1.3B, random weights, bfloat16, made on the device."""
+    """A network with the shape of OPT-1.3B and random weights in bfloat16, created on the device."""
     config = transformers.OPTConfig(
         hidden_size=2048, ffn_dim=8192, num_hidden_layers=24, num_attention_heads=32, word_embed_proj_dim=2048
     )
@@ -69,7 +70,7 @@ def plan_of(lengths: list[int], vocabulary: int) -> Plan:
 
 
 def bare(network: TransformersNetwork, plan: Plan, layers: tuple[str, ...]) -> None:
-    """The forward passes alone, loss included, numbers left on the device."""
+    """Only the forward passes, including the loss; results stay on the device."""
     for batch in filter(None, plan.batches):
         network.run(Batch.of([list(text.tokens) for text in batch]), layers, lambda *_: None, loss=True)
 
@@ -80,7 +81,7 @@ def measured(network: TransformersNetwork, plan: Plan, layers: tuple[str, ...], 
 
 
 def synchronizations(function: Callable[[], object]) -> int:
-    """How often the host waited for the device, as CUDA's own debug mode counts."""
+    """How often the host waited for the device, according to CUDA's sync debug mode."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as seen:
@@ -102,7 +103,7 @@ def whole_runs(lengths: list[int]) -> None:
     tokens = sum(lengths)
     print(f"\nOPT-1.3B's shape, bfloat16, {len(lengths):,} texts, {tokens:,} tokens, {len(plan.batches)} batches")
     torch.cuda.reset_peak_memory_stats()
-    bare(network, plan, ("last",))  # attention kernels are chosen for each new shape
+    bare(network, plan, ("last",))  # warm-up: attention kernels are chosen for each new shape
     times = {"forward passes alone": synchronized(lambda: bare(network, plan, ("last",)))}
     print(f"  peak memory, forward passes alone  {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
     for name, layers, metrics in (
@@ -119,17 +120,17 @@ def whole_runs(lengths: list[int]) -> None:
     for name, layers in (("last", ("last",)), ("all", every)):
         bare_syncs = synchronizations(lambda layers=layers: bare(network, few, layers))
         syncs = synchronizations(lambda layers=layers: measured(network, few, layers, default))
-        print(f"  synchronisations a batch, {name}: {syncs / 2:.1f}, of which in the forward pass {bare_syncs / 2:.1f}")
+        print(f"  synchronisations per batch, {name}: {syncs / 2:.1f}, in the forward pass {bare_syncs / 2:.1f}")
     texts = [batch[0] for batch in plan.batches[:: max(1, len(plan.batches) // 6)]]
     published = synchronized(lambda: [published_way(network, text) for text in texts]) / len(texts)
     print(
-        f"  the released script's way on {len(texts)} texts: {published:.3f} s a text, "
+        f"  the released script's way on {len(texts)} texts: {published:.3f} s per text, "
         f"{published * len(lengths):,.0f} s for all"
     )
 
 
 def published_way(network: TransformersNetwork, text: PlannedText) -> float:
-    """One text at a time: centre, unit rows, d x d covariance, all in float32, and its SVD with vectors."""
+    """Matrix entropy as in the released script: centre, unit rows, d x d covariance in float32, SVD with vectors."""
     kept: list[torch.Tensor] = []
     network.run(Batch.of([list(text.tokens)]), ("last",), lambda _, states: kept.extend(states), loss=False)
     hidden = kept[0].float()
@@ -140,7 +141,7 @@ def published_way(network: TransformersNetwork, text: PlannedText) -> float:
 
 
 def shares() -> None:
-    """Metrics of one layer beside one block of a Llama-like model, by tokens and hidden size."""
+    """Compares metrics of one layer with one block of a Llama-like model, by number of tokens and hidden size."""
     print("\nmetrics of one layer over one block's forward pass (and, over a whole model, of the last layer alone)")
     print(f"{'d':>6} {'N':>6} {'texts':>6} {'block ms':>9} {'metrics ms':>11} {'all layers':>11} {'last layer':>11}")
     for size, depth in SHAPES.items():
@@ -169,7 +170,7 @@ def shares() -> None:
 
 
 def one_layer(states: list[torch.Tensor]) -> torch.Tensor:
-    """Spectra of texts at one layer, and their entropies, left on the device."""
+    """Decomposes the texts of one layer; the eigenvalues stay on the device."""
     found = Representations(states, computed_in=torch.bfloat16)
     waiting = Decompositions()
     found.decompose(waiting)
@@ -178,7 +179,7 @@ def one_layer(states: list[torch.Tensor]) -> torch.Tensor:
 
 
 def profile() -> None:
-    """Which kernels the metrics of one layer spend their time in."""
+    """Prints the kernels in which the metrics of one layer spend their time."""
     states = list(torch.randn(64, 256, 2048, device="cuda", dtype=torch.bfloat16))
     one_layer(states)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
@@ -191,8 +192,8 @@ def profile() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lengths", type=Path, help="token counts of texts, one on each line")
-    parser.add_argument("--part", choices=["runs", "shares", "profile"], help="one part alone")
+    parser.add_argument("--lengths", type=Path, help="file with the token counts of texts, one per line")
+    parser.add_argument("--part", choices=["runs", "shares", "profile"], help="run only this part")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print("not measured: no CUDA device")

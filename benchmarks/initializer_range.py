@@ -1,7 +1,7 @@
-"""The effective rank of untrained networks against the initializer_range that their weights are drawn with.
+"""The effective rank of untrained networks against the initializer_range of their weights.
 
-The shapes of four published models with the tokenizer of the pico family, so that all read the same tokens and nothing
-is downloaded. What a model really used is in its config.json; a GGUF file does not carry it.
+The networks have the shapes of four published models and the tokenizer of the pico family, so that all read the same
+tokens and nothing is downloaded. A model's actual range is in its config.json; a GGUF file does not contain it.
 
     python benchmarks/initializer_range.py --figure initializer-range.png
     python benchmarks/initializer_range.py --widths 576 1152 2304 --limit 4
@@ -42,13 +42,13 @@ SHAPES = {
 
 
 def configuration(model_type: str, shape: dict[str, object], tokens: int, value: float) -> PretrainedConfig:
-    """A configuration that draws weights with a standard deviation; OPT calls it init_std."""
+    """A configuration with the given standard deviation of initial weights, which OPT calls init_std."""
     key = "init_std" if model_type == "opt" else "initializer_range"
     return CONFIG_MAPPING[model_type](**shape, **{key: value}, vocab_size=tokens, max_position_embeddings=2048)
 
 
 def effective_ranks(config: PretrainedConfig, texts: list[torch.Tensor], seed: int) -> list[float]:
-    """The effective rank of each text in the untrained network of a configuration."""
+    """The effective rank of each text in an untrained network with this configuration."""
     torch.manual_seed(seed)
     network = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
@@ -56,13 +56,13 @@ def effective_ranks(config: PretrainedConfig, texts: list[torch.Tensor], seed: i
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, limit: int, longest: int) -> list[torch.Tensor]:
-    """The first passages of the standard library's documentation."""
+    """Token ids of the first passages of the standard library's documentation."""
     passages = load_texts(parse_data_reference("stdlib-docs", None, None, None), limit=limit, sample_seed=None)
     return [torch.tensor(tokenizer(text.text).input_ids[:longest]) for text in passages.texts]
 
 
 def draw(rows: pl.DataFrame, file: Path) -> None:
-    """Effective rank over the range, a line for each architecture."""
+    """Plots effective rank against the range, with one line per architecture."""
     import altair as alt
 
     base = alt.Chart(rows).encode(
@@ -78,13 +78,13 @@ def draw(rows: pl.DataFrame, file: Path) -> None:
 
 
 def mean_and_share(ranks: list[float], texts: list[torch.Tensor], width: int) -> tuple[float, float]:
-    """exp(mean H), and the mean share of what noise of the same shape gives."""
+    """exp(mean H), and the mean share of the effective rank of noise of the same shape."""
     nulls = [noise_value("effective_rank", len(ids), width) for ids in texts]
     return float(np.exp(np.mean(np.log(ranks)))), float(np.mean(np.divide(ranks, nulls)))
 
 
 def over_widths(widths: list[int], texts: list[torch.Tensor], tokens: int, seed: int) -> None:
-    """30 blocks of Llama at several widths, with one range for all and with 1 / sqrt(d)."""
+    """Prints results for 30 blocks of Llama at several widths, with the range 0.02 and with 1 / sqrt(d)."""
     print(f"{'width':>6} {'range':>8} {'range x sqrt(d)':>16} {'eRank':>7} {'vs noise':>9}")
     for width in widths:
         heads = {"num_attention_heads": width // 64, "num_key_value_heads": width // 192}
@@ -96,7 +96,7 @@ def over_widths(widths: list[int], texts: list[torch.Tensor], tokens: int, seed:
 
 
 def over_ranges(texts: list[torch.Tensor], tokens: int, seed: int) -> pl.DataFrame:
-    """All architectures with all ranges."""
+    """Prints and returns the results of all architectures with all ranges."""
     print(f"{'':24}" + "".join(f"{value:>14g}" for value in RANGES))
     rows = []
     for name, (model_type, shape) in SHAPES.items():
@@ -112,11 +112,11 @@ def over_ranges(texts: list[torch.Tensor], tokens: int, seed: int) -> pl.DataFra
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=20, help="passages")
-    parser.add_argument("--max-length", type=int, default=256, help="tokens of a passage")
+    parser.add_argument("--limit", type=int, default=20, help="number of passages")
+    parser.add_argument("--max-length", type=int, default=256, help="maximum number of tokens per passage")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--widths", type=int, nargs="+", help="30 blocks of Llama at these widths instead")
-    parser.add_argument("--figure", type=Path, help="where to draw it")
+    parser.add_argument("--figure", type=Path, help="file for a figure")
     options = parser.parse_args()
     tokenizer = describe_model(parse_model_reference("pico")).tokenizer
     texts = token_ids(tokenizer, options.limit, options.max_length)

@@ -1,7 +1,7 @@
-"""Exact matrix entropy against the papers' way and the Matrix Nuclear-Norm, as ratios in one process.
+"""Exact matrix entropy compared with the papers' method and the Matrix Nuclear-Norm, as ratios within one process.
 
-The papers' way: singular value decomposition, with vectors, of the d x d covariance (both published
-scripts call `torch.svd`). Ours: eigenvalues of the smaller Gram matrix, in float64.
+The papers' method is a singular value decomposition, with vectors, of the d x d covariance (both published scripts
+call `torch.svd`). Ours computes the eigenvalues of the smaller Gram matrix in float64.
 
     python benchmarks/kernel.py
 """
@@ -27,7 +27,7 @@ def published_entropy(hidden: torch.Tensor) -> torch.Tensor:
 
 
 def seconds(function: Callable[[torch.Tensor], object], hidden: torch.Tensor, repeats: int) -> float:
-    """Median over repeats, after one call that does not count."""
+    """Median over repeats, after one warm-up call."""
     function(hidden)
     times = []
     for _ in range(repeats):

@@ -1,8 +1,8 @@
-"""Data sets of 10,000 to a million short texts: time and memory from a Parquet folder to a plan.
+"""Time and memory from a Parquet folder to a plan, for data sets of 10,000 to a million short texts.
 
-Texts of 5 to 40 words, made up from a fixed seed, in files of 50,000 rows. Each size is read, fingerprinted, tokenized
-and planned, and each of its batches read once, by a process of its own, so that its peak of memory is its own. The
-first line is a process that only imports what the others use.
+Texts of 5 to 40 words are generated from a fixed seed, in files of 50,000 rows. For each size, a separate process
+reads, fingerprints, tokenizes and plans the texts, and reads each batch once; it reports its own peak memory. The first
+line is a process with a single text, which shows the memory of the imports.
 
     python benchmarks/large_data.py [--texts 10000 100000 1000000]
 """
@@ -24,7 +24,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 ROWS_OF_A_FILE = 50_000
-GIGABYTES = 1.5  # what a million texts may take
+GIGABYTES = 1.5  # memory limit for a million texts
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def write(folder: Path, texts: int) -> None:
-    """A Parquet folder of made-up texts; of none a single row stands in."""
+    """Writes a Parquet folder of generated texts; a single row if none are requested."""
     folder.mkdir()
     generator = random.Random(0)
     words = ["".join(generator.choices("etaoinshrdlu", k=generator.randint(2, 9))) for _ in range(2000)]
@@ -68,8 +68,8 @@ def write(folder: Path, texts: int) -> None:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Seconds of each step and of all threads, and the most memory that this process ever had, in bytes."""
-    from rankscope.runs import prepare  # here, because a process begins with the peak of the one that starts it
+    """Seconds of each step, CPU seconds of all threads, and this process's peak memory in bytes."""
+    from rankscope.runs import prepare  # imported here: a process inherits the peak memory of its parent
     from rankscope.settings import Settings
 
     prepare(["pico"], ["stdlib-docs"], Settings(limit=2))  # imports the rest

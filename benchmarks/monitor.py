@@ -1,7 +1,7 @@
-"""What a monitor costs beside a training: its measurement every 100 steps, and its metrics beside the forward pass.
+"""The cost of monitoring a training: of one measurement in 100 steps, and of the metrics relative to the forward pass.
 
-pico-3m's configuration, batches of 16 x 256 tokens, a probe of 16 texts of 256 tokens, layers middle and last; random
-weights and tokens, because time does not depend on them. Ratios within one process.
+The configuration is pico-3m, with batches of 16 x 256 tokens, a probe of 16 texts of 256 tokens, and the layers middle
+and last. Weights and tokens are random, because time does not depend on them. Ratios are within one process.
 
     python benchmarks/monitor.py
 """
@@ -64,7 +64,7 @@ def rows(network: TransformersNetwork, plan: Plan, task: TextTask) -> None:
 
 
 def bare(network: TransformersNetwork, plan: Plan, layers: Layers) -> None:
-    """The same forward passes, with the loss, whose states nobody reads."""
+    """The same forward passes, with the loss but without metrics."""
     network.network.model.eval()
     for texts in plan.token_ids:
         batch = Batch.of([list(text) for text in texts])

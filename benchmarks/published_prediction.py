@@ -1,6 +1,6 @@
-"""Does Diff-eRank predict accuracy above size? Asked of the numbers that its paper prints.
+"""Tests, with the values printed in its paper, whether Diff-eRank predicts accuracy beyond model size.
 
-OpenELM and Cerebras-GPT on dolly-15k, accuracy the mean of winogrande and piqa (arXiv 2401.17139, tables 7 and 8).
+OpenELM and Cerebras-GPT on dolly-15k; accuracy is the mean of winogrande and piqa (arXiv 2401.17139, tables 7 and 8).
 
     python benchmarks/published_prediction.py
 """
@@ -22,7 +22,7 @@ FAMILIES = ("openelm", "cerebras-gpt")
 
 
 def main() -> None:
-    """Prints each baseline and what metrics add to it, over both families and within the larger one."""
+    """Prints each baseline and the gain of each metric, over both families and within Cerebras-GPT."""
     printed = printed_tables(TABLES).pivot("column", index=["family", "model"], values="value")
     sizes = {(family, one.label): one.parameters for family in FAMILIES for one in family_members(family)}
     rows = [row | {"parameters": sizes[row["family"], row["model"]]} for row in printed.rows(named=True)]

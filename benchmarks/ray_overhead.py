@@ -1,7 +1,7 @@
-"""What Ray costs: a sweep of seven checkpoints x two data sets on two workers, against two processes started by hand.
+"""The cost of Ray: a sweep of seven checkpoints x two data sets on two workers, compared with two plain processes.
 
-Both have one thread for each worker and measure the same twins (without the cache of twins). Python's imports are left
-out on both sides, and Ray's own start is told apart. Orders alternate.
+Both use one thread per worker and measure the same twins (without the twin cache). Neither time includes Python's
+imports, and Ray's start-up time is printed separately. The order alternates between repeats.
 
     pip install 'rankscope[ray]' && python benchmarks/ray_overhead.py [TEXTS] [REPEATS]
 """
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}  # as the processes started by hand
+os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}  # as for the processes started by hand
 
 import rankscope as rs
 from rankscope.integrations.ray import Call, Needs, RayCluster
@@ -50,7 +50,7 @@ def main() -> None:
             started = time.monotonic()
             warm(cluster)
             print(
-                f"Ray starts in {started - began:.1f} s, its workers have imported what they need after "
+                f"Ray starts in {started - began:.1f} s, and its workers' imports take "
                 f"{time.monotonic() - started:.1f} s more"
             )
             seconds: dict[str, list[float]] = {"by hand": [], "Ray": []}
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def data_sets(folder: Path, texts: int) -> list[str]:
-    """Two files of texts that come with the library."""
+    """Two files of bundled texts."""
     (whole,) = load_text_sets(["stdlib-docs"], Settings(limit=2 * texts))
     files = [folder / "one.jsonl", folder / "two.jsonl"]
     for place, file in enumerate(files):
@@ -79,7 +79,7 @@ def data_sets(folder: Path, texts: int) -> list[str]:
 
 
 def warm(cluster: RayCluster) -> None:
-    """Has each worker import what it will need."""
+    """Makes each worker import its modules."""
     list(cluster.run([Call("import", imported, None, Needs(1)) for _ in range(WORKERS)], lambda _: None))
 
 
@@ -88,7 +88,7 @@ def imported(_argument: None, _tell: object) -> None:
 
     import rankscope.runs
 
-    time.sleep(3.0 if transformers and rankscope.runs else 0)  # so that no worker does it for both
+    time.sleep(3.0 if transformers and rankscope.runs else 0)  # so that one worker does not run both calls
 
 
 def on_ray(models: list[str], data: list[str], output: Path) -> float:
@@ -108,7 +108,7 @@ def by_hand(models: list[str], data: list[str], output: Path) -> float:
         )
     for process in processes:
         assert process.stdout is not None
-        process.stdout.readline()  # it has imported what it needs
+        process.stdout.readline()  # "ready": its imports are done
     began = time.monotonic()
     for process in processes:
         assert process.stdin is not None

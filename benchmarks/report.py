@@ -1,4 +1,4 @@
-"""How long a large report takes to build, and how large its page is: 5 models x 31 layers x 500 texts, made up.
+"""The build time and page size of a large report on synthetic data: 5 models x 31 layers x 500 texts.
 
 python benchmarks/report.py
 """
@@ -19,7 +19,7 @@ from rankscope.runs.folder import SUMMARY, open_run_folder
 from rankscope.statistics import summarize
 
 MODELS, LAYERS, TEXTS, HIDDEN_SIZE = 5, 31, 500, 576
-SECONDS, MEGABYTES = 20, 6  # what it may take
+SECONDS, MEGABYTES = 20, 6  # limits for the page
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def fabricate(folder: Path) -> None:
-    """A run folder of made-up numbers in the shape of real ones."""
+    """Writes a run folder with synthetic measurements in the shape of real ones."""
     models = [f"organisation/model-{place}" for place in range(MODELS)]
     identity = {
         "settings": {"protocol": "default", "layers": "all", "limit": TEXTS},
@@ -55,7 +55,7 @@ def fabricate(folder: Path) -> None:
 
 
 def measurements(model: str, role: str, seed: int | None, rng: np.random.Generator) -> pl.DataFrame:
-    """Rows of one model in one role: every text at every layer."""
+    """The rows of one model in one role: each text at each layer."""
     layers = [*map(str, range(LAYERS - 1)), "last"]
     rows = TEXTS * LAYERS
     entropy = rng.normal(3.5 if role == "trained" else 4.0, 0.2, rows)

@@ -1,6 +1,6 @@
-"""A run on many workers, by a formula and by simulation of its events: see cost_model.py.
+"""A run on many workers, by a formula and by event simulation; see cost_model.py.
 
-The run is divided by the product's own code. A batch is a number in an array; no text and no network is made.
+Rankscope's own code divides the work. A batch is only a number in an array: there are no texts and no networks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rankscope.runs.tasks import cut
 if TYPE_CHECKING:
     from cost_of_units import Costs
 
-NOTICED = 30.0  # seconds until Ray knows that a node is gone, or a scheduler starts a shard again
-Stretch = tuple[int, Sequence[int]]  # a network, and numbers of its batches
+NOTICED = 30.0  # seconds until Ray notices a lost node, or a scheduler restarts a shard
+Stretch = tuple[int, Sequence[int]]  # a network, and the numbers of its batches
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is asked for. `machines` is the spread of workers' speeds; `deaths` are of a worker in an hour."""
+    """The size of a run. `machines` is the spread of workers' speeds; `deaths` is the rate per worker and hour."""
 
     models: int = 100
     twins: int = 1
@@ -42,11 +42,11 @@ class Sweep:
 
     @property
     def networks(self) -> int:
-        """Models and twins."""
+        """The number of networks: models and twins."""
         return self.models * (1 + self.twins)
 
     def load(self, costs: Costs) -> Load:
-        """A plan of made-up lengths: skewed, as texts are, from 2 to 2,048 tokens."""
+        """The load of texts with synthetic lengths of 2 to 2,048 tokens, skewed like those of real texts."""
         drawn = np.random.default_rng(0).lognormal(math.log(self.tokens) - 0.32, 0.8, self.texts)
         writer = PlanWriter()
         writer._lengths.frombytes(np.clip(drawn, 2, 2048).astype(np.int32).tobytes())
@@ -57,7 +57,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Outline:
-    """What the division of work reads of a unit."""
+    """The part of a unit that the division of work reads."""
 
     id: tuple[str, str]
     sizes: tuple[int, ...]
@@ -65,7 +65,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class Network:
-    """What the division of work reads of a group."""
+    """The part of a group that the division of work reads."""
 
     units: tuple[Outline, ...]
     size: int = 0
@@ -74,7 +74,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Load:
-    """The work of a run: the batches of each network, of which all read the same texts."""
+    """The work of a run: the batches of all networks, which read the same texts."""
 
     networks: list[Network]
     rates: NDArray[np.float64]
@@ -83,7 +83,7 @@ class Load:
 
     @classmethod
     def of(cls, batches: PlannedBatches, rates: Sequence[float], twins: int) -> Load:
-        """A plan, and the seconds of a token for each model and its twins."""
+        """The load of a plan, given the seconds per token of each model and its twins."""
         sizes = tuple(batches.sizes.tolist())
         each = np.repeat(rates, 1 + twins)
         networks = [Network((Outline(("run", f"{n}"), sizes),)) for n in range(len(each))]
@@ -91,43 +91,43 @@ class Load:
 
     @property
     def batches(self) -> int:
-        """Of all networks."""
+        """The number of batches of all networks."""
         return len(self.sizes) * len(self.networks)
 
     @property
     def tokens(self) -> int:
-        """Of all networks."""
+        """The number of tokens of all networks."""
         return int(self.sizes.sum()) * len(self.networks)
 
     @property
     def rows(self) -> int:
-        """A text x network each, at one layer."""
+        """The number of rows, one per text and network at a single layer."""
         return self.texts * len(self.networks)
 
     @cached_property
     def every(self) -> Mapping[tuple[str, str], frozenset[int]]:
-        """All batches, as what is missing of a new run."""
+        """All batches, which are the missing ones of a new run."""
         whole = frozenset(range(len(self.sizes)))
         return {unit.id: whole for network in self.networks for unit in network.units}
 
     def prepare(self, costs: Costs, sweep: Sweep) -> float:
-        """Seconds until a process knows the run: it does not divide by workers."""
+        """Seconds that a process needs to prepare the run, regardless of the number of workers."""
         of_texts = costs.read * self.texts + sweep.tokenizers * (costs.plan + costs.fit) * int(self.sizes.sum())
         return costs.start + costs.describe * sweep.models + of_texts
 
     def work(self, costs: Costs) -> float:
-        """Seconds of all networks and batches, each once."""
+        """Seconds for all networks and batches, each computed once."""
         passes = float(self.rates.mean()) * self.tokens
         return passes + costs.batch * self.batches + costs.load * len(self.networks)
 
     def merge(self, costs: Costs) -> float:
-        """Seconds to join and to summarise, by one process."""
+        """Seconds that one process needs to join and summarise the results."""
         return costs.merger + costs.join * self.batches + costs.row * self.rows
 
 
 @dataclass(frozen=True)
 class Found:
-    """Of a simulation: seconds until the run is there, of all workers together, and of each."""
+    """The result of a simulation: seconds until the run is complete, of all workers together, and of each worker."""
 
     wall: float
     busy: float
@@ -135,7 +135,7 @@ class Found:
 
 
 def formula(load: Load, costs: Costs, sweep: Sweep, workers: int, engine: str) -> float:
-    """Seconds until the run is there, in closed form."""
+    """Seconds until the run is complete, in closed form."""
     prepare, work, merge = load.prepare(costs, sweep), load.work(costs), load.merge(costs)
     networks = len(load.networks)
     if engine == "shards":
@@ -153,14 +153,14 @@ def formula(load: Load, costs: Costs, sweep: Sweep, workers: int, engine: str) -
 
 
 def slowest(workers: int, spread: float) -> float:
-    """The slowest of several machines: the expected largest of normal numbers, by Blom's approximation."""
+    """Slowness of the slowest machine: exp of the expected maximum of normal variables, by Blom's approximation."""
     if workers == 1:
         return 1.0
     return math.exp(spread * NormalDist().inv_cdf((workers - 0.375) / (workers + 0.25)))
 
 
 def unluckiest(workers: int, expected: float) -> float:
-    """How often the unluckiest worker dies: the expected largest of Poisson numbers."""
+    """Number of deaths of the unluckiest worker: the expected maximum of Poisson variables."""
     total, below, chance, count = 0.0, 0.0, math.exp(-expected), 0
     while below < 1 - 1e-12 and count < expected + 20 * (expected + 1) ** 0.5 + 20:
         below += chance
@@ -171,19 +171,19 @@ def unluckiest(workers: int, expected: float) -> float:
 
 
 def shards_of(load: Load, count: int) -> list[list[Stretch]]:
-    """The product's division into shards."""
+    """Rankscope's division of the work into shards."""
     return [[(int(unit), numbers) for (_, unit), numbers in piece.items()] for piece in pieces_of(load.networks, count)]
 
 
 def tasks_of(load: Load, workers: int) -> list[Stretch]:
-    """The product's division into tasks for Ray."""
+    """Rankscope's division of the work into tasks for Ray."""
     pieces = [task.piece.items() for task in cut(load.networks, load.every, workers)]
     return [(int(unit), numbers) for piece in pieces for (_, unit), numbers in piece]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A worker: its speed, its chances, and how long it took."""
+    """A simulated worker, with its slowness, its random numbers and its death rate per hour."""
 
     load: Load
     costs: Costs
@@ -194,18 +194,18 @@ class Machine:
 
     @classmethod
     def several(cls, load: Load, costs: Costs, sweep: Sweep, workers: int) -> list[Machine]:
-        """Workers of a spread of speeds; what slows their batches comes from one stock of random numbers."""
+        """Workers with different speeds; the noise of their batches comes from one shared array of random numbers."""
         rng, spread = np.random.default_rng(1), math.log1p(costs.spread**2) ** 0.5
         noise = rng.lognormal(-(spread**2) / 2, spread, 4 * len(load.sizes))
         slow = np.exp(rng.normal(0, sweep.machines, workers))
         return [cls(load, costs, rng, float(one), noise, sweep.deaths) for one in slow]
 
     def life(self) -> float:
-        """Seconds that a process lives, if nothing ends it before."""
+        """Seconds until a process dies, if it does not end before."""
         return float(self.rng.exponential(3600 / self.deaths)) if self.deaths else math.inf
 
     def durations(self, stretch: Stretch) -> NDArray[np.float64]:
-        """Of a network's batches, one after the other."""
+        """Seconds for each of a network's batches, in order."""
         network, numbers = stretch
         sizes = self.load.sizes[numbers[0] : numbers[-1] + 1]  # pieces of a new run have no gaps
         start = int(self.rng.integers(len(self.noise) - len(sizes) + 1))
@@ -213,7 +213,7 @@ class Machine:
         return self.slowness * (passes + self.costs.batch)
 
     def go_on(self, left: NDArray[np.float64], since: float, life: float) -> tuple[float, NDArray[np.float64]]:
-        """Loads a network and measures until the batches or the process come to an end."""
+        """Loads a network and measures until its batches end or the process dies; returns the time and the rest."""
         ends = since + self.slowness * self.costs.load + np.cumsum(left)
         if not len(left) or ends[-1] <= life:
             return (float(ends[-1]) if len(left) else since), left[:0]
@@ -221,7 +221,7 @@ class Machine:
 
 
 def simulated_shards(load: Load, costs: Costs, sweep: Sweep, pieces: list[list[Stretch]]) -> Found:
-    """Each worker prepares, and measures its shard; one that dies is started again, and prepares again."""
+    """Each worker prepares and measures its shard; a worker that dies is restarted and prepares again."""
     each = []
     for machine, piece in zip(Machine.several(load, costs, sweep, len(pieces)), pieces, strict=True):
         prepare, wall = machine.slowness * load.prepare(costs, sweep), 0.0
@@ -239,7 +239,7 @@ def simulated_shards(load: Load, costs: Costs, sweep: Sweep, pieces: list[list[S
 
 
 def simulated_ray(load: Load, costs: Costs, sweep: Sweep, tasks: list[Stretch], workers: int) -> Found:
-    """One process prepares; workers take tasks, the longest first, and give those back in which they die."""
+    """One process prepares; workers take tasks, longest first, and return the rest of a task when they die."""
     machines, waiting = Machine.several(load, costs, sweep, workers), iter(tasks)
     prepare = load.prepare(costs, sweep)
     free = [(prepare + costs.start * one.slowness, number, one.life()) for number, one in enumerate(machines)]

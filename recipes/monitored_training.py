@@ -1,11 +1,11 @@
-"""Trains a model of 2.8M parameters on local text, and draws its spectra as a curve of the training.
+"""Trains a model with 2.8M parameters on local text, and plots its spectral metrics over the training.
 
     python recipes/monitored_training.py --output OUT --steps 500
 
-The configuration and the tokenizer are those of pico-3m, the weights are new. `--data` takes what rankscope reads as
-texts, such as `texts.txt`; left out, it is the documentation of Python's standard library, which is on every machine.
-The first 16 texts are the probe, and not trained on. OUT then has `curve.csv`, the table of all measurements, and
-`curve.html`, a page.
+The configuration and the tokenizer are those of pico-3m; the weights are new. `--data` takes any texts that rankscope
+reads, such as `texts.txt`. Default: the documentation of Python's standard library, which is on every machine. The
+first 16 texts are the probe and are not trained on. Results: all measurements in OUT/curve.csv, and a page with the
+curves, OUT/curve.html.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ DRAWN = {"effective_rank": "effective rank", "rankme": "RankMe of the texts' mea
 
 
 class Windows(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Texts end to end, an end token after each, cut into windows of equal length."""
+    """Texts concatenated, with an end token after each, and cut into windows of equal length."""
 
     def __init__(self, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
         end = tokenizer.eos_token_id
         stream = [token for ids in tokenizer(list(texts), verbose=False).input_ids for token in (*ids, end)]
         count = len(stream) // CONTEXT
         if not count:
-            raise SystemExit(f"too little text: expected {CONTEXT} tokens beside the probe, got {len(stream)}")
+            raise SystemExit(f"too little text: expected {CONTEXT} tokens in addition to the probe, got {len(stream)}")
         self.tokens = torch.tensor(stream[: count * CONTEXT]).view(count, CONTEXT)
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Windows(torch.utils.data.Dataset[dict[str, Tensor]]):
 
 
 def curves(history: pl.DataFrame, alarms: Sequence[int]) -> alt.TopLevelMixin:
-    """One panel for each number, a line for each layer with its interval over texts, a rule at each alarm."""
+    """One panel per metric, with a line per layer, its interval over texts, and a rule at each alarm."""
     panels = []
     for metric, title in DRAWN.items():
         rows = history.filter(pl.col("metric") == metric)
@@ -67,12 +67,12 @@ def curves(history: pl.DataFrame, alarms: Sequence[int]) -> alt.TopLevelMixin:
 
 
 def main() -> None:
-    """Trains, then writes the curve."""
+    """Trains the model, then writes the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--data", default="stdlib-docs", help="stdlib-docs if left out")
+    parser.add_argument("--data", default="stdlib-docs", help="default: stdlib-docs")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--every", type=int, help="a twentieth of the steps if left out")
+    parser.add_argument("--every", type=int, help="steps between measurements; default: a twentieth of the steps")
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
 

@@ -1,10 +1,10 @@
-"""Rounds the stored weights of models to a coarse grid, so that they take less room in a compressed archive.
+"""Rounds the stored weights of models to a coarse grid, so that they compress better.
 
     python recipes/pico/shrink.py OUT/pico-llama --levels 16
 
-The grid of a tensor has about as many levels to its standard deviation as are asked for. Its spacing is a power of
-two, so the numbers are float16 as before and any library reads them. Vectors, such as norms and biases, stay as they
-are, and so does what is not in float16: buffers, which are computed and not learned.
+The grid of a tensor has about the given number of levels per standard deviation. Its spacing is a power of two, so the
+weights remain float16 and any library can read them. Vectors, such as norms and biases, are not changed, and neither
+are tensors that are not float16, such as buffers, which are computed rather than learned.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 def rounded(weight: Tensor, levels: int) -> Tensor:
-    """A matrix of float16 on its grid; anything else as it is."""
+    """A float16 matrix rounded to its grid; other tensors unchanged."""
     if weight.dim() < 2 or weight.dtype is not torch.float16:
         return weight
     spacing = 2.0 ** torch.round(torch.log2(weight.float().std() / levels))
@@ -27,10 +27,10 @@ def rounded(weight: Tensor, levels: int) -> Tensor:
 
 
 def main() -> None:
-    """Rounds each folder's weights in place, and prints what they weigh compressed."""
+    """Rounds each folder's weights in place, and prints their compressed size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--levels", type=int, required=True, help="to a tensor's standard deviation")
+    parser.add_argument("--levels", type=int, required=True, help="levels per standard deviation of a tensor")
     options = parser.parse_args()
     for folder in options.folders:
         file = folder / "model.safetensors"

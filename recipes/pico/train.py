@@ -2,10 +2,10 @@
 
     python recipes/pico/train.py --output OUT --text stories.txt articles.jsonl.gz:text
 
-`--text` takes plain text files (cut into documents of some two thousand characters at empty lines) and
-JSON lines with the field that holds the text after a colon; both also as .gz. Sizes and schedule are in
-`pico.toml` beside this file. The same command again goes on where it was stopped. Everything is seeded:
-the same texts and the same number of threads give the same losses.
+`--text` takes plain text files (cut at empty lines into documents of about two thousand characters) and
+JSON lines, followed by a colon and the field with the text; both may be .gz files. Sizes and schedule are
+in `pico.toml` next to this file. Run the same command again to resume a stopped training. Everything is
+seeded: the same texts and the same number of threads give the same losses.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_documents(source: str) -> Iterator[str]:
 
 
 def pages(text: str, characters: int = 2000) -> Iterator[str]:
-    """Paragraphs joined until they have the given number of characters."""
+    """Paragraphs joined into pages of at least the given number of characters; the last page may be shorter."""
     page = ""
     for paragraph in text.split("\n\n"):
         page = f"{page}\n\n{paragraph}" if page else paragraph
@@ -52,7 +52,7 @@ def pages(text: str, characters: int = 2000) -> Iterator[str]:
 
 
 def split_documents(sources: list[str], validation_share: int, seed: int) -> tuple[list[str], list[str]]:
-    """Documents of all sources in one shuffled order; every so-manieth is held out."""
+    """Shuffles the documents of all sources; one in `validation_share` is held out."""
     documents = [document for source in sources for document in read_documents(source)]
     order = torch.randperm(len(documents), generator=torch.Generator().manual_seed(seed)).tolist()
     shuffled = [documents[place] for place in order]
@@ -62,7 +62,7 @@ def split_documents(sources: list[str], validation_share: int, seed: int) -> tup
 
 
 def make_tokenizer(documents: list[str], data: dict[str, Any], folder: Path) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of the given size; trained once, then read."""
+    """A byte-level BPE tokenizer of the given vocabulary size; trained once, then read from its folder."""
     if not (folder / "tokenizer.json").exists():
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -77,7 +77,7 @@ def make_tokenizer(documents: list[str], data: dict[str, Any], folder: Path) -> 
 
 
 def make_windows(documents: list[str], tokenizer: PreTrainedTokenizerFast, context: int) -> Tensor:
-    """Documents end to end, an end token after each, cut into windows (windows, context + 1)."""
+    """Documents concatenated, with an end token after each, and cut into windows (windows, context + 1)."""
     end = tokenizer.eos_token_id
     stream = [token for ids in tokenizer(documents, verbose=False).input_ids for token in (*ids, end)]
     count = (len(stream) - 1) // context
@@ -86,11 +86,11 @@ def make_windows(documents: list[str], tokenizer: PreTrainedTokenizerFast, conte
 
 
 def make_model(sizes: dict[str, Any], data: dict[str, Any], seed: int) -> PreTrainedModel:
-    """The untrained model, which is step 0."""
+    """The untrained model, that is, step 0."""
     config = AutoConfig.for_model(
         sizes["model_type"],
         vocab_size=data["vocabulary"],
-        max_position_embeddings=data["context"],  # beyond the trained positions it would only get worse
+        max_position_embeddings=data["context"],  # positions beyond the training context would be untrained
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
@@ -112,7 +112,7 @@ def learning_rate(step: int, peak: float, training: dict[str, Any]) -> float:
 
 
 def losses_of(model: PreTrainedModel, windows: Tensor) -> tuple[Tensor, Tensor | float]:
-    """Mean cross-entropy of the next token, nats per token, and what uneven use of experts adds to it."""
+    """Mean next-token cross-entropy in nats per token, and the penalty for uneven use of experts."""
     weight = getattr(model.config, "router_aux_loss_coef", 0.0)
     output = model(input_ids=windows[:, :-1], **({"output_router_logits": True} if weight else {}))
     loss = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), windows[:, 1:].flatten())
@@ -129,7 +129,7 @@ def validate(model: PreTrainedModel, windows: Tensor) -> float:
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:
-    """Stores weights in float16 and buffers as they are, with the configuration; the tokenizer is stored once."""
+    """Stores the configuration, weights in float16 and buffers unchanged, without the tokenizer."""
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for weight in model.parameters():
         weight.data = weight.data.half()
@@ -138,7 +138,7 @@ def save(model: PreTrainedModel, folder: Path) -> None:
 
 
 class Trainer:
-    """One model on its way; its state is a file, so that a stopped run goes on."""
+    """The training of one model; its state is stored in a file, so that a stopped training can resume."""
 
     def __init__(self, name: str, recipe: dict[str, Any], folder: Path, start: Path | None = None) -> None:
         self.name, self.folder = name, folder
@@ -156,19 +156,19 @@ class Trainer:
         self.forget_later_lines()
 
     def go_on(self, state: dict[str, Any]) -> None:
-        """Takes up a kept state."""
+        """Restores a stored state."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.train_loss = state["step"], state["seconds"], state["train_loss"]
 
     def forget_later_lines(self) -> None:
-        """Drops what a stopped run logged after its last kept state: those steps are about to be done again."""
+        """Drops log lines from after the last stored state, because those steps will be repeated."""
         log = self.folder / "log.jsonl"
         lines = log.read_text().splitlines() if log.exists() else []
         log.write_text("".join(f"{line}\n" for line in lines if 0 < self.step >= json.loads(line)["step"]))
 
     def run(self, windows: Tensor, validation: Tensor, until: int) -> None:
-        """Trains to a step, through the windows in a seeded order, again from the start after the last."""
+        """Trains up to a step; goes through the windows in a seeded order, repeatedly if necessary."""
         order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(self.training["seed"]))
         if self.step == 0:
             self.report(validation)
@@ -182,7 +182,7 @@ class Trainer:
                 self.keep()
 
     def places(self, count: int) -> Tensor:
-        """Which windows of the order belong to the next batch."""
+        """Positions in the order of the next batch's windows."""
         batch = self.training["batch"]
         return torch.arange(self.step * batch, (self.step + 1) * batch) % count
 
@@ -199,7 +199,7 @@ class Trainer:
         self.train_loss = float(loss.detach())
 
     def report(self, validation: Tensor) -> None:
-        """A line to the screen and to log.jsonl; a checkpoint where the recipe wants one."""
+        """Prints a line and adds it to log.jsonl; saves a checkpoint if the recipe lists this step."""
         if self.step in self.sizes.get("checkpoints", ()):
             save(self.model, self.folder.with_name(f"{self.name}@step-{self.step}"))
         line = {
@@ -213,7 +213,7 @@ class Trainer:
         print(self.name, line, flush=True)
 
     def keep(self) -> None:
-        """Writes the state beside its place, then moves it there."""
+        """Writes the state to a temporary file, then moves it into place."""
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -226,7 +226,7 @@ class Trainer:
 
 
 def train(name: str, recipe: dict[str, Any], sources: list[str], output: Path) -> None:
-    """One model of the family, its checkpoints, and its overfitted continuation where the recipe has one."""
+    """Trains one model of the family with its checkpoints, and its overfitted continuation if the recipe has one."""
     data, training = recipe["data"], recipe["training"]
     documents, held_out = split_documents(sources, data["validation_share"], training["seed"])
     tokenizer = make_tokenizer(documents, data, output / "tokenizer")
@@ -244,7 +244,7 @@ def train(name: str, recipe: dict[str, Any], sources: list[str], output: Path) -
 
 
 def describe(output: Path, recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is known of each stored model: sizes, tokens seen and the losses logged at its step."""
+    """Describes each stored model: sizes, number of training tokens, and the losses logged at its step."""
     tokens = recipe["training"]["batch"] * recipe["data"]["context"]
     family = []
     for file in sorted(output.glob("*/model.safetensors")):
@@ -263,11 +263,11 @@ def describe(output: Path, recipe: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Trains the models that were asked for, smallest first."""
+    """Trains the requested models, by default all of the recipe in its order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", nargs="+", required=True, metavar="FILE[:FIELD]")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", help="all of the recipe if left out")
+    parser.add_argument("--models", nargs="+", help="default: all models of the recipe")
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("pico.toml"))
     options = parser.parse_args()
     recipe = tomllib.loads(options.recipe.read_text())

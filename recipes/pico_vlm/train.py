@@ -1,15 +1,15 @@
-"""Trains pico-vlm: a small vision-language model of LLaVA's architecture, for demonstrations and tests.
+"""Trains pico-vlm: a small vision-language model with LLaVA's architecture, for demonstrations and tests.
 
     python recipes/pico_vlm/train.py --output OUT
 
-Pictures and descriptions are drawn scenes (rankscope.texts.drawn_scenes), made while it trains; one combination of
-colours, shapes and relation in ten is held out. Stages and sizes are in `pico_vlm.toml` beside this file:
+Pictures and descriptions are drawn scenes (rankscope.texts.drawn_scenes), generated during training; one in ten
+combinations of colours, shapes and relation is held out. Stages and sizes are in `pico_vlm.toml` next to this file:
 
-    tower      the vision tower learns to see, together with a connector and a language model that are thrown away
-    connector  a new connector is trained between the tower and pico-0.4m, which both stand still
-    tuning     the connector and the language model's blocks are trained together; its embeddings stand still
+    tower      the vision tower is trained together with a connector and a language model, which are then discarded
+    connector  a new connector is trained between the tower and pico-0.4m, which are both frozen
+    tuning     the connector and the language model's blocks are trained together; its embeddings stay frozen
 
-Everything is seeded. The tower is kept as soon as it is done, and a second call goes on from there.
+Everything is seeded. The tower is stored when it is finished, and a second call continues from there.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from rankscope.models.pico import TOKENIZER, pico_folder
 from rankscope.models.pico_vlm import IMAGE_TOKEN, LANGUAGE_MODEL, assemble
 from rankscope.texts.drawn_scenes import INSTRUCTION, SIDE, Scene, distractors, draw, scenes
 
-TRAINING_SCENES = 1_000_000  # seeds from here on; held-out scenes count from 0
+TRAINING_SCENES = 1_000_000  # first seed of training scenes; held-out scenes start at 0
 SLOTS = 7
 AT_ONCE = 25  # scenes
 
 
 class Reader:
-    """From scenes to batches: pixels, token ids with the image in front, labels on the description alone."""
+    """Turns scenes into batches: pixels, token ids that start with the image, and labels for the description only."""
 
     def __init__(self, config: LlavaConfig, folder: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
@@ -60,7 +60,7 @@ class Reader:
         return self.processor([draw(scene, seed) for seed, scene in drawn], return_tensors="pt")["pixel_values"]
 
     def tokens(self, captions: list[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, labels and mask of descriptions after the image and the instruction, an end token after each."""
+        """Ids, labels and mask of image, instruction and description, with an end token after each description."""
         endings = [[*self.tokenizer(caption).input_ids, self.tokenizer.eos_token_id] for caption in captions]
         longest = max(map(len, endings))
         ids = torch.tensor([self.before + ending + [0] * (longest - len(ending)) for ending in endings])
@@ -79,7 +79,7 @@ class Reader:
 
 
 def make_config(recipe: dict[str, Any]) -> LlavaConfig:
-    """LLaVA around a small vision tower and the configuration of the language model."""
+    """A LLaVA configuration with a small vision tower and the language model's configuration."""
     tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
     text = GPTNeoXConfig.from_pretrained(pico_folder(LANGUAGE_MODEL))
     text.tie_word_embeddings, text.dtype = False, torch.float32
@@ -104,7 +104,7 @@ def learning_rate(step: int, stage: dict[str, Any], training: dict[str, Any]) ->
 
 
 class Stage:
-    """One stage: some parameters of a model on their way, with a log."""
+    """The training of a model's trainable parameters in one stage, with a log."""
 
     def __init__(self, name: str, recipe: dict[str, Any], model: LlavaForConditionalGeneration, reader: Reader) -> None:
         self.name, self.model, self.reader = name, model, reader
@@ -117,9 +117,9 @@ class Stage:
         self.held_out = list(islice(scenes(held_out=True), 100))
 
     def run(self, log: Path) -> Iterator[int]:
-        """Trains to the end; yields each step's number before it is done, and the last one after it.
+        """Trains to the end; yields the number of steps done, before each step and after the last one.
 
-        A line of the log is written after its step.
+        Every `report_every` steps, and at the end, a log line is written after the step.
         """
         drawn = scenes(held_out=False, seed=self.first_scene)
         started = time.perf_counter()
@@ -157,7 +157,7 @@ class Stage:
 
 
 def train_tower(recipe: dict[str, Any], config: LlavaConfig, reader: Reader, output: Path) -> None:
-    """Keeps the vision tower of a model that is trained as a whole."""
+    """Trains a whole model and stores its vision tower."""
     torch.manual_seed(recipe["training"]["seed"])
     model = assemble(config)
     for _ in Stage("tower", recipe, model, reader).run(output / "log.jsonl"):
@@ -166,7 +166,7 @@ def train_tower(recipe: dict[str, Any], config: LlavaConfig, reader: Reader, out
 
 
 def train_connector(recipe: dict[str, Any], config: LlavaConfig, reader: Reader, output: Path) -> None:
-    """Connector alone, then with the language model's blocks; keeps and measures the checkpoints on the way."""
+    """Trains the connector alone, then with the language model's blocks; stores and measures the checkpoints."""
     torch.manual_seed(recipe["training"]["seed"] + 1)
     model = assemble(config)
     model.load_state_dict(load_file(output / "tower.safetensors"), strict=False)
@@ -200,7 +200,7 @@ def train_connector(recipe: dict[str, Any], config: LlavaConfig, reader: Reader,
 
 @torch.inference_mode()
 def measure(model: LlavaForConditionalGeneration, reader: Reader, measures: dict[str, Any]) -> dict[str, float]:
-    """How well held-out scenes are described: loss, choice among candidates, words of the model's own description."""
+    """Quality on held-out scenes: loss, choice among candidates, and correct words in the model's own descriptions."""
     drawn, candidates = list(islice(scenes(held_out=True), measures["scenes"])), measures["candidates"]
     losses, slots = [], []
     for start in range(0, len(drawn), AT_ONCE):
@@ -221,7 +221,7 @@ def measure(model: LlavaForConditionalGeneration, reader: Reader, measures: dict
 
 
 def describe(model: LlavaForConditionalGeneration, reader: Reader, pixels: Tensor, longest: int = 26) -> list[str]:
-    """The model's own descriptions, the likeliest token at each place."""
+    """The model's own descriptions, by greedy decoding."""
     ids = torch.tensor([reader.before] * len(pixels))
     for _ in range(longest):
         ids = torch.cat([ids, model(pixel_values=pixels, input_ids=ids, logits_to_keep=1).logits.argmax(-1)], dim=1)
@@ -230,7 +230,7 @@ def describe(model: LlavaForConditionalGeneration, reader: Reader, pixels: Tenso
 
 
 def right_slots(description: str, scene: Scene) -> int:
-    """How many of the seven words are right, of the description from either shape's point of view that fits better."""
+    """The number of correct words, of seven; either shape may come first, and the better match counts."""
     opposite = {"above": "below", "below": "above", "left of": "right of", "right of": "left of"}
     seen_from_there = Scene(scene.second, opposite[scene.relation], scene.first)
     said = words(description)
@@ -241,19 +241,19 @@ def right_slots(description: str, scene: Scene) -> int:
 
 
 def words(caption: str) -> list[str]:
-    """The seven words of a description that say what is there."""
+    """The seven content words of a description."""
     fillers = {"A", "a", "is", "of"}
     return [word for word in caption.rstrip(".").split() if word not in fillers]
 
 
 def save(modules: list[tuple[str, nn.Module]], file: Path) -> None:
-    """Stores modules in float16, under their names in the whole model."""
+    """Stores modules in float16 under their names in the whole model."""
     weights = {f"{path}.{name}": tensor for path, module in modules for name, tensor in module.state_dict().items()}
     save_file({name: tensor.half().contiguous() for name, tensor in weights.items()}, file)
 
 
 def main() -> None:
-    """Trains the tower unless it is there, then the rest."""
+    """Trains the tower unless it is already stored, then the rest."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("pico_vlm.toml"))

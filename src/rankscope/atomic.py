@@ -1,7 +1,7 @@
 """Files that are either complete or absent, even if the writing process is killed.
 
-A file is written next to its destination under a unique name, so that threads and processes can write the same one,
-and moved into place once it is on disk. Until then the old file remains.
+A file is written next to its destination under a unique name, so that several threads and processes can write the same
+file, and moved into place once it is on disk. Until then, the old file remains.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 UNFINISHED = ".unfinished"
-"""Suffix of files that are being written, or were being written when their process was killed."""
+"""Suffix of files that are being written, or were when their process was killed."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
-_LONGEST_NAME = 255 - len(f".0123456789ab{UNFINISHED}")  # bytes: file systems allow 255 including the suffix
+_LONGEST_NAME = 255 - len(f".0123456789ab{UNFINISHED}")  # bytes; file systems allow 255 including the suffix
 _TRIES = 5
 
 
@@ -53,7 +53,7 @@ def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    with _telling(place):
+    with _as_storage_errors(place):
         for left in reversed(range(_TRIES)):
             try:
                 _replace(place, fill)
@@ -65,14 +65,14 @@ def write_file(place: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def create_bytes(place: Path, content: bytes) -> bool:
-    """Writes a file, creating its parent folders, unless it exists; returns whether it wrote it.
+    """Writes a file, creating its parent folders, unless it exists; returns whether it was written.
 
-    If several processes do so at the same time, one of them writes the file.
+    If several processes try at the same time, one of them writes the file.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    with _telling(place):
+    with _as_storage_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = _name_beside(place)
         try:
@@ -83,7 +83,7 @@ def create_bytes(place: Path, content: bytes) -> bool:
 
 
 def _linked(beside: Path, place: Path) -> bool:
-    """Hard-links a file to its destination; returns whether that name was free."""
+    """Hard-links a file to its destination; returns whether the destination was free."""
     try:
         place.hardlink_to(beside)
     except FileExistsError:
@@ -91,14 +91,14 @@ def _linked(beside: Path, place: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if place.exists():  # without links, two processes may both pass this check: then the last one's file remains
+        if place.exists():  # without links, two processes may both pass this check, and the last one's file remains
             return False
         beside.replace(place)
     return True
 
 
 @contextmanager
-def _telling(place: Path) -> Iterator[None]:
+def _as_storage_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -112,7 +112,7 @@ def _replace(place: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Writes a file next to its destination and moves it there; removes it after a failure."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place = Path(os.path.realpath(place))  # keeps a symbolic link
-    if place.exists() and not place.is_file():  # a device or a pipe must not be replaced; a folder fails here
+    if place.exists() and not place.is_file():  # devices and pipes must not be replaced; a folder fails here
         with place.open("wb") as file:
             fill(file)
         return

@@ -1,9 +1,9 @@
 """sha256 of whole files, cached so that an unchanged file is not read again.
 
 A cached digest is valid only while path, size, modification time, change time, inode and device match those of the
-file that was read. Programs can set a modification time back; the change time is the kernel's. A file changed just
-before it was read could change again within the same tick of its file system's clock, so a digest is cached only if
-the file had been unchanged for longer than that.
+file that was read. Programs can set a modification time back, but only the kernel sets the change time. A file that
+changed just before it was read could change again within the same tick of its file system's clock, so a digest is
+cached only if the file had been unchanged for longer than a tick.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class DigestCache:
     written, the file is read again.
 
     Attributes:
-        folder: where the digests are; None for no cache.
-        smallest: size in bytes from which digests are cached.
+        folder: the folder of the digests; None for no cache.
+        smallest: minimum size in bytes of files whose digests are cached.
     """
 
     folder: Path | None
@@ -97,9 +97,9 @@ class DigestCache:
 
 
 def default_digest_cache() -> DigestCache:
-    """The user's cache: `files` in `RANKSCOPE_CACHE` if that is a folder, else `rankscope/files` in the user cache."""
+    """The user's cache: `files` in `RANKSCOPE_CACHE` if it is a folder, or else `rankscope/files` in the user cache."""
     given = os.environ.get(FOLDER_VARIABLE, "")
-    if given and "://" not in given:  # inodes and times mean something only on this machine
+    if given and "://" not in given:  # inodes and times are meaningful only on this machine
         return DigestCache(Path(given) / "files")
     if base := os.environ.get("XDG_CACHE_HOME"):
         return DigestCache(Path(base) / "rankscope" / "files")
@@ -148,12 +148,12 @@ def _last_change(state: dict[str, int]) -> int:
 
 
 def _tick(state: dict[str, int]) -> int:
-    """How far apart changes must be for their times to differ, with a margin: some file systems store whole seconds."""
+    """Nanoseconds between changes that surely get different times; some file systems store whole seconds."""
     return _COARSE_TICK if _last_change(state) % 10**9 == 0 else _FINE_TICK
 
 
 def _rest(state: dict[str, int]) -> None:
-    """Waits for the fine tick to pass, at most 0.1 s, so that a file that was just written is cached too."""
+    """Waits until the fine tick has passed, at most 0.1 s, so that a file that was just written is cached, too."""
     left = _last_change(state) + _FINE_TICK - time.time_ns()
     if 0 <= left <= _FINE_TICK:
         time.sleep((left + 10**6) / 1e9)

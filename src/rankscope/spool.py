@@ -1,4 +1,4 @@
-"""Long sequences that are written once and read item by item: in memory while short, then on disk."""
+"""Long sequences that are written once and read item by item, in memory while small and otherwise on disk."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Item = TypeVar("Item")
 
 
 class Spool(Sequence[Item], Generic[Item]):
-    """Items that are pickled when added, and unpickled on each read.
+    """Items that are pickled when added and unpickled on each read.
 
-    Beyond `IN_MEMORY` bytes they are in an unnamed temporary file, which the system deletes when the spool or the
-    process ends. Pickling a spool includes its content. Threads may read at the same time.
+    Beyond `IN_MEMORY` bytes, they are stored in an unnamed temporary file, which the system deletes when the spool or
+    the process ends. Pickling a spool includes its content. Several threads may read at the same time.
 
     Args:
-        items: the first ones.
+        items: the first items.
 
     Raises:
-        StorageError: not enough space for them.
+        StorageError: there is not enough space for the items.
     """
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
@@ -47,7 +47,7 @@ class Spool(Sequence[Item], Generic[Item]):
         """Appends an item.
 
         Raises:
-            StorageError: not enough space for it.
+            StorageError: there is not enough space for the item.
         """
         self._write(pickle.dumps(item, protocol=5))
 
@@ -120,7 +120,7 @@ def _restored(content: bytes, ends: bytes) -> Spool[Any]:
 
 
 def equal_items(one: Sequence[object], other: object) -> bool:
-    """Whether two sequences hold equal items, whatever the types of the sequences."""
+    """Whether two sequences hold equal items, regardless of the sequences' types."""
     return (
         isinstance(other, Sequence)
         and len(one) == len(other)

@@ -166,6 +166,26 @@ def test_models_without_a_common_layer(runs: dict[str, rs.Run], tmp_path: Path) 
     assert "have no layer in common" in report.sections[1].remarks[0]
 
 
+def on_data(run: rs.Run, folder: Path, dataset: str, model: str) -> rs.Run:
+    """A copy of a run as if its texts had another name, and its model too."""
+    other = renamed(run, folder, {"pico-0.1m": model})
+    for file in (folder / "manifest.json", folder / "summary.json"):
+        file.write_text(file.read_text().replace("stdlib-docs", dataset))
+    for file in folder.rglob("*.parquet"):
+        pl.read_parquet(file).with_columns(dataset=pl.lit(dataset)).write_parquet(file)
+    return other
+
+
+def test_no_notes_are_lost_when_runs_are_on_different_data(runs: dict[str, rs.Run], tmp_path: Path) -> None:
+    run = runs["single"]
+    both = [run, renamed(run, tmp_path / "b", {"pico-0.1m": "owner/b"})]
+    others = [on_data(run, tmp_path / name, "other", f"owner/{name}") for name in ("c", "d")]
+    rows = {row for note in build_report(*both, *others).notes if note.name == "few-texts" for row in note.rows}
+    assert {row.split(" | ")[1] for row in rows} == {"stdlib-docs", "other"}
+    alone = {row for note in build_report(*both, others[0]).notes if note.name == "few-texts" for row in note.rows}
+    assert {row.split(" | ")[1] for row in alone} == {"stdlib-docs", "other"}
+
+
 def test_a_notebook_shows_tables(runs: dict[str, rs.Run], alignment: rs.Run, tmp_path: Path) -> None:
     shown = runs["sizes"]._repr_html_()
     assert shown == headline_table(runs["sizes"].summary_rows())._repr_html_()

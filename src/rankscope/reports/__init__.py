@@ -1,4 +1,4 @@
-"""Reports: summaries in; figures, pages and what commands print out."""
+"""Reports: turn summaries into figures, pages, exported records and printed tables."""
 
 from rankscope.reports.charts.alignment_ratios import alignment_figure
 from rankscope.reports.charts.study import study_figure

@@ -9,7 +9,7 @@ from rankscope.statistics import Summary
 
 
 def trainings(rows: Sequence[Summary]) -> dict[str, list[Summary]]:
-    """Rows by the model that they are checkpoints of, by step, with `step`; only models with two steps or more."""
+    """Groups checkpoint rows by training, sorted by step, and adds the key `step`; needs at least two steps."""
     groups: dict[str, list[Summary]] = {}
     for row in rows:
         if found := training_step(str(row["model"])):

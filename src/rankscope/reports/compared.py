@@ -1,4 +1,4 @@
-"""The section of a report that sets models beside each other, or one model under several settings."""
+"""The section of a report that compares several models, or one model under several settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def models_compared(
     dataset: str, rows: Sequence[LabelledRow], sections: list[Section], different: Differing
 ) -> list[Note]:
-    """Models beside each other, or one model under several settings; returns the notes on all of them together."""
+    """Appends a section that compares the models, or the settings of one model, and returns the comparison's notes."""
     layer = common_layer(rows)
     here = [one for one in rows if one.row["layer"] == layer]
     if len(here) < 2:
@@ -67,7 +67,7 @@ def models_compared(
 
 
 def _with_labels(differences: Sequence[Difference], rows: Sequence[LabelledRow]) -> list[Difference]:
-    """Models under their labels; where a setting differs, which has a column of its own, under their short names."""
+    """Replaces references by labels, or by short names if a differing setting already has its own column."""
     labels = {one.reference: one.label for one in rows}
     if differences[0].setting is not None:
         labels = short_names(labels)
@@ -78,7 +78,7 @@ def _with_labels(differences: Sequence[Difference], rows: Sequence[LabelledRow])
 
 
 def _with_settings(differences: Sequence[Difference]) -> list[Difference]:
-    """For a chart: the settings as names, behind the model's where there are several."""
+    """Names rows of a chart by their setting, prefixed with the model's name if there are several models."""
     if differences[0].setting is None:
         return list(differences)
     several = len({one.model for one in differences}) > 1

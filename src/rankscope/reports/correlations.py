@@ -1,4 +1,4 @@
-"""Do metrics follow size or loss over models? Correlations as a table."""
+"""Correlations of metrics with model size and loss, as a table."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _CAPTION = (
 
 
 def correlations_table(rows: Sequence[Summary]) -> Table:
-    """Spearman and Pearson of each metric with hidden size and loss, and with loss for hidden size held fixed.
+    """Spearman and Pearson of each metric with hidden size, with loss, and with loss while hidden size is held fixed.
+
+    Pairs for which `associations` returns nothing have no row.
 
     Args:
-        rows: of one data set and one layer, a model each. What `associations` finds nothing of has no row.
+        rows: one row per model, all of the same data set and layer.
     """
     found: list[dict[str, object]] = []
     for metric in _METRICS:

@@ -1,4 +1,4 @@
-"""A run in the schema of Every Eval Ever, a shared data base of evaluation results.
+"""Export of a run to the schema of Every Eval Ever, a shared database of evaluation results.
 
 Source of the schema: `eval.schema.json`, version 0.3.0, of https://pypi.org/project/every-eval-ever
 """
@@ -29,13 +29,13 @@ SCHEMA_VERSION = "0.3.0"
 
 
 def every_eval_ever_of(run: Run) -> dict[str, dict[str, Any]]:
-    """A record for each model of a run, by its path in a data store: `data/rankscope/DEVELOPER/MODEL/UUID.json`.
+    """One record per model of a run, by its path in the data store: `data/rankscope/DEVELOPER/MODEL/UUID.json`.
 
-    The organisation that evaluated is left empty, and its relation to the model `other`: a run does not know them.
+    A run does not record the evaluating organisation: its name is left empty, and its relationship is `other`.
 
     Raises:
-        SettingsError: a run of images and texts.
-        RunFolderError: the run is not finished, or the folder is not a run's.
+        SettingsError: the run is of images and texts.
+        RunFolderError: the run is not finished, or the folder does not hold a run.
     """
     models, manifest = evaluated_models(run, "Every Eval Ever"), run.manifest()
     return dict(_record(model, manifest) for model in models)
@@ -74,7 +74,7 @@ def _record(model: EvaluatedModel, manifest: Mapping[str, Any]) -> tuple[str, di
         },
         "evaluation_results": [result for row in model.rows for result in _results(row, identity)],
     }
-    # The same run of the same model has the same name, so that exporting again replaces the record.
+    # The name is derived from the run and the model, so exporting again replaces the record.
     key = hashlib.sha256(f"{model.reference} {model.entry} {identity['settings']} {identity['data']}".encode()).digest()
     return f"data/rankscope/{developer}/{_portable(name)}/{uuid.UUID(bytes=key[:16], version=4)}.json", document
 
@@ -136,5 +136,5 @@ def _strings(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _portable(name: str) -> str:
-    """A name that every file system takes."""
+    """The name with only those characters that every file system accepts."""
     return re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).strip(". ") or "_"

@@ -1,4 +1,4 @@
-"""Figures: one altair specification, rendered to SVG, PNG, PDF and to a page that needs no network."""
+"""Renders Altair charts to SVG, PNG, PDF and self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ Format = Literal["svg", "png", "pdf", "html"]
 FORMATS: tuple[Format, ...] = ("svg", "png", "pdf", "html")
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#8C8C8C", "#F0E442")
-"""Eight colours that people with any colour vision tell apart (Okabe & Ito 2008, https://jfly.uni-koeln.de/color/);
-grey in place of black, which the dark would swallow, and yellow, which paper would, last."""
+"""Eight colours that people with any colour vision can distinguish (Okabe & Ito 2008,
+https://jfly.uni-koeln.de/color/). Grey replaces black, which is invisible in dark mode; yellow, which is faint on
+paper, comes last."""
 
 _PALETTE_IN_THE_DARK = ("#4BA3E3", *PALETTE[1:5], "#F0E442", "#B0B0B0", "#56B4E9")
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 WIDTH = 460
-"""Of a chart's inside in pixels, where nothing else gives it one."""
+"""Default width of a chart's plotting area in pixels."""
 
 _PIXELS_PER_POINT = 2.0
 
 
 def theme(*, dark: bool = False) -> dict[str, Any]:
-    """The look of all charts, as a Vega-Lite configuration."""
+    """The theme of all charts, as a Vega-Lite configuration."""
     ink, quiet, line = ("#e6e6e3", "#a9adb3", "#3a3f47") if dark else ("#1d2126", "#5b6169", "#dcdfe3")
     return {
         "background": "#15181c" if dark else "#ffffff",
@@ -67,7 +68,7 @@ def theme(*, dark: bool = False) -> dict[str, Any]:
 
 
 def themed(chart: Chart) -> Chart:
-    """The chart with the look of all charts; nothing global is changed."""
+    """A copy of the chart with the theme applied; Altair's global theme is not changed."""
     looked: Chart = chart.copy(deep=False)
     looked.config = theme()
     return looked
@@ -77,12 +78,12 @@ def save_figure(chart: alt.TopLevelMixin, place: str | Path, formats: Sequence[F
     """Renders a chart to `<place>.svg`, `.png`, `.pdf` or `.html`.
 
     Args:
-        chart: with its theme applied; see `themed`.
-        place: path without a suffix; folders are made.
-        formats: of `FORMATS`; the HTML is one file with all scripts inside.
+        chart: the chart, with the theme applied; see `themed`.
+        place: path without a suffix; missing folders are created.
+        formats: any of `FORMATS`; the HTML is a single file that includes all scripts.
 
     Raises:
-        UnknownNameError: another format.
+        UnknownNameError: a format is not in `FORMATS`.
         StorageError: a file could not be written.
     """
     for name in formats:
@@ -99,10 +100,10 @@ def save_figure(chart: alt.TopLevelMixin, place: str | Path, formats: Sequence[F
 
 
 def inline_json(value: object) -> str:
-    """JSON that can stand inside a `<script>`: nothing in it can close the script or open a comment.
+    """JSON that is safe inside a `<script>`: nothing in it can close the script or open a comment.
 
     Raises:
-        ValueError: NaN or infinity.
+        ValueError: the value contains NaN or infinity.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
@@ -111,13 +112,13 @@ def inline_json(value: object) -> str:
 
 
 def script_bundle() -> str:
-    """Vega, Vega-Lite and the function `vegaEmbed` as one script (about 0.9 MB), fit to stand inside a page."""
+    """Vega, Vega-Lite and the function `vegaEmbed` as one script (about 0.9 MB) that can be embedded in a page."""
     return _bundled_scripts()
 
 
 @cache
 def _bundled_scripts() -> str:
-    """Made once: it takes two seconds."""
+    """Cached, because bundling takes two seconds."""
     import vl_convert as converter
 
     bundle: str = converter.javascript_bundle("window.vegaEmbed = vegaEmbed;")

@@ -1,4 +1,4 @@
-"""A report as files: the page, its tables, its figures."""
+"""Writes a report to files: its page, tables and figures."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TABLE_FORMATS = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
 
 
 def save_page(report: Report, place: Place) -> Place:
-    """Writes a report as one file that needs no network.
+    """Writes a report as one self-contained HTML file.
 
     Args:
-        report: what is written.
+        report: the report to write.
         place: the file's path, or its address in an object store.
 
     Returns:
         The place.
 
     Raises:
-        SettingsError: an address that cannot be used.
+        SettingsError: the address cannot be used.
         StorageError: the file could not be written.
     """
     storage, name = file_at(place)
@@ -68,7 +68,7 @@ def save_figures(report: Report, folder: str | Path, formats: Sequence[Format] =
 
 
 def save_records(records: Mapping[str, object], folder: str | Path) -> list[Path]:
-    """Writes a JSON file for each record, at its path in a folder.
+    """Writes each record as a JSON file at its path below a folder.
 
     Raises:
         StorageError: a file could not be written.

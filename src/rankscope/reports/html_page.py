@@ -1,4 +1,4 @@
-"""A report as one file that needs no network: scripts, styles and data are inside, and nothing else may run."""
+"""Renders a report as one self-contained page with its scripts, styles and data; no other script may run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from rankscope.reports.report import Report
 
 _PAGE = Path(__file__).parent / "page"
-_LONG = 12  # tables with more rows are folded up, below the charts
-_OF_THE_PAGE = ("config", "title", "$schema")  # one look for all charts, and headings that are text
+_LONG = 12  # longer tables are collapsed and placed below the charts
+_OF_THE_PAGE = ("config", "title", "$schema")  # the page supplies the theme and shows titles as text
 
 
 def _safe(text: str) -> Any:
-    """Marks text as HTML: our own, or already escaped."""
+    """Marks text as HTML that is ours or already escaped."""
     from markupsafe import Markup
 
     return Markup(text)  # noqa: S704
 
 
 def render_page(report: Report) -> str:
-    """The page of a report.
+    """Renders the page of a report.
 
-    All text from models, data and paths is escaped; only the two scripts of the page may run (a policy with their
-    hashes), and no address can be opened by them.
+    All text from models, data and paths is escaped. The content security policy lists the hashes of the page's two
+    scripts: only they may run, and they cannot open any address.
     """
     import jinja2 as jinja
 

@@ -1,4 +1,4 @@
-"""A run as the results file that lm-evaluation-harness writes, for the tools that read those.
+"""Export of a run to the results format of lm-evaluation-harness, for tools that read it.
 
 Source of the layout: `save_results_aggregated` and `make_table` of lm-eval 0.4,
 https://github.com/EleutherAI/lm-evaluation-harness
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def lm_eval_results_of(run: Run) -> dict[str, dict[str, Any]]:
-    """The harness's results of each model of a run, by path: `MODEL/results_DATE.json`.
+    """One results file per model of a run, by its path: `MODEL/results_DATE.json`.
 
-    A data set at a layer is a task. Intervals have a place of their own, `METRIC_low,none` and `METRIC_high,none`,
-    since the harness knows standard errors alone.
+    Each data set at each layer is a task. The harness has standard errors only, so intervals are stored under their
+    own keys, `METRIC_low,none` and `METRIC_high,none`.
 
     Raises:
-        SettingsError: a run of images and texts.
-        RunFolderError: the run is not finished, or the folder is not a run's.
+        SettingsError: the run is of images and texts.
+        RunFolderError: the run is not finished, or the folder does not hold a run.
     """
     models, manifest = evaluated_models(run, "the harness's format"), run.manifest()
     started = str(first_session(manifest).get("started") or "unknown")

@@ -1,4 +1,4 @@
-"""A snippet for a model's card on the hub: metadata with results, and a paragraph that says what they mean."""
+"""A snippet for a model card on the hub: metadata with results, and a paragraph that explains them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _card(model: EvaluatedModel, identity: Mapping[str, Any]) -> str:
             metric_type=key,
             metric_name=f"{_called(key)}, layer {row['layer']}, {row['texts']} texts{under}",
             metric_value=round(float(row[key]), 4),  # type: ignore[arg-type]
-            # Results that differ in none of this are one to the hub's library, which then keeps one of them.
+            # The hub's library merges results that agree in all of these.
             metric_args={"layer": row["layer"], "texts": row["texts"], "model_revision": revision, **changed},
         )
         for row in deepest or rows
@@ -73,13 +73,13 @@ def _card(model: EvaluatedModel, identity: Mapping[str, Any]) -> str:
 
 
 def _called(metric: str) -> str:
-    """By its full name where it has one, and with its unit unless it counts dimensions."""
+    """The metric's full name with its unit, or its label if the unit is dimensions."""
     one = term(metric)
     return one.label if one.unit == "dimensions" else titled(metric, spelled_out=True)
 
 
 def _is_named(setting: str, value: object) -> bool:
-    """Whether results under this value of a setting are other results."""
+    """Whether this value of a setting changes the results."""
     return effect_of(setting) in (Effect.NUMBERS, Effect.TWIN) or (setting == "dtype" and value != "float32")
 
 

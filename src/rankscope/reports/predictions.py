@@ -1,4 +1,4 @@
-"""How well the loss of models that are left out is predicted: for each data set of several runs."""
+"""How well the loss of held-out models is predicted, for each data set of several runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CAPTION = (
 
 
 def predictions_of(runs: Sequence[Run]) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    """Predictions on each data set that five models or more were measured on, and why there are none on another."""
+    """Predictions for each data set with at least five models, and the reasons why others have none."""
     different = differing(runs)
     rows = labelled_rows([(run, row) for run in runs for row in run.summary_rows()], different)
     found: dict[str, pl.DataFrame] = {}
@@ -42,10 +42,10 @@ def predictions_of(runs: Sequence[Run]) -> tuple[dict[str, pl.DataFrame], list[s
 
 
 def predictions_on(rows: Sequence[LabelledRow], different: Differing) -> tuple[pl.DataFrame | None, str | None]:
-    """Predictions on one data set and layer, or why there are none; neither below five models.
+    """Predictions for one data set and layer, or the reason why there are none.
 
-    Under settings that change numbers models cannot be set beside each other, and where twins differ there is no
-    Diff-eRank to add.
+    Both are None with fewer than five models, if a model occurs twice, or if the runs differ in texts or in settings
+    that change the numbers, so that models are not comparable. If the twins differ, Diff-eRank is not a predictor.
     """
     if len(rows) < FEWEST_FOR_PREDICTION or not told_apart(rows) or different.of(Effect.NUMBERS, Effect.TEXTS):
         return None, None
@@ -58,7 +58,7 @@ def predictions_on(rows: Sequence[LabelledRow], different: Differing) -> tuple[p
 
 
 def predictions_table(found: pl.DataFrame) -> Table:
-    """Predictions as `prediction_table` returns them, for people."""
+    """Formats the predictions that `prediction_table` returns."""
     rows = [
         row
         | {

@@ -1,4 +1,4 @@
-"""Where numbers come from: models, data, settings, versions, and the command that repeats a run."""
+"""The provenance of results: models, data, settings, versions, and the command that repeats a run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run was made of.
+    """Everything that went into a run.
 
     Attributes:
-        folder: of the run.
-        models: reference, revision, fingerprint.
-        data: name, fingerprint of the texts.
-        settings: non-default ones, by name.
-        sessions: when, on what, with which versions.
-        command: that repeats the run.
+        folder: the run's folder or address.
+        models: reference, revision and fingerprint of each model.
+        data: name and fingerprint of each data set.
+        settings: non-default settings, by name.
+        sessions: time, device and versions of each session.
+        command: repeats the run.
     """
 
     folder: str
@@ -40,7 +40,7 @@ def provenance(run: Run) -> Provenance:
     """The provenance of a run, from its manifest.
 
     Raises:
-        RunFolderError: not a run's folder.
+        RunFolderError: the folder does not hold a run.
     """
     manifest = run.manifest()
     identity, sessions = manifest["identity"], manifest.get("sessions", [])
@@ -63,7 +63,7 @@ def provenance(run: Run) -> Provenance:
 
 
 def command(manifest: Mapping[str, Any]) -> str:
-    """The command line that makes the run of a manifest again, quoted for a shell."""
+    """The command line that repeats a manifest's run, quoted for a shell."""
     identity = manifest["identity"]
     sessions = manifest.get("sessions", [])
     data = sessions[0].get("data") if sessions else None
@@ -81,7 +81,7 @@ def command(manifest: Mapping[str, Any]) -> str:
 
 
 def non_default_settings(identity: Mapping[str, Any]) -> dict[str, object]:
-    """By name; device and batch size, whose defaults depend on the machine, are always among them."""
+    """Non-default settings by name; device and batch size are always included: their defaults depend on the machine."""
     usual = AlignmentSettings() if identity.get("kind") == "alignment" else Settings()
     given = {name: value for name, value in identity["settings"].items() if value not in (None, "")}
     return {name: value for name, value in given.items() if value != getattr(usual, name, None)}

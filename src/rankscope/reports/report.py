@@ -1,9 +1,9 @@
-"""What a report says: runs in; sections of tables, figures and remarks out."""
+"""Builds a report from runs: sections of tables, figures and remarks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +29,7 @@ from rankscope.reports.provenance import Provenance, provenance
 from rankscope.reports.rows import LabelledRow, common_layer, deepest_layer, labelled_rows, told_apart
 from rankscope.reports.section import Section
 from rankscope.runs import Differing, Effect, Run, differing, folder_names
-from rankscope.statistics import BASE, Note, Summary
+from rankscope.statistics import BASE, Note, Summary, merged_notes
 from rankscope.tables import (
     Table,
     alignment_table,
@@ -46,13 +46,13 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True)
 class Report:
-    """All that is on a page.
+    """The content of a report page.
 
     Attributes:
-        title: models and data.
-        sections: the first is the headline.
-        notes: what is known to mislead and shows in these numbers.
-        sources: a run each.
+        title: names the models and data.
+        sections: the first is the headline table.
+        notes: known pitfalls that apply to these results.
+        sources: the provenance of each run.
     """
 
     title: str
@@ -61,20 +61,20 @@ class Report:
     sources: tuple[Provenance, ...]
 
     def tables(self) -> dict[str, Table]:
-        """All tables by a name that is fit for a file."""
+        """All tables, by a unique name that can be used for a file."""
         return _named((name, table) for part in self.sections for name, table in part.tables.items())
 
     def figures(self) -> dict[str, Figure]:
-        """All figures by a name that is fit for a file."""
+        """All figures, by a unique name that can be used for a file."""
         return _named((one.name, one) for part in self.sections for one in part.figures)
 
 
 def build_report(*runs: Run | Path | str) -> Report:
-    """Reads finished runs and works out everything that is shown.
+    """Builds a report from finished runs.
 
     Raises:
-        RunFolderError: a folder that is no run's, of another version, or not finished.
-        SettingsError: no runs.
+        RunFolderError: a folder does not hold a run, is of another version, or is not finished.
+        SettingsError: no runs were given.
     """
     if not runs:
         raise SettingsError("a report needs at least one run folder")
@@ -86,26 +86,29 @@ def build_report(*runs: Run | Path | str) -> Report:
         raise RunFolderError(f"{opened[0].place} has an empty summary: nothing was measured")
     of_texts = [one for one in rows if not is_of_images(one.row)]
     of_images = [one for one in rows if is_of_images(one.row)]
-    sections, notes = [], _notes(opened, different)
+    sections: list[Section] = []
+    compared: dict[Run, list[Note]] = {}
     if of_texts:
         headline = [one.row for one in of_texts if one.row["layer"] == deepest_layer(one, of_texts)]
         sections.append(Section("Summary", {"summary": summary_table(headline)}))
         for dataset in dict.fromkeys(str(one.row["dataset"]) for one in of_texts):
             rows_of = [one for one in of_texts if one.row["dataset"] == dataset]
             sections += _on_data(dataset, rows_of)
-            if notes_of := models_compared(dataset, rows_of, sections, different):
-                notes = notes_of if len(opened) > 1 else notes
+            if (notes := models_compared(dataset, rows_of, sections, different)) and len(opened) > 1:
+                compared |= dict.fromkeys([one.run for one in rows_of], notes)
             sections += _trainings(dataset, rows_of, different)
     if of_images:
         sections += _images([one.row for one in of_images])
     names = list(dict.fromkeys(str(one.row["model"]) for one in rows))
     data = list(dict.fromkeys(str(one.row["dataset"]) for one in rows))
     sources = tuple(provenance(run) for run in opened)
-    return Report(f"{_listed(names)} on {_listed(data)}", tuple(sections), tuple(notes), sources)
+    return Report(
+        f"{_listed(names)} on {_listed(data)}", tuple(sections), tuple(_notes(opened, compared, different)), sources
+    )
 
 
 def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
-    """Layers, spectra and texts of all models on one data set."""
+    """A section on one data set: layers, spectra and single texts of all models."""
     summary = pl.DataFrame([one.row for one in rows], infer_schema_length=None)
     part = Section(f"On {dataset}")
     several = summary.group_by("model").len()["len"].max() != 1
@@ -142,7 +145,7 @@ def _on_data(dataset: str, rows: Sequence[LabelledRow]) -> Iterator[Section]:
 
 
 def _frame(rows: Sequence[LabelledRow], dataset: str, layer: str, what: str) -> pl.DataFrame:
-    """Spectra or measurements of a data set at a layer, models under their labels."""
+    """Spectra or measurements of one data set and layer, with the models' labels."""
     parts = []
     for run in dict.fromkeys(one.run for one in rows):
         labels = {one.reference: one.label for one in rows if one.run == run}
@@ -155,7 +158,7 @@ def _frame(rows: Sequence[LabelledRow], dataset: str, layer: str, what: str) -> 
 
 
 def _trainings(dataset: str, rows: Sequence[LabelledRow], different: Differing) -> Iterator[Section]:
-    """A section for each model of which there are several checkpoints, under each setting."""
+    """One section per training with several checkpoints, and per setting if the runs differ."""
     names = different.of(Effect.NUMBERS, Effect.TEXTS, Effect.TWIN)
     settings = {one.run: different.label(names, one.run) for one in rows}
     if len(set(settings.values())) > 1:
@@ -205,12 +208,16 @@ def _with_control(row: Summary) -> str:
     return f"{row['model']}" if row["control"] == BASE else f"{row['model']} ({row['control']} images)"
 
 
-def _notes(runs: Sequence[Run], different: Differing) -> list[Note]:
-    """Each note once, though several runs have it; and the settings in which they differ."""
-    found: dict[tuple[str, str], Note] = {}
-    for note in [*(note for run in runs for note in run.notes()), *different.notes()]:
-        found.setdefault((note.name, note.text), note)
-    return list(found.values())
+def _notes(runs: Sequence[Run], compared: Mapping[Run, Sequence[Note]], different: Differing) -> list[Note]:
+    """The notes of all runs, and on the settings in which they differ, without repetitions.
+
+    Args:
+        runs: all runs.
+        compared: the notes on several runs together, for each of these runs: they replace its own.
+        different: the settings in which the runs differ.
+    """
+    each = [note for run in runs for note in (compared[run] if run in compared else run.notes())]
+    return merged_notes([*each, *different.notes()])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -218,7 +225,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _named(pairs: Iterable[tuple[str, _Part]]) -> dict[str, _Part]:
-    """By name, with a number from the second of a name on."""
+    """Parts by name; repeated names are numbered from the second occurrence."""
     found: dict[str, _Part] = {}
     seen: Counter[str] = Counter()
     for name, part in pairs:

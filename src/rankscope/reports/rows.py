@@ -1,4 +1,4 @@
-"""The rows of several runs under labels that tell models and settings apart."""
+"""Summary rows of several runs, labelled so that models and settings are distinguishable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """A row of a summary under its label, with the run and the reference that it came from."""
+    """A labelled summary row, with its run and the model's reference."""
 
     run: Run
     reference: str
@@ -25,17 +25,20 @@ class LabelledRow:
 
     @property
     def label(self) -> str:
-        """What tables and charts call the model."""
+        """The model's name in tables and charts."""
         return str(self.row["model"])
 
 
 def labelled_rows(rows: list[tuple[Run, Summary]], different: Differing) -> list[LabelledRow]:
-    """Short names, else references; behind them the settings in which runs differ, else the run's folder."""
+    """Labels rows with short names, followed in parentheses by the settings in which the runs differ.
+
+    The run's folder is added if settings alone do not distinguish the runs of a model on a data set.
+    """
     short = short_names(row["model"] for _, row in rows)
     names = different.of(Effect.NUMBERS, Effect.TEXTS, Effect.TWIN)
-    if not _all_apart(rows, different, names):
+    if not _are_distinguished(rows, different, names):
         names += different.of(Effect.ROUNDING)
-    folders = {} if _all_apart(rows, different, names) else folder_names(different.runs)
+    folders = {} if _are_distinguished(rows, different, names) else folder_names(different.runs)
     found = []
     for run, row in rows:
         behind = [different.label(names, run)] if names else []
@@ -46,32 +49,32 @@ def labelled_rows(rows: list[tuple[Run, Summary]], different: Differing) -> list
     return found
 
 
-def _all_apart(rows: list[tuple[Run, Summary]], different: Differing, names: Sequence[str]) -> bool:
-    """Whether these settings tell the runs of each model on each data set apart."""
+def _are_distinguished(rows: list[tuple[Run, Summary]], different: Differing, names: Sequence[str]) -> bool:
+    """Whether these settings distinguish the runs of every model on every data set."""
     places = {(row["model"], row["dataset"], run) for run, row in rows}
     return len({(model, data, different.label(names, run)) for model, data, run in places}) == len(places)
 
 
 def _holders(rows: list[tuple[Run, Summary]], of: Summary) -> int:
-    """How many runs have a model's rows on a data set."""
+    """The number of runs that measured the row's model on the row's data set."""
     same = (of["model"], of["dataset"])
     return len({run for run, row in rows if (row["model"], row["dataset"]) == same})
 
 
 def deepest_layer(one: LabelledRow, rows: Sequence[LabelledRow]) -> str:
-    """The layer that stands for a model: the head's input, else the last block that was measured."""
+    """The layer that represents a model: the input of the head, or else the deepest block that was measured."""
     same = (one.run, one.label, one.row["dataset"])
     layers = [str(other.row["layer"]) for other in rows if (other.run, other.label, other.row["dataset"]) == same]
     return max(layers, key=layer_depth)
 
 
 def common_layer(rows: Sequence[LabelledRow]) -> str | None:
-    """The deepest layer that all models of a data set have."""
+    """The deepest layer that was measured for all models, or None."""
     layers = [{str(one.row["layer"]) for one in rows if one.label == label} for label in {one.label for one in rows}]
     shared = set.intersection(*layers)
     return max(shared, key=layer_depth) if shared else None
 
 
 def told_apart(rows: Sequence[LabelledRow]) -> bool:
-    """Whether no model comes twice."""
+    """Whether each model occurs only once."""
     return len({one.reference for one in rows}) == len(rows)

@@ -15,10 +15,10 @@ class Section:
     """A part of a report.
 
     Attributes:
-        heading: for people.
-        tables: by name.
-        figures: in their order.
-        remarks: what is left out, and why.
+        heading: shown above the section.
+        tables: tables by name.
+        figures: figures in display order.
+        remarks: what the section omits, and why.
     """
 
     heading: str

@@ -1,4 +1,4 @@
-"""What a study leaves behind: its table in three forms, its figure in two, its paragraph, the published values."""
+"""The files of a study: its table in three formats, its figure in two, a paragraph, and the published values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def study_table(conducted: Conducted) -> Table:
-    """The study's columns that came out; what a paper prints stands beside ours."""
+    """The study's columns that have values, each followed by the published values if there are any."""
     table = conducted.findings.table
     keys = [*conducted.study.columns]
     if conducted.request.options.leaderboard_column:
@@ -42,12 +42,12 @@ def study_table(conducted: Conducted) -> Table:
 
 
 def plain_table(frame: pl.DataFrame) -> Table:
-    """All columns of a further table of a study."""
+    """A study's additional table with all of its columns."""
     return Table(tuple(_column(key, frame) for key in frame.columns), tuple(frame.rows(named=True)))
 
 
 def study_paragraph(conducted: Conducted) -> str:
-    """What was asked, what came out, which notes fired."""
+    """The question, models and data, then the findings and the notes that fired, as one paragraph."""
     study, findings, request = conducted.study, conducted.findings, conducted.request
     asked = (
         f"{study.question} ({study.source}.) Models and data: {_listed([*short_names(request.models).values()])} on "
@@ -65,10 +65,10 @@ def study_paragraph(conducted: Conducted) -> str:
 
 
 def write_study(conducted: Conducted) -> tuple[str, ...]:
-    """Writes everything into the study's folder or to its address, in place of what is there of an earlier time.
+    """Writes all files to the study's folder or address, replacing those of an earlier run.
 
     Returns:
-        The names of the files. There is no figure where no number of it came out.
+        The names of the files. The figure is omitted if none of its values could be computed.
 
     Raises:
         StorageError: a file could not be written.
@@ -100,7 +100,7 @@ def write_study(conducted: Conducted) -> tuple[str, ...]:
 
 
 def study_content(conducted: Conducted) -> dict[str, object]:
-    """A study's result as JSON: schema, rows, sentences, notes and further tables."""
+    """A study's result as JSON: schema, rows, sentences, notes and additional tables."""
     findings = conducted.findings
     return {
         "schema": 1,

@@ -26,23 +26,23 @@ MIR = modality integration rate, lower is closer; loss of the response, in nats 
 
 
 def console_for(stream: TextIO) -> Console:
-    """A console on a stream; a log or a pipe has no edge to wrap at."""
+    """A console that prints to a stream; if that is not a terminal, lines may be 200 characters wide."""
     console = Console(file=stream, highlight=False)
     return console if console.is_terminal else Console(file=stream, highlight=False, width=_WIDTH_OF_A_FILE)
 
 
 def print_table(table: Table, stream: TextIO, *, compact: bool = False) -> None:
-    """Prints a table; compact leaves one space between columns instead of two."""
+    """Prints a table; `compact` puts one space between columns instead of two."""
     console_for(stream).print(to_terminal(table, compact=compact))
 
 
 @dataclass
 class GrowingTable:
-    """Prints a table whose rows come one after another, below one heading.
+    """Prints a table row by row as rows arrive, below one heading.
 
     Attributes:
-        table_of: makes the table of rows.
-        stream: to print to.
+        table_of: turns rows into a table.
+        stream: where the table is printed.
     """
 
     table_of: Callable[[Sequence[Summary]], Table]
@@ -51,7 +51,7 @@ class GrowingTable:
     _heading: str = ""
 
     def print(self, rows: Sequence[Summary]) -> None:
-        """Prints further rows, and a new heading where a column has become wider."""
+        """Prints additional rows, and the heading again if the layout of the columns has changed."""
         self._rows += rows
         text = io.StringIO()
         Console(file=text, highlight=False, width=_NO_EDGE).print(to_terminal(self.table_of(self._rows), compact=True))
@@ -63,7 +63,7 @@ class GrowingTable:
 
 
 def print_summary(rows: Sequence[Summary], stream: TextIO) -> None:
-    """Prints the headline table of an evaluation, and what was skipped, to a stream."""
+    """Prints the headline table of an evaluation and the number of skipped texts."""
     print_table(summary_table(rows), stream, compact=True)
     console = console_for(stream)
     for row in rows:
@@ -75,14 +75,14 @@ def print_summary(rows: Sequence[Summary], stream: TextIO) -> None:
 
 
 def print_notes(notes: Sequence[Note], stream: TextIO) -> None:
-    """A line for each note."""
+    """Prints one line per note."""
     console = console_for(stream)
     for note in notes:
         console.print(Text(f"note {note.name}: {note.text}"), soft_wrap=True)
 
 
 def print_alignment(rows: Sequence[Summary], stream: TextIO) -> None:
-    """Prints the table of an alignment, what controls change, what the columns are, and what was skipped."""
+    """Prints an alignment's table, the changes under controls, a legend of the columns and the skipped pairs."""
     console = console_for(stream)
     print_table(alignment_table(rows), stream, compact=True)
     changes = control_table(rows)

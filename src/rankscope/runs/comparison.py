@@ -14,7 +14,7 @@ from rankscope.errors import RunFolderError, SettingsError
 from rankscope.runs.difference import Difference, MeasuredTable, differences_between
 from rankscope.runs.likeness import Differing, Effect, differing, folder_names, labelled_setting, rewrites_texts
 from rankscope.runs.run import Run
-from rankscope.statistics import Facts, Note, notes_on
+from rankscope.statistics import Facts, Note, merged_notes, notes_on
 from rankscope.tables import differences_table
 
 _NOT_THE_MODEL = ("reference", "family", "parameters", "dropout", "initializer")
@@ -76,8 +76,7 @@ def compare(*runs: Run | Path | str, layers: Collection[str] | None = None) -> C
         alike = not different.of(Effect.NUMBERS, Effect.TWIN)
         rows = [row for run in opened for row in run.summary_rows()]
         notes = notes_on(rows, _facts(opened)) if alike else [note for run in opened for note in run.notes()]
-    distinct = {(note.name, note.text): note for note in [*notes, *different.notes()]}
-    return Comparison(tuple(found), tuple(distinct.values()))
+    return Comparison(tuple(found), tuple(merged_notes([*notes, *different.notes()])))
 
 
 def _models(run: Run) -> frozenset[tuple[str, str]]:

@@ -16,7 +16,7 @@ from rankscope.statistics.grouped import Share, share_explained, within_groups
 from rankscope.statistics.layers import layer_depth
 from rankscope.statistics.length import HeldRanking, adjusted_means, from_length, rankings_at_length
 from rankscope.statistics.multiplicity import holm
-from rankscope.statistics.notes import Facts, Note, ReadingFacts, notes_on
+from rankscope.statistics.notes import Facts, Note, ReadingFacts, merged_notes, notes_on
 from rankscope.statistics.paired import PairedDifference, common_texts, complete_column, paired_difference, paired_on
 from rankscope.statistics.phases import FEWEST_CHECKPOINTS, Phase, Phases, find_phases
 from rankscope.statistics.pooled import POOLED, pooled_metrics
@@ -60,6 +60,7 @@ __all__ = [
     "from_length",
     "holm",
     "layer_depth",
+    "merged_notes",
     "notes_on",
     "over_noise",
     "paired_difference",

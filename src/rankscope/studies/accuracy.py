@@ -38,9 +38,9 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
     """Accuracy of each model on each task, with Wilson's 95 % interval over items.
 
     Args:
-        request: Names the tasks, if not the default ones.
-        models: Model references; each is loaded once, and only if one of its numbers is missing.
-        default: Task references.
+        request: The request; its tasks replace the default ones.
+        models: Model references; each is loaded once, and only if one of its results is missing.
+        default: Default task references.
     """
     tasks = [parse_task_reference(task) for task in _tasks(request, default)]
     if len({task.name for task in tasks}) < len(tasks):
@@ -52,7 +52,7 @@ def measure_accuracy(request: Request, models: Sequence[str], default: Sequence[
 
 
 def accuracy_in_words(request: Request, default: Sequence[str]) -> str | None:
-    """What a study of these tasks measures in addition to evaluations; None without tasks."""
+    """Describes the accuracy that a study measures in addition to evaluations; None without tasks."""
     return "accuracy (--tasks none skips it)" if _tasks(request, default) else None
 
 
@@ -62,7 +62,7 @@ def _tasks(request: Request, default: Sequence[str]) -> Sequence[str]:
 
 
 def with_accuracy(table: pl.DataFrame, accuracy: pl.DataFrame, *, per_dataset: bool) -> pl.DataFrame:
-    """Adds accuracy: on the task of the row's texts, or the mean over tasks (without an interval)."""
+    """Adds accuracy: on the task named like the row's data set, or the mean over tasks (without an interval)."""
     if accuracy.is_empty():
         return table
     if per_dataset:

@@ -44,7 +44,7 @@ def correlated(
 
 
 def correlation_sentences(found: pl.DataFrame, models: int, held: Sequence[str] = ()) -> Iterator[str]:
-    """A sentence on Spearman's correlations for each number of models with both values, or why there are none.
+    """Sentences on Spearman's correlations, one per number of models with both values, or why there are none.
 
     Args:
         found: The result of `correlations`, with `held` fixed.

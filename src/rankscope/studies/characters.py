@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import polars as pl
 
 KEYS = ("dataset", "model", "role")
-"""Keys of a number of bits."""
+"""Each combination of these has one value."""
 
 
 def bits_per_character(
@@ -16,9 +16,9 @@ def bits_per_character(
 ) -> dict[tuple[str, str, str], float]:
     """Bits per character of a data set: sum of -log2 p(token) over the number of characters.
 
-    Only texts that every model read to the end are used, so all models have the same characters. The first token of a
-    text is not predicted and costs nothing, as in every loss here. This favours tokenizers with longer tokens, less so
-    for longer texts.
+    Only texts that every model read to the end are used, so all models are compared on the same characters. The first
+    token of a text is not predicted and costs nothing, as in every loss here. This favours tokenizers with longer
+    tokens, less so in longer texts.
 
     Args:
         measurements: Measurements of texts; `loss` is in nats per predicted token.

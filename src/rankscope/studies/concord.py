@@ -1,4 +1,4 @@
-"""Correlation of spectra with the loss within and across trainings, and how much of them exists before training."""
+"""Correlations of spectral metrics with the loss within and across trainings, and their share before training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rankscope.statistics import METHODS, Correlation, associations, share_expla
 
 METRICS = ("effective_rank", "normalized_matrix_entropy", "matrix_nuclear_norm")
 BETWEEN = (*METRICS, "diff_erank")
-"""Within a training, Diff-eRank is eRank minus a constant."""
+"""Across trainings, Diff-eRank is added; within a training, it is eRank minus a constant."""
 ALL, TRAINED = "all, architecture held fixed", "trained, architecture held fixed"
 ALONE = ", trained"
-"""Suffix of an architecture's name: only its trained checkpoints."""
+"""Suffix of an architecture's name for its trained checkpoints only."""
 END = "the end"
 _IS_TRAINED = pl.col("step").fill_null(1) > 0
 
@@ -45,13 +45,13 @@ def correlations_with_loss(rows: pl.DataFrame, loss: str) -> pl.DataFrame:
     """Correlations of each metric with the loss over the checkpoints of trainings.
 
     Args:
-        rows: A row for each `architecture` and `step` of one data set and layer; step 0 is untrained.
+        rows: One row per `architecture` and `step`, for one data set and layer; step 0 is untrained.
         loss: The column to correlate with.
 
     Returns:
-        A row for each place, metric and method. `where` is an architecture (over its steps), all architectures with the
-        architecture held fixed, either of these without step 0, or a step that all architectures have (over
-        architectures), and `the end` if their last steps differ.
+        One row per `where`, metric and method. `where` is one of the following: an architecture (over its steps); all
+        architectures, with the architecture held fixed; either of these without step 0; a step that all architectures
+        have (over architectures); `the end`, if their last steps differ.
     """
     found = []
     for metric in METRICS:
@@ -84,17 +84,17 @@ def across(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def initialisation(rows: pl.DataFrame, twins: pl.DataFrame) -> pl.DataFrame:
-    """How much of the difference between architectures exists before training.
+    """How much of the variance between architectures exists before training.
 
     Args:
         rows: As for `correlations_with_loss`.
-        twins: A row for each `architecture` and `seed`, untrained, on the same data set and layer.
+        twins: One row per `architecture` and `seed` of the untrained networks, for the same data set and layer.
 
     Returns:
-        For each place of `across` and each metric: the standard deviation between untrained architectures, between
-        seeds of one architecture, between trained architectures, Pearson's correlation of the untrained and the trained
-        values, and the share of the trained values' variance explained by a linear fit on the untrained values. For
-        Diff-eRank, the untrained values are those of eRank.
+        For each result of `across` and each metric: the standard deviation between untrained architectures, between
+        seeds of one architecture, and between trained architectures; Pearson's correlation of the untrained and the
+        trained values; and the share of the trained values' variance explained by a linear fit on the untrained
+        values. For Diff-eRank, the untrained values are those of eRank.
     """
     found = []
     for where, points in across(rows):

@@ -28,8 +28,8 @@ class Condition:
 
     Attributes:
         name: Name of its run's folder.
-        changes: Changes of the settings.
-        columns: Columns that identify its rows of the table.
+        changes: Changes to the settings.
+        columns: Columns that identify the condition's rows of the table.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Grid:
     """Models, and the conditions under which all of them are evaluated.
 
     Attributes:
-        conditions: One evaluation each.
-        models: Default: the request's models.
+        conditions: The conditions; each is one evaluation.
+        models: The models. Default: the request's models.
     """
 
     conditions: tuple[Condition, ...]
@@ -78,7 +78,7 @@ def measure(request: Request, grid: Grid) -> Measured:
 
 
 def evaluate_grid(request: Request, grid: Grid) -> list[Run]:
-    """A run for each condition; if the request is for a shard, only part of each."""
+    """One run per condition; only a part of each if the request is for a shard."""
     settings = [
         (child(request.folder, "runs", one.name), changed(request.settings, dict(one.changes)))
         for one in grid.conditions
@@ -102,7 +102,7 @@ def distinct_notes(found: Iterable[Sequence[Note]]) -> tuple[Note, ...]:
 def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Cells]) -> pl.DataFrame:
     """Adds a column `<metric>_published` for each metric that a paper prints for at least one row.
 
-    The papers report the last layer, or layers that they call first and middle; other layers get no value.
+    The papers report the last layer, and layers that they call first and middle; other layers get no value.
     """
     cells = [
         published(row) if (row.get("called") or row.get("layer", "last")) in _PRINTED_LAYERS else {}
@@ -114,7 +114,13 @@ def with_published(table: pl.DataFrame, published: Callable[[dict[str, Any]], Ce
 
 
 def with_noise(table: pl.DataFrame, metrics: Sequence[str], tokens: str) -> pl.DataFrame:
-    """Adds a column `<metric>_noise`: isotropic noise with the tokens of a column and the width of the row."""
+    """Adds a column `<metric>_noise`: the value for isotropic noise with the row's number of tokens and hidden size.
+
+    Args:
+        table: Rows with `hidden_size`.
+        metrics: Metrics that are defined for noise.
+        tokens: The column with the numbers of tokens.
+    """
     shapes = list(zip(table[tokens], table["hidden_size"], strict=True))
     columns = {
         f"{metric}_noise": pl.Series([noise_value(metric, n, d) for n, d in shapes], dtype=pl.Float64)
@@ -129,10 +135,10 @@ def with_tokens_per_text(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_differences(table: pl.DataFrame, runs: Mapping[str, Run], base: str, metrics: Sequence[str]) -> pl.DataFrame:
-    """Adds the paired difference of every condition from the base, for each metric, over the texts of both.
+    """Adds each condition's paired difference from the base, for each metric, over their common texts.
 
-    The columns are `<metric>_difference` with `_low`, `_high` (bootstrap over texts) and `_p` (sign-flip test).
-    The table has a column `condition` with the runs' names; rows of the base itself are null.
+    The columns are `<metric>_difference`, with `_low` and `_high` (bootstrap over texts) and `_p` (sign-flip test).
+    They are null in rows of the base. The table needs a column `condition` with the runs' names.
     """
     measured = {name: run.measurements().filter(pl.col("role") == "trained") for name, run in runs.items()}
     cells = [

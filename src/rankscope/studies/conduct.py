@@ -1,4 +1,4 @@
-"""Conducting a study: from its name and the request to findings in a folder."""
+"""Conducts studies by name."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def conduct(
         changes: Settings by name, such as `limit=50`, and fields of `Execution`, such as `engine="ray"`.
 
     Raises:
-        UnknownNameError: no such study, family, model, data set or setting.
-        SettingsError: a setting that the study sets itself, or an option that it does not use.
-        RankscopeError: as `evaluate`.
+        UnknownNameError: the study, or a family, model, data set or setting, does not exist.
+        SettingsError: a setting was changed that the study sets itself, or an option was given that it does not use.
+        RankscopeError: as for `evaluate`.
     """
     execution, changes = split_execution(execution, changes)
     if execution.shard is not None:
@@ -129,8 +129,8 @@ def measure_shard(
         The study's folder or address.
 
     Raises:
-        SettingsError: the study measures more than evaluations, or no shard is named.
-        RankscopeError: as `conduct`.
+        SettingsError: the study measures more than evaluations, or no shard was given.
+        RankscopeError: as for `conduct`.
     """
     execution, changes = split_execution(execution, changes)
     if execution.shard is None:
@@ -173,7 +173,7 @@ def _refuse_what_the_study_decides(study: Study, settings: Settings, options: St
 
 
 def _subjects(study: Study, options: StudyOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Models and data; with given responses, the judge and the responses' file."""
+    """The models and data; if responses are given, the judge and the file of responses."""
     if options.responses is None:
         return expand_families(options.models or study.models), options.data or study.data
     if options.models or options.data:

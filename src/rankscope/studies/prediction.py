@@ -17,12 +17,12 @@ def prediction_table(table: pl.DataFrame, metrics: Sequence[str], target: str) -
     """Each baseline alone and with each metric (`statistics.predictions`), with `verdict`.
 
     Args:
-        table: A summary row for each model, with its family.
+        table: One summary row per model, with its family.
         metrics: Columns that are added to baselines.
         target: The column to predict.
 
     Raises:
-        SettingsError: a model without a family or a parameter count.
+        SettingsError: a model has no family or no parameter count.
     """
     rows = with_tokens_per_text(table).rows(named=True)
     found = [asdict(one) | {"verdict": one.verdict} for one in predictions(rows, metrics, target)]
@@ -73,7 +73,7 @@ def prediction_sentences(found: pl.DataFrame, models: int, target: str) -> Itera
 
 
 def _entering(baseline: str) -> str:
-    """The column with which a baseline enters the fit."""
+    """The column that is fitted for a baseline: the logarithm of parameters, otherwise the baseline itself."""
     return "log_parameters" if baseline == "parameters" else baseline
 
 

@@ -26,7 +26,7 @@ def printed(table: str, model: str, *path: str) -> float | None:
     Args:
         table: `paper.table`, such as `diff_erank.table6`.
         model: A model reference; only the hub ids of the table's own models have printed values.
-        path: Path in the table's columns, such as `("dolly-15k", "diff_erank")`.
+        path: Path of a column in the table, such as `("dolly-15k", "diff_erank")`.
     """
     content = _table(table)
     known = known_model(model)
@@ -49,7 +49,7 @@ def alignment_printed(table: str, model: str, column: str) -> dict[str, float | 
     """The five effective ranks and two ratios that a table prints for a vision-language model, by key; may be empty.
 
     Args:
-        table: `diff_erank.table2`, by model and data set, or `diff_erank.table3`, of LLaVA-1.5 by condition.
+        table: `diff_erank.table2` (by model and data set) or `diff_erank.table3` (LLaVA-1.5, by condition).
         model: A model reference.
         column: The data set or the condition.
     """
@@ -60,7 +60,7 @@ def alignment_printed(table: str, model: str, column: str) -> dict[str, float | 
 
 
 def printed_tables(tables: tuple[str, ...]) -> pl.DataFrame:
-    """All printed values of tables, tidy: source, table, family, model, column, value."""
+    """All printed values of the tables in long format: source, table, family, model, column, value."""
     rows = [
         {
             "source": PAPERS[table.partition(".")[0]],

@@ -21,12 +21,12 @@ _FEWEST_LENGTHS = 4  # one more than a parabola has coefficients
 
 
 def response_scores(run: Run, judge: str, responders: Mapping[str, str], texts: Mapping[str, TextSet]) -> pl.DataFrame:
-    """A row for each response at each layer.
+    """One row per response and layer.
 
     Args:
         run: The judge's run.
         judge: The judge's name in the table.
-        responders: Responders by the name of the run's data sets.
+        responders: The responder of each of the run's data sets, by name.
         texts: The responses of each responder.
 
     Returns:
@@ -47,7 +47,7 @@ def response_scores(run: Run, judge: str, responders: Mapping[str, str], texts: 
 
 
 def with_length_alone(scores: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Adds `<metric>_from_length` for each judge and layer, with sentences on its share of the variance."""
+    """Adds `<metric>_from_length`, predicted for each judge and layer, with sentences on its share of the variance."""
     parts: list[pl.DataFrame] = []
     sentences: list[str] = []
     for (judge, layer), group in scores.group_by(*_GROUP, maintain_order=True):
@@ -74,7 +74,7 @@ def _joined(scores: pl.DataFrame, column: pl.DataFrame) -> pl.DataFrame:
 
 
 def ranked_at_length(scores: pl.DataFrame, places: Mapping[str, float]) -> tuple[pl.DataFrame, list[str]]:
-    """For each judge and layer, which metrics still rank the responders with length held fixed (`HeldRanking`).
+    """Finds, for each judge and layer, the metrics that still rank the responders at fixed length (`HeldRanking`).
 
     Args:
         scores: The result of `response_scores`; only prompts with a measured response of every responder are used.

@@ -1,4 +1,4 @@
-"""Sentences that several studies use."""
+"""Helpers and sentences shared by studies."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def by_group_and_layer(table: pl.DataFrame, *keys: str) -> Iterator[tuple[tuple[
 
 
 def at(layer: str) -> str:
-    """The layer of a sentence in parentheses; empty for the head's input."""
+    """The layer in parentheses, for a sentence; empty for the head's input."""
     return "" if layer == "last" else f" (layer {layer})"
 
 
 def over_sizes(table: pl.DataFrame) -> Iterator[str]:
-    """By family, data set and layer: the change of Diff-eRank and its terms from the smallest to the largest model."""
+    """Sentences on the change of Diff-eRank and its terms from the smallest to the largest model of each family."""
     for (family, dataset), layer, rows in by_group_and_layer(table.drop_nulls("effective_rank"), "family", "dataset"):
         ordered = rows.sort("parameters")
         if ordered.height < 2:
@@ -56,6 +56,6 @@ def over_sizes(table: pl.DataFrame) -> Iterator[str]:
 
 
 def short(model: str) -> str:
-    """A model reference's short name; for one composed of files, the name in front of them."""
+    """A model reference's short name; for a reference `NAME=FILES`, the name before the equals sign."""
     name, put_together, _ = model.partition("=")
     return name if put_together else parse_model_reference(model).label

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A requested study, with all names resolved and nothing measured yet.
+    """A request to conduct a study, with all names resolved.
 
     Attributes:
         models: Model references.
@@ -78,8 +78,9 @@ class Findings:
     """The results of a study.
 
     Attributes:
-        table: Tidy table with a row for each model and condition; `<metric>_low`, `<metric>_high` are intervals,
-            `<metric>_published` what a paper prints for the same model and data, `<metric>_noise` isotropic noise.
+        table: One row per model and condition. `<metric>_low` and `<metric>_high` are intervals,
+            `<metric>_published` is the value that a paper prints for the same model and data, and `<metric>_noise`
+            the value for isotropic noise.
         sentences: The findings in words.
         notes: Notes that fired in any of the runs.
         more: Other tables by name, such as correlations.
@@ -107,14 +108,15 @@ class Study:
         data: Default data.
         columns: Columns of the printed table, in order.
         figure: The main figure.
-        conduct: Measures and draws conclusions.
+        conduct: Carries out the study.
         decides: Settings that the study sets itself; callers cannot change them.
         published: The papers' tables that belong to the study.
         options: Fields of `StudyOptions` that it uses.
-        grids: The evaluations that it measures, all known before the first one starts; empty if it has none.
-        besides: What it measures in addition, in words, or None. Only evaluations can be split into shards.
+        grids: Returns the evaluations of a request, all known before the first one starts; empty if there are none.
+        besides: Names what a request measures in addition to evaluations, or None. Only evaluations can be split into
+            shards.
         more_figures: Figures below the main one.
-        in_one_process: Whether it holds a network itself, so no other engine can compute it.
+        in_one_process: Whether the study holds a network itself, so that only the local engine can run it.
     """
 
     name: str

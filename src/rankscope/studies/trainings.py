@@ -52,7 +52,7 @@ class Training:
 
 
 def trainings_of(models: Sequence[str], *, trust_remote_code: bool = False) -> list[Training]:
-    """Groups model references by training, expanding folders of checkpoints and models of the pico family.
+    """Groups model references by training; expands folders of checkpoints and models of the pico family.
 
     Args:
         models: Model references.
@@ -86,14 +86,14 @@ def trainings_of(models: Sequence[str], *, trust_remote_code: bool = False) -> l
 
 
 def _expanded(model: str) -> tuple[str, ...]:
-    """Same as `checkpoints_of`, without checkpoints trained beyond the model itself."""
+    """Same as `checkpoints_of`, without pico checkpoints that were trained beyond the model itself."""
     kept = pico_checkpoints(model)
     end = next((one.step for one in kept if one.name == model), None)
     return checkpoints_of(model) if end is None else tuple(one.name for one in kept if one.step <= end)
 
 
 def twin_summaries(measurements: pl.DataFrame) -> list[Summary]:
-    """A summary row for each untrained twin, data set and layer, with its `seed`.
+    """One summary row per untrained twin, data set and layer, with its `seed`.
 
     Args:
         measurements: Measurements of one model and its twins.

@@ -1,4 +1,4 @@
-"""Tables: from rows to terminal text, Markdown, LaTeX, CSV and HTML."""
+"""Tables: render rows as terminal text, Markdown, LaTeX, CSV and HTML."""
 
 from rankscope.tables.alignment import alignment_table, control_table
 from rankscope.tables.headline import headline_table, is_of_images

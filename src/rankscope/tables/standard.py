@@ -33,7 +33,7 @@ def short_names(models: Iterable[object]) -> dict[str, str]:
 
 
 def model_column(rows: Sequence[Row]) -> Column:
-    """The models of rows, by unique names."""
+    """The column of models, with unique short names."""
     names = short_names(row["model"] for row in rows)
     return column("model", show=lambda model: names[str(model)])
 
@@ -126,7 +126,7 @@ def _base_of(row: Row) -> str:
 
 
 def _difference_row(row: Row) -> Row:
-    """The row with the interval's ends under the difference's name."""
+    """The row with the interval's ends also as `difference_low` and `difference_high`."""
     return {**row, "difference_low": row["low"], "difference_high": row["high"]}
 
 
@@ -148,7 +148,7 @@ def checkpoints_table(rows: Sequence[Summary]) -> Table:
     """The checkpoints of one training, one row per data set and layer.
 
     Args:
-        rows: of summaries, with `checkpoint` and `step`.
+        rows: summary rows with `checkpoint` and `step`.
     """
     told_by = [column(key) for key in ("dataset", "layer") if len({row[key] for row in rows}) > 1]
     columns = [column("checkpoint"), column("step"), *told_by, column("texts")]

@@ -29,8 +29,8 @@ class Column:
     """How one number or name of each row is shown.
 
     Attributes:
-        key: of the rows.
-        heading: for display.
+        key: the rows' key for the value.
+        heading: shown above the column.
         digits: decimals. A row with `<key>_low` and `<key>_high` is rounded by that interval instead, unless
             `aligned`. None without an interval: three decimals.
         aligned: always use `digits`, so that decimal points line up.
@@ -38,7 +38,7 @@ class Column:
         percent: a share, shown as a percentage.
         interval: show `<key>_low` to `<key>_high` instead of the value.
         sign: show the plus sign of positive numbers.
-        significant: this many significant digits, as for p-values.
+        significant: number of significant digits, used for p-values.
         before: a key whose value is shown before this one, with an arrow: untrained → trained.
         bar: show a bar, the longest for the largest value; only in the terminal and in HTML.
         align: `left` for names.
@@ -73,7 +73,7 @@ class Table:
 
 
 def to_terminal(table: Table, *, compact: bool = False) -> rich.table.Table:
-    """A table for rich's console; compact uses one space between columns instead of two."""
+    """A table for rich's console; `compact` uses one space between columns instead of two."""
     from rich.table import Table as RichTable
     from rich.text import Text
 

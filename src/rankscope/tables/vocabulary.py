@@ -13,7 +13,7 @@ from rankscope.metrics import metric_named, metric_names
 from rankscope.tables.table import Column
 
 INTERVAL = "95 % interval"
-"""Heading of the column after a number."""
+"""Heading of the interval column that follows a number."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Term:
     """The wording of a column.
 
     Attributes:
-        label: in tables, charts and metadata.
-        unit: empty for none.
+        label: wording for tables, charts and metadata.
+        unit: empty if the value has no unit.
         digits: decimals if no interval determines them; None for three.
-        said: in a sentence or on an axis, if the label is unsuitable.
+        said: wording for sentences and axes, if the label is unsuitable.
         spelled_out: long form, for use out of context.
         percent: a share, shown as a percentage.
         sign: show the plus sign of positive numbers.
@@ -96,7 +96,7 @@ _TERMS = {
     "removed": Term("removed", "blocks", said="removed"),
     "blocks": Term("blocks", is_name=True),
     "block": Term("block"),
-    "other": Term("beside", is_name=True),
+    "other": Term("compared with", is_name=True),
     "entropy_change": Term("|change of H|", "nats", 4, spelled_out="size of the change of matrix entropy"),
     "effective_rank_change": Term("|change of eRank|", "dimensions", 2),
     "cka_distance": Term("1 - CKA", digits=4),
@@ -152,7 +152,7 @@ def titled(key: str, *, spelled_out: bool = False, scale: str = "") -> str:
     """The title of an axis, with its unit.
 
     Args:
-        key: of the column.
+        key: the column's key.
         spelled_out: use the long form, for use out of context.
         scale: further description of the axis, such as `log scale`.
     """
@@ -166,7 +166,7 @@ def column(key: str, **changes: Any) -> Column:
     """A column of a table.
 
     Args:
-        key: of the rows.
+        key: the rows' key for the value.
         **changes: fields of `Column` to override.
     """
     one = term(key)

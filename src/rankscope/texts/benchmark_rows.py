@@ -16,7 +16,7 @@ def openbookqa_columns(row: Row) -> dict[str, Any]:
     """`question_stem`, `choices` {`text`: [...], `label`: [...]}, `answerKey`.
 
     Raises:
-        DataError: a missing field, or an answer key that is not among the labels.
+        DataError: a field is missing, or the answer key is not among the labels.
     """
     choices = value_at(row, "choices" if "choices" in row else "question.choices")
     if isinstance(choices, list):  # the hub stores columns, the release a list of objects
@@ -37,7 +37,7 @@ def piqa_columns(row: Row) -> dict[str, Any]:
     """`goal`, `sol1`, `sol2`, `label` 0 or 1.
 
     Raises:
-        DataError: a missing field, or a label other than 0 or 1.
+        DataError: a field is missing, or the label is neither 0 nor 1.
     """
     texts = {name: text_at(row, name) for name in ("goal", "sol1", "sol2")}
     if "label" not in row:
@@ -51,7 +51,7 @@ def winogrande_columns(row: Row) -> dict[str, Any]:
     """`sentence` with a gap `_`, `option1`, `option2`, `answer` "1" or "2".
 
     Raises:
-        DataError: a missing field, a sentence without a gap, or an answer other than "1" or "2".
+        DataError: a field is missing, the sentence has no gap, or the answer is neither "1" nor "2".
     """
     texts = {name: text_at(row, name) for name in ("sentence", "option1", "option2")}
     if "_" not in texts["sentence"]:
@@ -66,7 +66,7 @@ COLUMNS: dict[str, Callable[[Row], dict[str, Any]]] = {
     "piqa": piqa_columns,
     "winogrande": winogrande_columns,
 }
-"""By data set."""
+"""The conversion function of each data set."""
 
 
 def _check_answer(answer: str, labels: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue: the papers' data sets with their exact fields, order and sampling, and one of rankscope's own.
+"""The catalogue: the papers' data sets with their exact fields, order and sampling, and rankscope's `stdlib-docs`.
 
 Sources: arXiv 2401.17139 (Diff-eRank) with its published script, and arXiv 2410.10672 (Matrix Nuclear-Norm).
 """
@@ -37,7 +37,7 @@ class CatalogueEntry:
     Attributes:
         description: what a text is, in one line.
         source: where it is on the hub, or what generates it.
-        render: from a row, in the hub's or the original release's shape, to its text.
+        render: turns a row, in the hub's or the original release's shape, into its text.
         sample: the size of the papers' sample, drawn by `random.Random(123).sample`; None for all rows.
     """
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def wanted_columns(names: Sequence[str], paths: Sequence[str] | None) -> list[str]:
-    """The columns that paths start with, and those with ids; all columns if a path starts with none of them.
+    """The columns that the paths start with, and columns of ids; all columns if a path starts with none of them.
 
     Args:
-        names: of the available columns.
+        names: names of the available columns.
         paths: fields that are read from a row; None for any.
     """
     heads = [path if path in names else path.partition(".")[0] for path in paths or ()]
@@ -31,7 +31,7 @@ def read_parquet(path: Path, paths: Sequence[str] | None) -> Iterator[LocatedRow
     """The rows of a Parquet file; only the required columns are decoded.
 
     Raises:
-        DataError: not a readable Parquet file, or two columns have the same name.
+        DataError: the file is not readable Parquet, or two columns have the same name.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -54,7 +54,7 @@ def read_arrow_folder(folder: Path, paths: Sequence[str] | None) -> Iterator[Loc
     """The rows of a data set written by `save_to_disk`.
 
     Raises:
-        DataError: it cannot be read, or has several splits.
+        DataError: the data set cannot be read, or has several splits.
     """
     import datasets
 

@@ -29,10 +29,10 @@ def read_conversation(value: Any, field: str) -> tuple[Message, ...]:
 
     Args:
         value: a list of `{role, content}` or of `{from, value}`, or the columns of such a list; None for no messages.
-        field: its name, for error messages.
+        field: the field's name, for error messages.
 
     Raises:
-        DataError: a value of another shape.
+        DataError: the value has another shape.
     """
     if isinstance(value, Mapping) and value and all(isinstance(column, list) for column in value.values()):
         value = _turns_of_columns(value, field)

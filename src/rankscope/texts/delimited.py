@@ -28,13 +28,13 @@ def read_delimited(path: Path, content: IO[bytes], delimiter: str, *, quoted: bo
     because the start of the next row would be a guess.
 
     Args:
-        path: for error messages.
-        content: the file.
-        delimiter: between fields.
+        path: the file's path, for error messages.
+        content: the open file.
+        delimiter: separates fields.
         quoted: whether fields may be quoted.
 
     Raises:
-        DataError: no header line, two columns with the same name, or a misplaced quote.
+        DataError: the file has no header line, two columns of the same name, or a misplaced quote.
     """
     text = io.TextIOWrapper(content, "utf-8-sig", errors="surrogateescape", newline="")
     try:
@@ -89,7 +89,7 @@ class _Lines:
 
 
 def _split(line: str, lines: _Lines, delimiter: str) -> list[str]:
-    """The fields of the record that begins with a line; reads further lines if the record spans several."""
+    """The fields of the record that begins in this line; reads more lines if the record spans several."""
     fields: list[str] = []
     position = 0
     while True:

@@ -73,7 +73,7 @@ class Scene:
 
 
 def scenes(*, held_out: bool, seed: int = 0) -> Iterator[tuple[int, Scene]]:
-    """An endless sequence of scenes, each with the seed that draws it."""
+    """An endless sequence of scenes, each with its seed."""
     number = seed
     while True:
         scene = _scene(random.Random(number))  # noqa: S311 (a drawing, not a secret)
@@ -83,7 +83,7 @@ def scenes(*, held_out: bool, seed: int = 0) -> Iterator[tuple[int, Scene]]:
 
 
 def distractors(scene: Scene, seed: int, count: int = 7) -> list[Scene]:
-    """Other scenes that each differ from one in a single word: a size, a colour, a shape or the relation."""
+    """Random scenes that differ from this one in a single word: a size, a colour, a shape or the relation."""
     generator = random.Random(seed)  # noqa: S311
     choices = {"size": tuple(SIZES), "colour": tuple(COLOURS), "shape": SHAPES}
     every = [replace(scene, relation=relation) for relation in RELATIONS]

@@ -20,7 +20,7 @@ def read_files(paths: Sequence[Path]) -> Iterator[LocatedRow]:
     """The rows of files and folders; see `scan_files`.
 
     Raises:
-        DataError: a missing file, an unknown file type, or malformed content.
+        DataError: a file is missing, of an unknown type, or malformed.
     """
     return refuse_bad_rows(scan_files(paths))
 
@@ -29,7 +29,7 @@ def read_path(path: Path) -> Iterator[LocatedRow]:
     """The rows of one file or folder; see `scan_path`.
 
     Raises:
-        DataError: a missing file, an unknown file type, or malformed content.
+        DataError: a file is missing, of an unknown type, or malformed.
     """
     return refuse_bad_rows(scan_path(path))
 
@@ -41,11 +41,11 @@ def scan_files(paths: Sequence[Path], fields: Sequence[str] | None = None) -> It
     release.
 
     Args:
-        paths: of files and folders.
+        paths: files and folders.
         fields: fields that are read from a row, so that other columns need not be decoded; None for any.
 
     Raises:
-        DataError: a missing file, an unknown file type, or a file that is malformed as a whole.
+        DataError: a file is missing, of an unknown type, or malformed as a whole.
     """
     for place, path in enumerate(paths):
         if path.suffix == LABELS:
@@ -123,7 +123,7 @@ def read_text(path: Path) -> str:
     """The whole content of a text file.
 
     Raises:
-        DataError: it cannot be read, is not UTF-8, or is damaged or truncated.
+        DataError: the file cannot be read, is not UTF-8, or is damaged or truncated.
     """
     with open_bytes(path) as file:
         content = file.read()

@@ -1,4 +1,4 @@
-"""Which files of a folder are data."""
+"""Finds the data files of a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {
     ".parquet": "Parquet",
     ".txt": "plain text",
 }
-"""Content of a file by suffix, without a compression suffix."""
+"""File types by suffix, ignoring compression suffixes."""
 
 # Files next to data that are not data: documentation, code, or a model's tokenizer.
 _NEVER_DATA = re.compile(
@@ -38,7 +38,7 @@ class FolderContent:
     """The data of a folder.
 
     Attributes:
-        kind: of all its data files, a value of `KINDS`.
+        kind: the type of its data files, a value of `KINDS`.
         files: the data files, sorted by path.
         left_out: names of other files and of hidden folders, relative to the folder.
     """
@@ -67,7 +67,7 @@ def data_files(folder: Path) -> FolderContent:
     mark them as documentation, code or metadata, such as LICENSE.txt, requirements.txt or dataset_infos.json.
 
     Raises:
-        DataError: no data file, or files of several types.
+        DataError: the folder has no data files, or files of several types.
     """
     found: list[Path] = []
     left_out: list[Path] = []

@@ -21,8 +21,8 @@ class HubSource:
 
     Attributes:
         repository: `owner/name`.
-        config: its configuration, if it has several.
-        split: one split; None if the data set has only one.
+        config: the configuration, if the data set has several.
+        split: the split; None if the data set has only one.
         revision: branch, tag or commit.
         folders: folders of the repository (`data_dir`), read in this order.
     """
@@ -64,11 +64,11 @@ def read_hub(source: HubSource, fields: Sequence[str] | None = None) -> HubRows:
     Images, audio and video stay in their stored form, `{"bytes", "path"}`.
 
     Args:
-        source: which data set.
+        source: the data set.
         fields: fields that are read from a row, so that other columns need not be decoded; None for any.
 
     Raises:
-        DataError: no such data set, configuration or split, a gated one, or no connection.
+        DataError: the data set, configuration or split does not exist, is gated, or cannot be downloaded.
     """
     import datasets
 

@@ -22,7 +22,7 @@ class LaterImage:
     """An image that is fetched or drawn on demand.
 
     Attributes:
-        identity: distinguishes it from others.
+        identity: distinguishes the image from others.
         read: returns the image, or a file's content.
     """
 
@@ -46,12 +46,12 @@ class UnusableImageError(RankscopeError):
 
 
 def open_image(source: ImageSource) -> Image:
-    """An image in RGB, as an image viewer shows it (`as_shown`).
+    """Opens an image in RGB, as an image viewer shows it (`as_shown`).
 
-    Of an image with more pixels than Pillow's `MAX_IMAGE_PIXELS`, only the header is read.
+    If the image has more pixels than Pillow's `MAX_IMAGE_PIXELS`, only its header is read.
 
     Raises:
-        UnusableImageError: a missing file, not an image, damaged, too large or too narrow.
+        UnusableImageError: the file is missing or not an image, or the image is damaged, too large or too narrow.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -87,7 +87,7 @@ def is_file(path: Path) -> bool:
 
 
 def changed_image(image: Image, control: str, seed: int) -> Image:
-    """The image of a control: unchanged for `base`, else as the control's name says."""
+    """The image under a control: unchanged for `base`, otherwise rotated, mirrored, blank or noise."""
     if control == "base":
         return image
     if control.startswith("rotated-"):
@@ -104,7 +104,7 @@ def rotated(image: Image, degrees: int) -> Image:
 
 
 def mirrored(image: Image) -> Image:
-    """The image with left and right exchanged."""
+    """The image mirrored left to right."""
     from PIL import Image
 
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

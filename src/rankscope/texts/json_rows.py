@@ -32,7 +32,7 @@ def read_json(path: Path, content: bytes) -> Iterator[LocatedRow | BadRow]:
     """The objects of a list, or of the only list that an object holds; also JSON lines in a .json file.
 
     Raises:
-        DataError: not JSON, or JSON of another shape.
+        DataError: the content is not JSON, or has another shape.
     """
     try:
         text = decoded(content)
@@ -67,7 +67,7 @@ def decoded(content: bytes) -> str:
     """Decodes UTF-8, without a byte order mark.
 
     Raises:
-        DataError: not UTF-8.
+        DataError: the content is not UTF-8.
     """
     try:
         return content.decode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""A column of a published leaderboard."""
+"""Reads scores from a published leaderboard."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def read_leaderboard(path: Path, column: str, name_column: str | None = None) ->
 
     Args:
         path: a CSV file, or any other file of rows.
-        column: with the scores.
-        name_column: with the models' names; the first column if None.
+        column: the column with the scores.
+        name_column: the column with the models' names; None for the first one.
 
     Raises:
-        DataError: no such column, a cell that is not a finite number, or a repeated name.
+        DataError: a column is missing, a score is not a finite number, or a name occurs twice.
     """
     numbers: dict[str, float] = {}
     seen: set[str] = set()

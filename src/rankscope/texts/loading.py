@@ -1,4 +1,4 @@
-"""From a data reference to the texts to measure."""
+"""Loads the texts of a data reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rankscope.texts.text import EMPTY, Content, SkippedText, Text, name_some
 from rankscope.texts.text_set import TextSet
 
 PAPER_SEED = 123
-_TOLD_EVERY = 1000
+_REPORTED_EVERY = 1000
 
 
 def load_texts(
@@ -33,21 +33,21 @@ def load_texts(
 ) -> TextSet:
     """Reads a data set's texts, in measuring order.
 
-    The data set is read once. Large sets of texts move to a temporary file.
+    The data set is read once. Large sets of texts are kept in a temporary file.
 
     Args:
-        reference: which data set.
+        reference: the data set.
         limit: take the first `limit` usable texts in the data set's order; with `sample_seed`, a random sample of
             that size. By default the catalogue's sample, else all texts.
         sample_seed: draw rows by `random.Random(sample_seed).sample(range(rows), limit)`; unusable ones are replaced
             from the remaining rows in random order.
-        on_bad_row: a malformed line, or a row without the field, is an error, or is skipped and counted.
+        on_bad_row: whether a malformed line, or a row without the field, is an error or is skipped and counted.
         told: called every thousand rows with the number of rows read so far.
 
     Raises:
-        DataError: a bad row, data that cannot be read as a whole, or no usable text.
-        SettingsError: a seed without a sample size.
-        StorageError: not enough space for the texts.
+        DataError: a row is bad, the data cannot be read as a whole, or no text is usable.
+        SettingsError: a seed was given without a sample size.
+        StorageError: there is not enough space for the texts.
     """
     rows, source, left_out = _open(reference)
     paper_sample = reference.entry.sample if reference.entry else None
@@ -70,7 +70,7 @@ def load_texts(
 
 
 def _open(reference: DataReference) -> tuple[Iterable[LocatedRow | BadRow], str, tuple[str, ...]]:
-    """The rows, a description of their source, and files next to them that were ignored."""
+    """The rows, a description of their source, and the ignored files next to them."""
     source = reference.source
     if isinstance(source, HubSource):
         return read_hub(source, reference.fields), str(source), ()
@@ -91,7 +91,7 @@ def _described(content: FolderContent) -> str:
 
 
 def _counted(skipped: Sequence[SkippedText]) -> str:
-    """Numbers of skipped rows and the first bad one, for the error that no text is usable."""
+    """Counts of skipped rows and the first bad one, for the error that no text is usable."""
     bad = [one for one in skipped if one.reason != EMPTY]
     if bad:
         return f"{len(skipped) - len(bad)} empty, {len(bad)} bad, first {bad[0].id}: {bad[0].reason})"
@@ -127,7 +127,7 @@ def _collect(
     """The first `size` usable texts; empty texts and bad rows on the way are skipped and counted."""
     found = Collector()
     for met, (place, row) in enumerate(chosen, start=1):
-        if met % _TOLD_EVERY == 0:
+        if met % _REPORTED_EVERY == 0:
             told(met)
         try:
             own, content = _read(row, reference)
@@ -147,7 +147,7 @@ def _read(row: LocatedRow | BadRow, reference: DataReference) -> tuple[str | Non
     """A row's own id, and its content.
 
     Raises:
-        DataError: a bad row, or one without the field.
+        DataError: the row is bad, or lacks the field.
     """
     if isinstance(row, BadRow):
         raise DataError(row.reason)

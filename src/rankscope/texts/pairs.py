@@ -1,4 +1,4 @@
-"""Pairs of an image and a text: from a data reference to images, instructions and responses.
+"""Loads pairs of an image and a text: images, instructions and responses of a data reference.
 
 Rows come from JSON lines, JSON, CSV or Parquet files, a folder of images, a hub data set, or the generated
 `drawn-scenes`. Two published shapes are recognised by their fields: LLaVA's `conversations` (the first exchange is
@@ -42,7 +42,7 @@ class PairFields:
         instruction: the field with the instruction, in rows that have one.
         response: the field with the response.
         prompt: the instruction of all pairs, for data without instructions.
-        split: of a hub data set.
+        split: the split of a hub data set.
     """
 
     images: Path | None = None
@@ -70,7 +70,7 @@ class PairSet:
     Attributes:
         name: the data set's name in results.
         source: description of where the pairs came from.
-        pairs: in order.
+        pairs: the pairs in order.
     """
 
     name: str
@@ -79,7 +79,7 @@ class PairSet:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and the files of the images, which are not decoded."""
+        """sha256 over ids, texts and image files, without decoding them."""
         digest = hashlib.sha256()
         images = _contents([pair.image for pair in self.pairs])
         for pair, image in zip(self.pairs, images, strict=True):
@@ -98,8 +98,8 @@ def load_pairs(text: str, fields: PairFields, *, limit: int | None = None) -> Pa
         limit: read only the first `limit` rows.
 
     Raises:
-        DataError: no such data, a row without the fields, or no rows.
-        UnknownNameError: neither a path nor a name.
+        DataError: the data do not exist or have no rows, or a row lacks the fields.
+        UnknownNameError: the reference is neither a path nor a known name.
     """
     if text == DRAWN_SCENES and not Path(text).exists():
         pairs = _drawn(limit or _DRAWN)
@@ -144,7 +144,7 @@ def _rows(text: str, fields: PairFields) -> tuple[Iterable[LocatedRow], Path]:
 
 
 def _image_folder(folder: Path) -> Iterator[LocatedRow]:
-    """Images with the text file of the same name next to each."""
+    """Images of a folder, each with the text file of the same name."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(f"no images in {folder}: expected {', '.join(SUFFIXES)} files")
@@ -197,7 +197,7 @@ def _image(row: Row, field: str, images: Path) -> ImageSource:
 
 
 def _fetched_again(rows: HubRows, place: int, field: str, content: bytes) -> LaterImage:
-    """An image of a hub data set that is not kept in memory but fetched on demand."""
+    """An image of a hub data set that is fetched on demand instead of being kept in memory."""
     return LaterImage(hashlib.sha256(content).hexdigest(), lambda: rows[place].row[field]["bytes"])
 
 
@@ -213,7 +213,7 @@ def _drawn(count: int) -> tuple[Pair, ...]:
 
 
 def _contents(images: Sequence[ImageSource]) -> list[str]:
-    """What identifies images: for a file its content, regardless of its name."""
+    """Strings that identify the images; for a file, the digest of its content, regardless of its name."""
     files = sorted({image for image in images if isinstance(image, Path) and is_file(image)})
     with ThreadPoolExecutor(_READERS) as pool:
         digests = dict(zip(files, pool.map(_digest, files), strict=True))

@@ -1,4 +1,4 @@
-"""Texts with their words or tokens reordered: how much of a number depends on order?
+"""Texts with their words or tokens reordered, to show how far a metric depends on order.
 
 Source of the conditions: arXiv 2410.10672, figure 3 (base, reversed, shuffled, both).
 """
@@ -27,11 +27,11 @@ def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation
     """The texts with their words reordered, then preceded by the prefix and a space.
 
     Token perturbations are applied by `reorder_tokens`, after tokenization. Texts without white space between words
-    would keep their order: if more than one in a hundred are such texts, all are refused; fewer are named in the
-    remarks of the text set.
+    would keep their order: if more than 1 % of the texts lack it, the whole set is refused; otherwise, the remarks of
+    the text set name them.
 
     Raises:
-        SettingsError: words are to be reordered in texts without white space between words.
+        SettingsError: words were to be reordered, but more than 1 % of the texts have no white space between words.
     """
     before = f"{prefix} " if prefix else ""
     of_words = perturbation if perturbation is not None and perturbation.startswith("words-") else None
@@ -55,7 +55,7 @@ def changed_texts(texts: TextSet, prefix: str | None, perturbation: Perturbation
 
 
 def _refuse_many(unspaced: Sequence[str], texts: TextSet, perturbation: Perturbation) -> None:
-    """Refuses a data set in which more than a few texts have no white space between words."""
+    """Refuses a data set if more than 1 % of its texts have no white space between words."""
     if len(unspaced) > _FEW * len(texts.texts):
         raise SettingsError(
             f"perturbation {perturbation!r} needs white space between words, and {len(unspaced):,} of "
@@ -83,7 +83,7 @@ def reorder_tokens(ids: Sequence[int], perturbation: Perturbation, name: str, sp
 
 
 def _reordered(items: list[_Item], perturbation: Perturbation, name: str) -> list[_Item]:
-    """Shuffles with a generator seeded by the text's id, so that a text has the same order in every run."""
+    """Shuffles or reverses items, or both; the text's id seeds the shuffle, so every run has the same order."""
     if "shuffled" in perturbation:
         random.Random(name).shuffle(items)  # noqa: S311 (an order, not a secret)
     return items[::-1] if perturbation.endswith("reversed") else items

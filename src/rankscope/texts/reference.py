@@ -1,4 +1,4 @@
-"""Where texts come from: a catalogue name, a catalogue name read from local files, a file, a folder, a hub id."""
+"""Data references: a catalogue name, a catalogue name with local files, a file, a folder or a hub id."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class DataReference:
 
     Attributes:
         name: the data set's name in results.
-        source: local files, a place on the hub, or a generator of rows.
-        render: from a row to its text or messages.
+        source: local files, a hub data set, or a generator of rows.
+        render: turns a row into its text or messages.
         fields: fields that `render` reads from a row; None for any.
         entry: the catalogue entry, if the name is from the catalogue.
     """
@@ -49,13 +49,13 @@ def parse_data_reference(
     Args:
         text: the reference.
         field: the field with the text, or with the messages.
-        template: of the text, instead of a field.
-        split: of a hub data set.
+        template: a template of the text, instead of a field.
+        split: the split of a hub data set.
         chat: whether rows hold conversations.
 
     Raises:
-        UnknownNameError: neither a path nor a catalogue name.
-        DataError: a path that does not exist, or no field or template is given.
+        UnknownNameError: the reference is neither a path, a hub id nor a catalogue name.
+        DataError: the path does not exist, no field or template was given, or options were given for a catalogue name.
     """
     name, equals, paths = text.partition("=")
     if name in CATALOGUE and (equals or not Path(text).exists()):
@@ -77,7 +77,7 @@ def parse_data_reference(
 
 
 def is_path(text: str) -> bool:
-    """Whether a reference must be a path, so that the hub is not asked for `data/mistyped.jsonl`."""
+    """Whether a reference must be a path, so that the hub is not searched for `data/mistyped.jsonl`."""
     return text.startswith(("/", "./", "../", "~")) or suffix_of(Path(text)) in KINDS
 
 
@@ -101,7 +101,7 @@ def _from_catalogue(name: str, paths: str, given: Mapping[str, object]) -> DataR
 
 
 def _plain_field(path: Path) -> str | None:
-    """The field of text files, whose lines have only one."""
+    """The only field of plain text files, `text`; None for other files."""
     if path.is_dir():
         return "text" if not is_arrow_folder(path) and data_files(path).kind == KINDS[".txt"] else None
     return "text" if suffix_of(path) == ".txt" else None

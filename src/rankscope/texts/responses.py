@@ -19,12 +19,12 @@ _RESPONSE_FIELDS = ("response", "output")
 def read_responses(path: Path) -> dict[str, TextSet]:
     """The responses of each model, in the file's order, without the prompts.
 
-    A row names its model (`model`, or AlpacaEval's `generator`) and holds the response: `response`, `output`, or
-    Arena-Hard's `messages`, of which the assistant's last one counts. Its id is `i`, `uid` or another id of the data
-    set, else the number among the model's rows. Empty responses and unanswered prompts are skipped with their reason.
+    A row names its model (`model`, or AlpacaEval's `generator`) and holds the response: `response`, `output`, or the
+    assistant's last message in Arena-Hard's `messages`. Its id is `i`, `uid` or another id of the data set; by
+    default, its number among the model's rows. Empty responses and unanswered prompts are skipped with their reason.
 
     Raises:
-        DataError: an unreadable file, a row without model or response, or a repeated id for one model.
+        DataError: the file is unreadable, a row lacks a model or response, or an id occurs twice for one model.
     """
     texts: dict[str, list[Text]] = {}
     skipped: dict[str, list[SkippedText]] = {}

@@ -1,4 +1,4 @@
-"""Rows and their strings: fields by path, templates.
+"""Rows, and the strings in them: fields by path, and templates.
 
 A path is a field name, or field names and list indices joined by dots: `question.stem`, `choices.text.0`.
 """
@@ -16,13 +16,13 @@ from rankscope.texts.text import Content
 
 Row = Mapping[str, Any]
 Render = Callable[[Row], Content | None]
-"""From a row to its text or messages; None if the row is not part of the data set by definition."""
+"""Turns a row into its text or messages; returns None if the row is not part of the data set by definition."""
 
 ID_FIELDS = ("id", "_id", "uid", "qID", "uuid", "question_id", "text_id")
 
 
 def own_id(row: Row, fields: Sequence[str] = ID_FIELDS) -> str | None:
-    """The data set's own id of a row, if any: a number or a text in the first of these fields that has one."""
+    """The data set's own id of a row: the first of these fields that holds an integer or a non-empty string, if any."""
     for name in fields:
         value = row.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
@@ -38,7 +38,7 @@ class LocatedRow(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that cannot be read, although its neighbours can: its location, and why."""
+    """A row that cannot be read although its neighbours can: its location and the reason."""
 
     where: str
     reason: str
@@ -48,7 +48,7 @@ def refuse_bad_rows(rows: Iterable[LocatedRow | BadRow]) -> Iterator[LocatedRow]
     """The same rows, if none is bad.
 
     Raises:
-        DataError: at the first bad one.
+        DataError: a row is bad.
     """
     for row in rows:
         if isinstance(row, BadRow):
@@ -70,9 +70,9 @@ def value_at(row: Row, path: str) -> Any:
     """The value at a path.
 
     Raises:
-        DataError: there is no such value; the message lists the available fields.
+        DataError: the path does not exist; the message lists the available fields.
     """
-    if isinstance(row, Mapping) and path in row:  # nested rows come from files
+    if isinstance(row, Mapping) and path in row:  # a field's name may contain dots
         return row[path]
     value: Any = row
     for part in path.split("."):
@@ -89,7 +89,7 @@ def text_at(row: Row, path: str) -> str:
     """The string at a path; None (a missing value) counts as empty.
 
     Raises:
-        DataError: no such field, or a value of another kind.
+        DataError: the field does not exist, or its value is not valid text.
     """
     value = value_at(row, path)
     if value is None:
@@ -144,13 +144,13 @@ def fields_of_template(template: str) -> tuple[str, ...]:
     """The paths in a template.
 
     Raises:
-        DataError: it is malformed.
+        DataError: the template is malformed.
     """
     return tuple(field for _, field, _, _ in _parts(template) if field)
 
 
 def render_conversation(path: str | None) -> Render:
-    """A function that returns the messages at a path; by default at `messages`, else at `conversations`."""
+    """A function that returns the messages at a path; by default at `messages`, or else at `conversations`."""
 
     def render(row: Row) -> Content:
         found = path or next((name for name in CONVERSATION_FIELDS if name in row), CONVERSATION_FIELDS[0])

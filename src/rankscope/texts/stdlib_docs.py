@@ -23,7 +23,7 @@ _LETTERS = 0.9  # minimum share of letters and spaces in prose; code and tables 
 
 
 def describe_stdlib_docs() -> str:
-    """The Python version whose docstrings these are."""
+    """A description of the source, with Python's version."""
     return f"docstrings of the standard library of Python {platform.python_version()}"
 
 
@@ -31,7 +31,7 @@ def read_stdlib_docs() -> Iterator[LocatedRow]:
     """Rows `{"id": "json/decoder.py:JSONDecoder:0", "text": passage}`, without duplicates.
 
     Raises:
-        DataError: this Python was installed without the sources of its library.
+        DataError: this Python was installed without the sources of its standard library.
     """
     root = Path(sysconfig.get_path("stdlib"))
     library = list(_sources(root))
@@ -55,7 +55,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def passages(docstring: str) -> Iterator[str]:
-    """Adjacent paragraphs of prose, joined to passages of 400 to 1,200 characters."""
+    """Adjacent paragraphs of prose, joined into passages of 400 to 1,200 characters."""
     passage = ""
     for paragraph in docstring.split("\n\n"):
         joined = f"{passage}\n\n{paragraph}" if passage else paragraph

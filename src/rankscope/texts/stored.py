@@ -1,4 +1,4 @@
-"""Texts stored in a spool, so that a data set of millions is never in memory as a whole."""
+"""Texts stored in a spool, so that a data set with millions of texts is never entirely in memory."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class StoredTexts(Sequence[Text]):
     """Texts that are read on demand.
 
     Attributes:
-        rows: their content.
-        own_ids: whether texts have the data set's own ids; otherwise their row numbers.
+        rows: the content of the texts.
+        own_ids: whether ids are the data set's own; otherwise they are row numbers.
         known_digest: the digest, if it was computed while storing.
     """
 
@@ -39,7 +39,7 @@ class StoredTexts(Sequence[Text]):
         """Stores texts in order.
 
         Raises:
-            StorageError: not enough space for them.
+            StorageError: there is not enough space for the texts.
         """
         rows: Spool[_Row] = Spool()
         digest = TextsDigest()
@@ -91,10 +91,10 @@ def digest_of(texts: Iterable[Text]) -> TextsDigest:
 
 @dataclass
 class Collector:
-    """Stores the contents of rows, and finally decides which ids are unique.
+    """Stores the contents of rows, then decides whether their own ids can be used.
 
     Attributes:
-        usable: number of texts so far.
+        usable: number of usable texts so far.
     """
 
     usable: int = 0
@@ -109,7 +109,7 @@ class Collector:
         """Adds the content of a row: its own id, its number, and a text or messages.
 
         Raises:
-            StorageError: not enough space for it.
+            StorageError: there is not enough space for the content.
         """
         self._all_have_ids = self._all_have_ids and own is not None
         if self._all_have_ids:
@@ -131,11 +131,11 @@ class Collector:
 
     def finish(self) -> tuple[StoredTexts, tuple[SkippedText, ...]]:
         """The usable texts; bad rows, followed by empty texts."""
-        own_ids = self._all_have_ids and self._tell_apart()
+        own_ids = self._all_have_ids and self._are_unique()
         empty = [SkippedText(str(own if own_ids else number), EMPTY) for own, number in self._empty]
         return StoredTexts(self._rows, own_ids, self._digests[own_ids]), (*self._bad, *empty)
 
-    def _tell_apart(self) -> bool:
+    def _are_unique(self) -> bool:
         """Whether the rows' own ids are unique; only ids with the same hash are compared."""
         hashes = np.sort(np.array(self._hashes, dtype=np.int64))
         twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())

@@ -22,7 +22,7 @@ _NAMED = 6
 
 
 def name_some(names: Sequence[str]) -> str:
-    """The first few names, and the number of further ones."""
+    """The first six names, and the number of the others."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -32,9 +32,9 @@ class Text:
     """One item of a data set.
 
     Attributes:
-        id: its own, else its row number.
-        text: a string; for a conversation the contents of its messages, for display.
-        messages: of a conversation, for each model's chat template; empty for plain text.
+        id: the data set's own id, or else the row number.
+        text: the text; for a conversation, the contents of its messages, for display.
+        messages: the conversation's messages, for each model's chat template; empty for plain text.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class SkippedText:
-    """An item without a usable text, and why; the id of an unreadable row is its location."""
+    """An item without a usable text, and the reason; the id of an unreadable row is its location."""
 
     id: str
     reason: str
@@ -61,7 +61,7 @@ class TextsDigest:
         self._digest.update(_framed(name) + content)
 
     def with_skipped(self, skipped: Iterable[SkippedText]) -> str:
-        """The digest of the texts so far and of the skipped ones."""
+        """The digest of the texts so far and of the skipped texts."""
         digest = self._digest.copy()
         for one in skipped:
             digest.update(_framed("skipped") + _framed(one.id) + _framed(one.reason))

@@ -1,4 +1,4 @@
-"""The texts of one data set, with the skipped ones."""
+"""The texts of one data set, including skipped texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TextSet:
     Attributes:
         name: the data set's name in results.
         source: description of where the texts came from and how they were chosen.
-        texts: usable ones, in order; large sets are read from storage each time.
+        texts: usable texts, in order; large sets are read from storage each time.
         skipped: empty texts and bad rows among those read.
         left_out: files in the data's folder that were ignored because they are not data.
         kept_order: ids of texts whose words could not be reordered, because they have no white space between words.
@@ -32,7 +32,7 @@ class TextSet:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What users should know of the texts: ignored files, unreadable rows, words that keep their order."""
+        """Remarks for the user: ignored files, texts whose words keep their order, and bad rows."""
         found = []
         if self.left_out:
             found.append(f"{self.name}: ignored, not data: {name_some(self.left_out)}")
@@ -48,6 +48,6 @@ class TextSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over ids, texts and skipped rows: equal if measurements have the same rows."""
+        """sha256 over ids, texts and skipped rows; equal fingerprints mean the same rows in measurements."""
         digest = self.texts.digest if isinstance(self.texts, StoredTexts) else digest_of(self.texts)
         return digest.with_skipped(self.skipped)

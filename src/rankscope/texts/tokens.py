@@ -1,4 +1,4 @@
-"""From texts and conversations to token ids, with a model's own tokenizer."""
+"""Encodes texts and conversations with a model's tokenizer."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class SpecialTokens:
         return len(self.before) + len(self.after)
 
     def around(self, body: Sequence[int]) -> list[int]:
-        """A part of a text with the special tokens added."""
+        """Adds the special tokens to a part of a text."""
         return [*self.before, *body, *self.after]
 
     def those_of(self, ids: Sequence[int]) -> SpecialTokens:
-        """Those that a text has: a chat template may write other special tokens, or none."""
+        """The subset that a text has: a chat template may write other special tokens, or none."""
         before = self.before if tuple(ids[: len(self.before)]) == self.before else ()
         rest = ids[len(before) :]
         after = self.after if tuple(rest[len(rest) - len(self.after) :]) == self.after else ()
         return SpecialTokens(before, after)
 
     def off(self, ids: Sequence[int]) -> Sequence[int]:
-        """The rest of a text that has all of them."""
+        """Removes the special tokens from a text that has all of them."""
         return ids[len(self.before) : len(ids) - len(self.after)]
 
 
@@ -51,7 +51,7 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens | Non
     """The tokens that a tokenizer adds around every text; None if it does anything else.
 
     Short texts are encoded with and without special tokens. Attributes such as `add_bos_token` are not used: fast and
-    slow tokenizers, and those with a template of their own, follow different ones.
+    slow tokenizers, and those with their own template, follow different ones.
     """
     for probe in _PROBES:
         whole = list(tokenizer(probe)["input_ids"])
@@ -68,7 +68,7 @@ def check_chat_template(tokenizer: PreTrainedTokenizerBase, model: str) -> None:
     """Checks that a tokenizer can write conversations.
 
     Raises:
-        ModelError: it has no chat template.
+        ModelError: the tokenizer has no chat template.
     """
     if not tokenizer.chat_template:
         raise ModelError(f"the tokenizer of {model} has no chat template: omit --chat, or use the instruct model")
@@ -93,7 +93,7 @@ class Encoded:
     """A text as token ids.
 
     Attributes:
-        tokens: all of them, or the first ones of a long text.
+        tokens: all tokens, or the first ones of a long text.
         is_whole: whether `tokens` is complete.
     """
 
@@ -158,7 +158,7 @@ class Encoder:
 
 
 def _in_portions(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Lists of consecutive texts, limited in number and length to one tokenizer call."""
+    """Lists of consecutive texts, each limited in number and length for one tokenizer call."""
     portion: list[Text] = []
     characters = 0
     for text in texts:

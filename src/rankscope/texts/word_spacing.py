@@ -1,4 +1,4 @@
-"""Whether a text has white space between its words: not in Chinese, Japanese, Thai, Lao, Khmer or Burmese."""
+"""Detects texts without white space between words, as in Chinese, Japanese, Thai, Lao, Khmer or Burmese."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LEAST_RUN = 5
 def lacks_word_spacing(text: str) -> bool:
     """Whether many words of a text are not separated by white space.
 
-    At least a quarter of the letters are of scripts without word spacing, and on average at least five of them occur
-    between two spaces. A few Chinese names in an English text are too few; Chinese text that has been segmented into
-    words has spaces; a single word has no neighbours.
+    True if at least a quarter of the letters belong to scripts without word spacing and runs of them between two
+    spaces have five letters or more on average. False, therefore, for English text with a few Chinese names, for
+    Chinese text that has been segmented into words, and for a single short word.
     """
     if text.isascii() or not _UNSPACED.search(text):
         return False

@@ -1,4 +1,4 @@
-"""Charts: tidy frames in, figures out; one function for each."""
+"""Charts: functions that turn tidy frames into figures."""
 
 from rankscope.reports.charts.alignment import alignment_ranks
 from rankscope.reports.charts.figure import Figure

@@ -21,7 +21,7 @@ def alignment_ranks(summary: pl.DataFrame) -> Figure:
     """Five dots with intervals for each model.
 
     Args:
-        summary: rows of one data set, of an alignment run.
+        summary: rows of one data set from an alignment run.
     """
     import altair as alt
 

@@ -1,4 +1,4 @@
-"""The figure of an alignment: loss, ratios and integration rate of each model, a line for each control."""
+"""The figure of an alignment: loss, ratios and integration rate of each model, with one line per control."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 230, 170
 
 
 def alignment_figure(rows: Sequence[Summary]) -> alt.VConcatChart:
-    """Models from left to right in the order of the rows, with bootstrap intervals where there are any."""
+    """Models from left to right in the order of the rows, with bootstrap intervals if available."""
     import altair as alt
 
     shown = [row | {"model": short_name(row["model"])} for row in rows]
@@ -44,7 +44,7 @@ def _panel(alt: Any, key: str, title: str, rows: Sequence[Summary]) -> Any:
     x = alt.X("model:N", sort=None, title=None, axis=alt.Axis(labelAngle=-35))
     y = alt.Y(f"{key}:Q", title=title, scale=alt.Scale(zero=False))
     color = alt.Color("control:N", title="images", sort=None)
-    dash = alt.StrokeDash("control:N", legend=None, sort=None)  # so that a line that hides another shows it
+    dash = alt.StrokeDash("control:N", legend=None, sort=None)  # keeps overlapping lines visible
     tooltip = ["model:N", "dataset:N", "control:N", f"{key}:Q"]
     layers = [
         base.mark_rule(opacity=0.6).encode(x=x, y=alt.Y(f"{ends[0]}:Q", title=title), y2=f"{ends[1]}:Q", color=color),

@@ -1,4 +1,4 @@
-"""A figure: a chart with its name, its title, and a caption that says how many texts or models are in it."""
+"""A figure: a chart with a name, a title, and a caption that gives the number of texts or models."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     import altair as alt
 
 ROWS = {"grid": True, "tickBand": "extent"}
-"""The vertical axis where a row holds several marks: lines between rows."""
+"""Vertical axis for rows that hold several marks: grid lines run between the rows."""
 
 _LETTERS_OF_A_LINE = 84
-_SIGNIFICANT = 5  # digits of what is drawn; more would only make pages large
+_SIGNIFICANT = 5  # digits of plotted values; more would only make pages larger
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, ready to be shown, saved or put on a page.
+    """A chart that is ready to be shown, saved or put on a page.
 
     Attributes:
-        name: of its files.
-        title: for people.
-        caption: what is drawn, and the number of texts or models.
-        chart: the altair specification, with theme and title.
+        name: base name of its files.
+        title: shown above the chart.
+        caption: what the chart shows, and the number of texts or models.
+        chart: the Altair specification, with theme and title.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Figure:
 
 
 def figure(name: str, title: str, caption: str, chart: alt.TopLevelMixin) -> Figure:
-    """A figure from a chart without a title."""
+    """Makes a figure from a chart without a title."""
     import altair as alt
 
     heading = alt.Title(title, subtitle=textwrap.wrap(caption, _LETTERS_OF_A_LINE))
@@ -52,7 +52,7 @@ def figure(name: str, title: str, caption: str, chart: alt.TopLevelMixin) -> Fig
 
 
 def inline(frame: pl.DataFrame) -> alt.Data:
-    """A frame as data inside the specification, rounded to what can be seen."""
+    """Embeds a frame in the specification, rounded to five significant digits."""
     rounded = frame.with_columns(cs.float().fill_nan(None).round_sig_figs(_SIGNIFICANT))
     import altair as alt
 
@@ -60,7 +60,7 @@ def inline(frame: pl.DataFrame) -> alt.Data:
 
 
 def by_role(summary: pl.DataFrame, *keys: str) -> pl.DataFrame:
-    """Effective ranks of the trained model and of its twins below each other: role, rank, low, high and the keys."""
+    """Effective ranks of trained models and their twins in long format: role, rank, low, high and the keys."""
     parts = []
     for role, key in (("trained", "effective_rank"), ("untrained", "effective_rank_untrained")):
         ends = {end: f"{key}_{end}" for end in ("low", "high")}
@@ -80,12 +80,12 @@ def by_role(summary: pl.DataFrame, *keys: str) -> pl.DataFrame:
 
 
 def colour_of_models(models: Sequence[str], *, legend: bool = True, absent: Sequence[str] = ()) -> alt.Color:
-    """A colour for each model, in their order; beyond eight of them from a larger set.
+    """One colour per model, in order of appearance; more than eight models use a larger palette.
 
     Args:
-        models: as often as they come.
-        legend: whether to show one.
-        absent: models that stand before the others and are not drawn here, so that all charts agree on colours.
+        models: names, which may repeat.
+        legend: whether to show a legend.
+        absent: models that come first but are not drawn here; they keep their colours, so that all charts agree.
     """
     import altair as alt
 
@@ -96,7 +96,7 @@ def colour_of_models(models: Sequence[str], *, legend: bool = True, absent: Sequ
 
 
 def dash_of_roles(roles: Sequence[str]) -> alt.StrokeDash:
-    """Solid for the trained model, dashed for its untrained twin; no legend where there is one of them only."""
+    """Solid for the trained model, dashed for its untrained twin; a single role has no legend."""
     import altair as alt
 
     scale = alt.Scale(domain=["trained", "untrained"], range=[[1, 0], [5, 4]])
@@ -112,11 +112,11 @@ def colour_of_roles() -> alt.Color:
 
 
 def counted(numbers: pl.Series, what: str) -> str:
-    """`n = 40 texts`, `n = 1 text`, or a range where rows differ."""
+    """`n = 40 texts`, `n = 1 text`, or a range such as `n = 38 to 40 texts`."""
     return f"n = {spread(numbers)} {what.removesuffix('s') if spread(numbers) == '1' else what}"
 
 
 def spread(numbers: pl.Series) -> str:
-    """`40`, or `38 to 40` where whole numbers differ."""
+    """`40` if all numbers are equal, otherwise a range such as `38 to 40`."""
     values = numbers.to_list()
     return f"{min(values):,}" if min(values) == max(values) else f"{min(values):,} to {max(values):,}"

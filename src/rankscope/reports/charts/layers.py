@@ -1,4 +1,4 @@
-"""Effective rank, untrained and trained: layer by layer, or model by model where there is one layer."""
+"""Effective rank of trained models and their twins: by layer, or by model if only one layer was measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rank_by_layer(summary: pl.DataFrame) -> Figure:
     """Lines over layers, solid for the trained model and dashed for its twin, with bands for intervals.
 
     Args:
-        summary: rows of one data set, `Run.summary()`.
+        summary: rows of `Run.summary()` for one data set.
     """
     import altair as alt
 
@@ -51,7 +51,7 @@ def rank_by_layer(summary: pl.DataFrame) -> Figure:
 
 
 def rank_by_model(summary: pl.DataFrame) -> Figure:
-    """A row for each model: untrained and trained effective rank, joined by a line, with intervals.
+    """One row per model: untrained and trained effective rank, joined by a line, with intervals.
 
     Args:
         summary: rows of one data set and one layer.

@@ -1,4 +1,4 @@
-"""Models beside each other: a metric against size or loss, and differences from the first."""
+"""Comparisons of models: a metric against size or loss, and differences from the first model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from rankscope.runs import Difference
 
-_LABELLED = 12  # more names than these would cover each other
-_ALL_METRICS = 8  # with more models than these, effective rank and loss only
+_LABELLED = 12  # with more models, labels would overlap
+_ALL_METRICS = 8  # with more models, only effective rank and loss are drawn
 
 
 def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], metric: str = "diff_erank") -> Figure:
-    """A point for each model: a metric with its interval over hidden size or loss.
+    """One point per model: a metric with its interval against hidden size or loss.
 
     Args:
         summary: rows of one data set and one layer.
-        beside: what is on the horizontal axis.
-        metric: what is on the vertical axis.
+        beside: the horizontal axis.
+        metric: the vertical axis.
     """
     import altair as alt
 
@@ -62,18 +62,18 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
 
 
 def has_shares(difference: Difference) -> bool:
-    """Whether a difference can be told as a share of the reference's value."""
+    """Whether a difference can be expressed as a share of the reference's value."""
     signed = {metric.name for metric in table.METRICS if metric.signed}
     return difference.metric not in {"diff_erank", *signed} and bool(difference.reference_value)
 
 
 def relative_differences(differences: Sequence[Difference]) -> Figure:
-    """Differences from the first model in per cent of its value, with intervals: metrics as rows, models as colours.
+    """Differences from the first model in percent of its value, with intervals: metrics as rows, models as colours.
 
-    Diff-eRank and metrics that can be negative are left out: a share of what may be zero says nothing.
+    Diff-eRank and metrics that can be negative are omitted: a share of a value that may be zero is meaningless.
 
     Args:
-        differences: of one data set and one layer.
+        differences: differences on one data set and layer.
     """
     import altair as alt
 

@@ -1,4 +1,4 @@
-"""How fast eigenvalues fall: a few texts, their mean, and noise of the same shapes."""
+"""Decay of eigenvalues: a few texts, their mean, and noise of the same shapes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import polars as pl
 from rankscope.metrics import noise_spectrum
 from rankscope.reports.charts.figure import Figure, colour_of_models, counted, dash_of_roles, figure, inline
 
-_POINTS = 56  # of a curve: as many as the eye can tell apart on a logarithmic axis
-_MODELS_WITH_TEXTS = 3  # beyond these, single texts would be a thicket
-_SMALLEST = 1e-7  # of what is drawn: below it eigenvalues of float32 states are rounding
+_POINTS = 56  # per curve; more would be indistinguishable on a logarithmic axis
+_MODELS_WITH_TEXTS = 3  # with more models, lines of single texts would be unreadable
+_SMALLEST = 1e-7  # not drawn below this: eigenvalues of float32 states are rounding errors
 
 
 def spectra(eigenvalues: pl.DataFrame) -> Figure:
-    """Mean spectra of trained models and twins as lines; single texts thin; noise as a band.
+    """Mean spectra of trained models and twins as lines, single texts as thin lines, noise as a band.
 
     Args:
-        eigenvalues: of one data set and one layer, `Run.spectra()`.
+        eigenvalues: rows of `Run.spectra()` for one data set and one layer.
     """
     import altair as alt
 
@@ -65,7 +65,7 @@ def _indices(largest: int) -> list[int]:
 
 
 def _means(eigenvalues: pl.DataFrame, shown: list[int]) -> pl.DataFrame:
-    """Over texts (and a twin's seeds); an eigenvalue beyond a text's rank is 0."""
+    """Mean over texts (and a twin's seeds); eigenvalues beyond a text's rank count as 0."""
     keys = ["model", "role"]
     counts = eigenvalues.group_by(*keys, maintain_order=True).agg(n=pl.struct("text_index", "seed").n_unique())
     return (
@@ -81,9 +81,9 @@ def _means(eigenvalues: pl.DataFrame, shown: list[int]) -> pl.DataFrame:
 
 
 def _noise_band(eigenvalues: pl.DataFrame, shown: list[int]) -> pl.DataFrame:
-    """The lowest and highest eigenvalue of noise at each index, over the lengths of the texts; for each hidden size.
+    """For each hidden size, the lowest and highest noise eigenvalue at each index over the lengths of the texts.
 
-    Shorter texts have fewer eigenvalues: beyond their rank the band goes down to the floor of the picture.
+    Shorter texts have fewer eigenvalues: beyond their rank, the band extends down to the bottom of the chart.
     """
     shapes = eigenvalues.select("hidden_size", "n_tokens").unique().sort("hidden_size", "n_tokens")
     rows = []

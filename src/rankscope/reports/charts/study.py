@@ -1,4 +1,4 @@
-"""The figure of a study: a panel for each metric, a line for each series, published values and noise beside them."""
+"""The figure of a study: one panel per metric, one line per series, with published values and noise."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WIDTH, _HEIGHT, _COLUMNS = 230, 190, 3
 
 
 def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
-    """One altair specification of all panels; None where none of the figure's numbers came out.
+    """One Altair specification with all panels, or None if none of the figure's values could be computed.
 
-    Points carry their bootstrap intervals; hollow diamonds are what a paper prints for the same model and data, and
-    the dashed line is isotropic noise of the same shape.
+    Points have bootstrap intervals. Hollow diamonds are published values for the same model and data; the dashed line
+    is isotropic noise of the same shape.
     """
     import altair as alt
 
@@ -38,7 +38,7 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
     if not blocks:
         return None
     subtitle = [study.question, _count(findings.table)]
-    # Figures of several tables have series of their own.
+    # Figures from different tables have different series.
     chart = blocks[0] if len(blocks) == 1 else alt.vconcat(*blocks, spacing=40).resolve_scale(color="independent")
     return themed(
         chart.properties(
@@ -49,7 +49,7 @@ def study_figure(conducted: Conducted) -> alt.VConcatChart | None:
 
 
 def _rows_of_panels(alt: Any, conducted: Conducted, figure: Figure, table: pl.DataFrame) -> list[Any]:
-    """The panels of one figure, with a title over those of each group; empty where no number of it came out."""
+    """The panels of one figure, titled by group; empty if none of its values could be computed."""
     found = []
     for name, group in _groups(figure, table):
         marks = _marks(conducted, group)
@@ -65,7 +65,7 @@ def _rows_of_panels(alt: Any, conducted: Conducted, figure: Figure, table: pl.Da
 
 
 def _groups(figure: Figure, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Rows of panels with their titles: by the figure's column, and by data set and layer where points would mix."""
+    """Titled groups of rows: by the figure's column, and by data set and layer if their points would mix."""
     keys = [figure.panels_by] if figure.panels_by else []
     if "layer" in table.columns and "layer" not in keys and figure.x != "depth" and len(list(by_layer(table))) > 1:
         keys.append("layer")
@@ -80,7 +80,7 @@ def _groups(figure: Figure, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataF
 
 
 def _marks(conducted: Conducted, table: pl.DataFrame) -> list[dict[str, object]]:
-    """What is marked on the horizontal axis of some rows' panels."""
+    """The change points to mark on the horizontal axis of these rows' panels."""
     found = conducted.findings.more.get(conducted.study.figure.marks or "")
     if found is None:
         return []
@@ -154,7 +154,7 @@ def _x_axis(alt: Any, figure: Figure) -> Any:
 
 
 def _domain(table: pl.DataFrame, columns: list[str]) -> list[float]:
-    """From the lowest to the highest of all that is drawn, the ends of intervals included."""
+    """The lowest and highest plotted value, including the ends of intervals."""
     drawn = table.select(columns).unpivot()["value"].drop_nulls()
     return [float(drawn.min()), float(drawn.max())]  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Texts one by one: how their effective ranks are spread, and how they grow with length."""
+"""Single texts: the spread of their effective ranks, and their growth with length."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rankscope.reports.charts.figure import (
 )
 from rankscope.tables import titled
 
-_TEXTS_OF_A_MODEL = 300  # points of a scatter: more lie on top of each other
+_TEXTS_OF_A_MODEL = 300  # points in a scatter plot; more would overlap
 
 
 def distribution(measurements: pl.DataFrame) -> Figure:
-    """A box for each model and role: the middle half of the texts, the middle 90 %, and the median.
+    """One box per model and role: the median, the middle half and the middle 90 % of the texts.
 
     Args:
-        measurements: of one data set and one layer, `Run.measurements()`.
+        measurements: rows of `Run.measurements()` for one data set and one layer.
     """
     import altair as alt
 
@@ -55,10 +55,10 @@ def distribution(measurements: pl.DataFrame) -> Figure:
 
 
 def rank_against_length(measurements: pl.DataFrame) -> Figure:
-    """A point for each text of the trained models over its tokens, and noise of the same shapes as lines.
+    """Effective rank of trained models against the number of tokens: texts as points, noise of their shapes as lines.
 
     Args:
-        measurements: of one data set and one layer, `Run.measurements()`.
+        measurements: rows of `Run.measurements()` for one data set and one layer.
     """
     import altair as alt
 
@@ -100,7 +100,7 @@ def rank_against_length(measurements: pl.DataFrame) -> Figure:
 
 
 def _usable(measurements: pl.DataFrame) -> pl.DataFrame:
-    """Texts with an effective rank."""
+    """Rows that have an effective rank."""
     return measurements.filter((pl.col("status") == "ok") & pl.col("effective_rank").is_not_null())
 
 
@@ -110,7 +110,7 @@ def _seeds(rows: pl.DataFrame) -> str:
 
 
 def _noise_of_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Noise between the shortest and the longest text of each model."""
+    """Effective rank of noise at 24 lengths or fewer, from the shortest to the longest text of each model."""
     ranges = rows.group_by("model", "hidden_size", maintain_order=True).agg(
         low=pl.col("n_tokens").min(), high=pl.col("n_tokens").max()
     )

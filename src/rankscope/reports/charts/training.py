@@ -1,4 +1,4 @@
-"""One model through its training: effective rank and loss over steps."""
+"""The training of one model: effective rank and loss over steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rank_through_training(summary: pl.DataFrame) -> Figure:
-    """Effective rank of the checkpoints, and of the untrained twin where there is one, over training steps.
+    """Effective rank of the checkpoints, and of the untrained twin if measured, over training steps.
 
     Args:
         summary: rows of one data set and one layer, with the column `step`.
@@ -32,7 +32,7 @@ def rank_through_training(summary: pl.DataFrame) -> Figure:
 
 
 def loss_through_training(summary: pl.DataFrame) -> Figure:
-    """Loss of the checkpoints on the texts over training steps.
+    """Loss of the checkpoints over training steps.
 
     Args:
         summary: rows of one data set and one layer, with the column `step`.
@@ -57,7 +57,7 @@ def loss_through_training(summary: pl.DataFrame) -> Figure:
 
 
 def _steps(summary: pl.DataFrame) -> alt.X:
-    """Logarithmic, with room for step 0; the steps themselves are the ticks."""
+    """A symmetric log axis, which has room for step 0; the ticks are the steps."""
     import altair as alt
 
     steps = summary["step"].unique().sort().to_list()

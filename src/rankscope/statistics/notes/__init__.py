@@ -4,7 +4,7 @@ A note has a name and a threshold, both explained in `docs/reading.md`. It is pr
 rows of a summary and facts about the run to the notes that fire.
 """
 
-from rankscope.statistics.notes.note import Facts, Note, ReadingFacts
+from rankscope.statistics.notes.note import Facts, Note, ReadingFacts, merged_notes
 from rankscope.statistics.notes.rules import notes_on
 
-__all__ = ["Facts", "Note", "ReadingFacts", "notes_on"]
+__all__ = ["Facts", "Note", "ReadingFacts", "merged_notes", "notes_on"]

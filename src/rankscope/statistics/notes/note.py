@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rankscope.statistics.aggregation import Summary
 
@@ -63,6 +63,15 @@ def note_with_extremes(name: str, text: str, rows: Sequence[Summary], key: str) 
         return []
     values = [number(row.get(key), absent=0.0) for row in rows]
     return [Note(name, text, tuple(map(row_name, rows)), {"lowest": min(values), "highest": max(values)})]
+
+
+def merged_notes(notes: Iterable[Note]) -> list[Note]:
+    """Notes of several runs, merged if they say the same: one for the rows of all, with the numbers of the first."""
+    found: dict[tuple[str, str], Note] = {}
+    for note in notes:
+        same = found.setdefault((note.name, note.text), note)
+        found[note.name, note.text] = replace(same, rows=tuple(dict.fromkeys((*same.rows, *note.rows))))
+    return list(found.values())
 
 
 def row_name(row: Summary) -> str:

@@ -1,7 +1,7 @@
-"""`layers.json`: the study's numbers for each block and layer, in a stable form for other tools.
+"""`layers.json`: the study's values for each block and layer, in a stable format for other tools.
 
-A list of rows, each with a number for one layer, the id of its formula, and its model and texts. The
-formulas and the schema are documented in `docs/compression.md`; a changed formula gets a new id.
+It is a list of rows, each with a value for one layer, the id of its formula, and its model and texts. The formulas and
+the schema are documented in `docs/compression.md`; a changed formula gets a new id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FORMULAS = {
         for share in (90, 95, 99)
     },
 }
-"""The meaning of each id."""
+"""Formulas by id."""
 
 _OF_BLOCKS = {
     "entropy_change": "matrix-entropy-change",
@@ -39,10 +39,10 @@ _OF_BLOCKS = {
 
 
 def layer_rows(bench: Workbench, removals: Removals, directions: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows of one model on one data set; for a block, `layer` is that of its output.
+    """The rows of one model on one data set; for a block, `layer` is its output.
 
-    Loss was measured on one part of the texts, scores on the other, directions on both; `texts` is the fingerprint of
-    the token ids.
+    Losses are from one part of the texts, scores from the other, and directions from both; `texts` is the fingerprint
+    of the token ids.
     """
     for row in removals.scores.rows(named=True):
         for column, formula in _OF_BLOCKS.items():

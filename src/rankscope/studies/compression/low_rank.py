@@ -17,11 +17,12 @@ _ENOUGH = 10
 
 
 def count_directions(bench: Workbench) -> pl.DataFrame:
-    """A row for each layer and share of the variance, over the tokens of all texts.
+    """One row per layer and share of the variance, over the tokens of all texts.
 
-    Columns `layer`, `depth`, `share` (also as text, `held`), `directions`, `of_hidden_size`, and, if a linear layer
-    reads the layer, `of_weights`: the weights of its low-rank form divided by its own. `tokens` is the number of
-    pooled tokens.
+    The columns are `layer`, `depth`, `share` (as text: `held`), `directions`, `of_hidden_size`, `of_weights`,
+    `hidden_size` and `tokens`. `of_weights` is about the linear layers that read a layer's states: the number of
+    weights in their low-rank form, divided by that in their full form; null if no linear layer reads the states.
+    `tokens` is the number of pooled tokens.
     """
     layers = resolve_layers("all", bench.blocks)
     label = f"{bench.model.reference.label} on {bench.texts.name}: directions"
@@ -66,7 +67,7 @@ def _count(bench: Workbench, layers: tuple[str, ...]) -> pl.DataFrame:
 
 
 def sentences_on_directions(table: pl.DataFrame, subject: str) -> Iterator[str]:
-    """Where fewest and most directions are needed, where a low-rank reader pays, and whether tokens were enough."""
+    """Sentences on layers with the fewest and most directions, on weights saved, and on too few tokens."""
     for share in SHARES:
         rows = table.filter(pl.col("share") == share).sort("directions", maintain_order=True)
         least, most = rows.row(0, named=True), rows.row(-1, named=True)

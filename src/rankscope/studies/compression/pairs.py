@@ -23,13 +23,13 @@ def on_common_texts(base: pl.DataFrame, other: pl.DataFrame) -> tuple[Numbers, N
 
 
 def change_of(base: pl.DataFrame, other: pl.DataFrame, metric: str, layer: str = "last") -> PairedDifference:
-    """The other's metric minus the base's, over the texts of both."""
+    """The paired difference other minus base of a metric, over their common texts."""
     before, after = on_common_texts(values_of(base, metric, layer), values_of(other, metric, layer))
     return paired_difference(after, before)
 
 
 def in_standard_errors(base: pl.DataFrame, other: pl.DataFrame, metric: str, layer: str = "last") -> float | None:
-    """The size of a change divided by its standard error; None if it is the same for all texts."""
+    """The absolute mean change divided by its standard error; None if all texts change by the same amount."""
     before, after = on_common_texts(values_of(base, metric, layer), values_of(other, metric, layer))
     spread = float(np.std(after - before, ddof=1)) / math.sqrt(len(before))
     return abs(float(np.mean(after - before))) / spread if spread > 0 else None

@@ -1,4 +1,4 @@
-"""Several rankings of blocks for removal."""
+"""The rankings that decide which blocks are removed first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCORES = {
 
 LAST_FIRST, RANDOM = "last first", "random"
 ORDERED = (*SCORES, LAST_FIRST)
-"""The rankings that consist of one order."""
+"""The rankings that consist of a single order."""
 
 RANKING_METRICS = (
     "matrix_entropy",
@@ -34,7 +34,7 @@ RANKING_METRICS = (
 
 
 def layers_around_blocks(blocks: int) -> Layers:
-    """The layers between which blocks lie: the last block's output before the final norm, too."""
+    """The inputs and outputs of all blocks, including the last block's output before the final norm."""
     names = tuple(str(layer) for layer in range(blocks + 1))
     return Layers(names, dict(zip(names[1:], names[:-1], strict=True)))
 
@@ -42,8 +42,9 @@ def layers_around_blocks(blocks: int) -> Layers:
 def block_scores(measured: pl.DataFrame, blocks: int) -> pl.DataFrame:
     """The scores of each block: means over texts.
 
-    Columns `block`, `entropy_change` (absolute value of the mean change of matrix entropy), `effective_rank_change`
-    (same for eRank), `cka_distance` (1 - linear CKA of input and output) and `block_influence` (1 - mean cosine).
+    The columns are `block`, `entropy_change` (absolute value of the mean change of matrix entropy),
+    `effective_rank_change` (same for eRank), `cka_distance` (1 - linear CKA of input and output) and
+    `block_influence` (1 - mean cosine).
 
     Args:
         measured: Measurements of texts at all layers of `layers_around_blocks`.
@@ -66,17 +67,17 @@ def block_scores(measured: pl.DataFrame, blocks: int) -> pl.DataFrame:
 
 
 def orders(scores: pl.DataFrame) -> dict[str, tuple[int, ...]]:
-    """The blocks in order of removal, for each ranking that consists of one order."""
+    """The blocks in order of removal, for each ranking in `ORDERED`."""
     found = {ranking: tuple(scores.sort(column, "block")["block"]) for ranking, column in SCORES.items()}
     return found | {LAST_FIRST: tuple(sorted(scores["block"], reverse=True))}
 
 
 def random_orders(blocks: int) -> list[tuple[int, ...]]:
-    """The draws of the random ranking, with a fixed seed."""
+    """The orders of the random ranking, drawn with a fixed seed."""
     rng = np.random.default_rng(0)
     return [tuple(int(block) + 1 for block in rng.permutation(blocks)) for _ in range(DRAWS)]
 
 
 def counts_for(blocks: int, counts: Sequence[int]) -> tuple[int, ...]:
-    """The numbers of removed blocks that leave at least one."""
+    """The counts of removed blocks that leave at least one block."""
     return tuple(sorted({count for count in counts if count < blocks}))

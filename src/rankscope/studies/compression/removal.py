@@ -1,4 +1,4 @@
-"""The cost of removing the blocks that each ranking puts first."""
+"""The added loss when the blocks at the top of each ranking are removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rankscope.studies.compression.workbench import AS_IT_IS, Question, Workbenc
 
 COUNTS = (1, 2, 4, 8)
 MOST_ALONE = 40
-"""Up to this number of blocks, each one is also removed alone."""
+"""Networks with up to this number of blocks are also measured without each single block."""
 JUDGED_METRICS = ("matrix_entropy", "effective_rank", "loss")
 
 Blocks = frozenset[int]
@@ -39,12 +39,12 @@ class Removals:
     """The results of removing blocks.
 
     Attributes:
-        table: A row for each ranking and number of removed blocks.
-        scores: A row for each block: its scores, and the added loss of removing it alone.
-        associations: Spearman's correlation of each score with the added loss of removing a block alone.
-        comparisons: All pairs of rankings that remove different blocks, for each number of blocks.
-        removed: Removed blocks by ranking and number; for random, those of each draw.
-        losses: Mean loss by removed blocks.
+        table: One row per ranking and number of removed blocks.
+        scores: One row per block: its scores, and the added loss when it alone is removed.
+        associations: Spearman's correlation of each score with that added loss.
+        comparisons: All pairs of rankings that remove different blocks, for each number of removed blocks.
+        removed: Removed blocks by ranking and number; one set per draw for the random ranking.
+        losses: Mean loss by set of removed blocks.
     """
 
     table: pl.DataFrame
@@ -56,7 +56,7 @@ class Removals:
 
 
 def remove_blocks(bench: Workbench, extra: int | None = None) -> Removals:
-    """Ranks blocks on some texts and measures networks without them on others.
+    """Ranks blocks on some texts and measures networks without them on the others.
 
     Args:
         bench: The network.
@@ -83,13 +83,13 @@ def removals_of(
     before: pl.DataFrame,
     measured: Mapping[Blocks, pl.DataFrame],
 ) -> Removals:
-    """The results of removals from their measurements.
+    """Computes the results of removals from their measurements.
 
     Args:
         scores: Scores of each block.
-        removed: Removed blocks by ranking and number; for random, those of each draw.
+        removed: Removed blocks by ranking and number; one set per draw for the random ranking.
         before: Measurements of the whole network.
-        measured: Measurements of the network without these blocks.
+        measured: Measurements of the network without the given blocks.
     """
     scores = _with_alone(scores, before, {block: measured.get(frozenset({block})) for block in scores["block"]})
     return Removals(
@@ -120,7 +120,7 @@ def _removed(scores: pl.DataFrame, blocks: int, counts: Iterable[int]) -> dict[t
 
 
 def _losses(draws: Iterable[Blocks], measured: Mapping[Blocks, pl.DataFrame]) -> pl.DataFrame:
-    """The loss of each text, the mean over draws."""
+    """The loss of each text, averaged over draws."""
     tables = [values_of(measured[blocks], "loss") for blocks in draws]
     return pl.concat(tables).group_by("text_id", maintain_order=True).agg(pl.col("value").mean())
 
@@ -166,7 +166,10 @@ def _with_alone(scores: pl.DataFrame, before: pl.DataFrame, alone: Mapping[int, 
 
 
 def _associations(scores: pl.DataFrame) -> pl.DataFrame:
-    """Empty if blocks were not removed alone; the value is null if a score is constant over blocks."""
+    """Spearman's correlations of the scores with the added loss.
+
+    Empty if blocks were not removed alone; the value is null if a score is constant over blocks.
+    """
     rows: list[dict[str, object]] = []
     if scores["loss_change"].null_count() == 0 and scores.height >= 3:
         added = scores["loss_change"].to_numpy()
@@ -186,7 +189,7 @@ def _associations(scores: pl.DataFrame) -> pl.DataFrame:
 def _comparisons(
     removed: Mapping[tuple[str, int], tuple[Blocks, ...]], measured: Mapping[Blocks, pl.DataFrame]
 ) -> pl.DataFrame:
-    """Paired differences between rankings; Holm's correction covers all of them, which allows picking the best."""
+    """Paired differences between rankings; Holm's correction covers all of them, so the best ranking can be picked."""
     losses = {key: _losses(draws, measured) for key, draws in removed.items()}
     rows = []
     for count in dict.fromkeys(number for _, number in removed):
@@ -212,5 +215,5 @@ def _comparisons(
 
 
 def listed(blocks: Iterable[int]) -> str:
-    """Numbers of blocks, in order."""
+    """The block numbers in ascending order, separated by commas."""
     return ", ".join(map(str, sorted(blocks)))

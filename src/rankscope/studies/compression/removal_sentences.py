@@ -1,4 +1,4 @@
-"""Sentences on rankings: which one did the least damage, and whether that is beyond noise."""
+"""Sentences on rankings: which one adds the least loss, and whether the difference is beyond noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ALPHA = 0.05
 
 
 def best_ranking(found: Removals, count: int) -> str:
-    """The ranking with the lowest loss after removal of its first blocks."""
+    """The ranking with the lowest loss after this number of blocks is removed."""
     rows = found.table.filter(pl.col("removed") == count)
     return str(rows.sort("loss", maintain_order=True)["ranking"][0])
 
 
 def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator[str]:
-    """The winner for each number of blocks, how often it beat the runner-up and chance, and what predicts damage."""
+    """Sentences on the best ranking for each number of blocks, on its tests, and on the scores' correlations."""
     counts = found.table["removed"].unique(maintain_order=True).to_list()
     beyond: dict[str, list[int]] = {"the next": [], RANDOM: []}
     for count in counts:
@@ -45,7 +45,7 @@ def _at(some: list[int], counts: list[int]) -> str:
 
 
 def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
-    """The sentence for one number of blocks, and whether the winner beats the next and random beyond noise."""
+    """The sentence for one number of blocks, and whether the best ranking beats the next and random beyond noise."""
     rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True).rows(named=True)
     best = rows[0]
     removed = found.removed[best["ranking"], count]
@@ -79,7 +79,7 @@ def _against(found: Removals, count: int, one: str, other: str) -> tuple[str, bo
 
 
 def _entropy(found: Removals, counts: list[int]) -> str:
-    """How well the change of matrix entropy, rankscope's own ranking, performed."""
+    """The performance of rankscope's own ranking, by the change of matrix entropy."""
     places, better = [], []
     for count in counts:
         rows = found.table.filter(pl.col("removed") == count).sort("loss", maintain_order=True)

@@ -1,4 +1,4 @@
-"""How far weights can be rounded, and whether spectra or loss move first."""
+"""How far weights can be rounded, and whether the spectrum or the loss changes first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rankscope.studies.sentences import short
 from rankscope.studies.study import Request
 
 BITS = (8, 6, 4, 3)
-"""From mildest to harshest."""
+"""From the mildest rounding to the most severe."""
 GROUPS: tuple[int | None, ...] = (None, 128, 64)
 
 
@@ -30,10 +30,11 @@ class Moved:
     """The effect of other weights on a network.
 
     Attributes:
-        table: A row for each rounding: the loss, the spectrum of the head's input and of the layer that moved most.
-        layers: A row for each rounding and layer.
-        variants: Same as `table`, with a row for each given variant of the model.
-        share: Rounded share of the blocks' parameters; None if no network had to be loaded.
+        table: One row per rounding: changes of the loss, of matrix entropy at the head's input, and of matrix entropy
+            at the layer where it changes most clearly.
+        layers: One row per rounding and layer.
+        variants: Same as `table`, with one row per given variant of the model.
+        share: Share of the blocks' parameters that was rounded, if known.
     """
 
     table: pl.DataFrame
@@ -43,7 +44,7 @@ class Moved:
 
 
 def round_weights(bench: Workbench) -> Moved:
-    """Measures the network under each rounding, on the comparison texts."""
+    """Measures the network under each rounding, on the texts for comparing networks."""
     question = all_layers(bench)
     each = [Rounding(bits, group) for group in GROUPS for bits in BITS]
     label = f"{bench.model.reference.label} on {bench.texts.name}: rounding"
@@ -61,15 +62,15 @@ def round_weights(bench: Workbench) -> Moved:
 
 
 def all_layers(bench: Workbench) -> Question:
-    """The comparison texts, at all layers."""
+    """The texts for comparing networks, measured at all layers."""
     return Question(bench.judged, Layers(resolve_layers("all", bench.blocks)), JUDGED_METRICS)
 
 
 def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
-    """Compares the model with given variants, on the same token ids; networks are loaded one after another.
+    """Compares the model with given variants on the same token ids; networks are loaded one after another.
 
     Raises:
-        SettingsError: a variant has another number of blocks, or tokenizes the texts differently.
+        SettingsError: a variant has a different number of blocks, or tokenizes the texts differently.
     """
     question = all_layers(bench)
     before = bench.measured(AS_IT_IS, question)
@@ -91,14 +92,14 @@ def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
 
 
 def scheme(one: Rounding) -> str:
-    """The name of a rounding's scheme: the weights that share a scale."""
+    """The name of a rounding's scheme, which says what weights share a scale."""
     return "by channel" if one.group is None else f"in groups of {one.group}"
 
 
 def moved(
     before: pl.DataFrame, after: pl.DataFrame, layers: Sequence[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The changes as one row, and a row for each layer, with Holm's p-values over layers."""
+    """All changes in one row, and one row per layer, with p-values after Holm's correction over layers."""
     paired = [change_of(before, after, "matrix_entropy", layer) for layer in layers]
     adjusted = holm([one.p_value for one in paired])
     errors = [in_standard_errors(before, after, "matrix_entropy", layer) for layer in layers]
@@ -134,7 +135,7 @@ def moved(
 
 
 def sentences_on_rounding(found: Moved, subject: str) -> Iterator[str]:
-    """Whether loss or spectrum moved at a milder rounding, for each scheme; then the given variants."""
+    """Sentences on whether the loss or the spectrum moves first under each scheme, then on the given variants."""
     for name, rows in found.table.group_by("scheme", maintain_order=True):
         yield f"{subject}, rounded {name[0]}: {_first_to_move(rows)}"
     yield (

@@ -24,7 +24,7 @@ def refuse_used_folder(folder: Path) -> None:
     """Checks that a model can be written to a folder, before anything is measured.
 
     Raises:
-        RunFolderError: it is a file or a folder that is not empty.
+        RunFolderError: the path is a file, or a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunFolderError(f"{folder} is not an empty folder: --write needs an empty or new folder")
@@ -33,7 +33,7 @@ def refuse_used_folder(folder: Path) -> None:
 def write_pruned(bench: Workbench, found: Removals, count: int, folder: Path) -> str:
     """Saves the network without the blocks that the best ranking removes first, with tokenizer and model card.
 
-    Weights have the checkpoint's dtype. If random removal was best, its best draw is saved.
+    Weights are saved in the checkpoint's dtype. If random removal was best, its best draw is saved.
 
     Returns:
         A sentence that describes the saved model.
@@ -44,7 +44,7 @@ def write_pruned(bench: Workbench, found: Removals, count: int, folder: Path) ->
     with without_blocks(model, blocks) as smaller:
         dtype: torch.dtype = getattr(torch, own_dtype(bench.model.config))
         smaller.to(dtype).save_pretrained(folder)
-    bench.release()  # its weights may have another dtype now
+    bench.release()  # its weights may now have a different dtype
     bench.model.tokenizer.save_pretrained(folder)
     write_text(folder / "README.md", _card(bench, found, ranking, blocks))
     return f"{bench.model.reference.label} without blocks {listed(blocks)} ({ranking}) was saved in {folder}."

@@ -1,4 +1,4 @@
-"""One network, measured as it is and under one change at a time; measurements are kept."""
+"""Measures one network, unchanged or under one change at a time, and stores the measurements."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Change:
     Attributes:
         name: Name for messages and files.
         identity: The complete definition of the change; part of the key of stored measurements.
-        applied: A context in which the network is changed.
+        applied: Returns a context in which the network is changed.
     """
 
     name: str
@@ -63,7 +63,7 @@ AS_IT_IS = Change("as it is", {}, nullcontext)
 
 
 def removal(blocks: Collection[int]) -> Change:
-    """Removes some blocks, given in any order."""
+    """The removal of blocks, given in any order."""
     numbers = sorted(blocks)
     return Change(
         f"without {', '.join(map(str, numbers))}", {"removed": numbers}, lambda model: without_blocks(model, numbers)
@@ -71,7 +71,7 @@ def removal(blocks: Collection[int]) -> Change:
 
 
 def rounding(one: Rounding) -> Change:
-    """Rounds the weights of the blocks' linear layers."""
+    """The rounding of the weights of the blocks' linear layers."""
     kind = "by channel" if one.group is None else f"in groups of {one.group}"
     return Change(f"{one.bits} bits {kind}", {"rounding": asdict(one)}, lambda model: rounded_weights(model, one))
 
@@ -81,8 +81,8 @@ class Question:
     """The texts to read and the metrics to measure.
 
     Attributes:
-        plan: Token ids.
-        layers: The measured layers, and which of them are compared.
+        plan: The token ids.
+        layers: The layers to measure, and which of them to compare.
         metrics: Names of metrics.
     """
 
@@ -106,7 +106,7 @@ class Workbench:
         blocks: The number of blocks.
         ranking: The texts for ranking blocks.
         judged: The texts for comparing networks.
-        whole: Both.
+        whole: The texts for both.
     """
 
     def __init__(self, job: Job, texts: TextSet, folder: Path, progress: Progress) -> None:
@@ -126,7 +126,7 @@ class Workbench:
             )
 
     def measured(self, change: Change, question: Question) -> pl.DataFrame:
-        """A row for each measured text and layer, in the order of the texts."""
+        """One row per measured text and layer, in the order of the texts."""
         task = TextTask(
             model=self.name,
             dataset=self.texts.name,
@@ -159,7 +159,7 @@ class Workbench:
         compute: Callable[[], pl.DataFrame],
         found: Callable[[], None] = lambda: None,
     ) -> pl.DataFrame:
-        """A stored table from the same versions and weights, or else one that is computed now and stored."""
+        """The stored table of the same weights, versions and identity; computed and stored if missing."""
         key = key_of(
             {
                 "model": self.model.fingerprint,
@@ -180,14 +180,14 @@ class Workbench:
 
     @contextmanager
     def network(self, change: Change) -> Iterator[LoadedNetwork]:
-        """The network under a change, after its trial run."""
+        """The network under a change; refused if its blocks cannot be read or it has no loss."""
         with change.applied(self.loaded()) as model:
             network = TransformersNetwork.of(model)
             _refuse_unreadable(self.name, network.network)
             yield network
 
     def loaded(self) -> PreTrainedModel:
-        """The network as it is; loaded once."""
+        """The unchanged network; loaded once."""
         if self._loaded is None:
             self.progress.say(f"loading {self.name}")
             self._loaded = load_model(self.model, self._placement)
@@ -195,7 +195,7 @@ class Workbench:
         return self._loaded
 
     def release(self) -> None:
-        """Releases the network."""
+        """Frees the network's memory; it is loaded again when needed."""
         self._loaded = None
 
 

@@ -1,1 +1,1 @@
-"""The questions of the papers, one in each file."""
+"""The studies, one question per file."""

@@ -1,4 +1,4 @@
-"""Algorithm (a), exp of the mean entropy, against algorithm (b), the mean of effective ranks."""
+"""Compares algorithm (a), exp of the mean entropy, with algorithm (b), the mean of effective ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Architectures along their training: do loss and spectra move together, and how much exists before training?"""
+"""Architectures in training: whether loss and spectra move together, and how much exists before training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rankscope.tables import said
 SEEDS = 3
 """Number of untrained twins per architecture."""
 MOST_APART = 0.03
-"""Largest relative difference of parameter counts that still counts as equal."""
+"""Parameter counts that differ by no more than this share count as equal."""
 _BITS = "bits_per_character"
 _PART = ("dataset", "layer")
 _UNTRAINED = " (untrained)"
@@ -70,7 +70,7 @@ def _grid(trainings: Sequence[Training]) -> Grid:
 
 
 def _twins(trainings: Sequence[Training], run: Run) -> pl.DataFrame:
-    """A row for each untrained network: architecture, seed, data set and layer."""
+    """Summary rows of the untrained networks, by architecture, seed, data set and layer."""
     measurements = run.measurements(ratios=False)
     rows = [
         row | {"architecture": training.architecture}
@@ -81,7 +81,7 @@ def _twins(trainings: Sequence[Training], run: Run) -> pl.DataFrame:
 
 
 def _table(trainings: Sequence[Training], measured: pl.DataFrame, twins: pl.DataFrame) -> pl.DataFrame:
-    """A row for each architecture, step, data set and layer, with the mean over twins at step 0."""
+    """One row per architecture, step, data set and layer; step 0 is the mean over twins."""
     steps = pl.DataFrame(
         [
             {"model": one.model, "architecture": training.architecture, "step": one.step, "place": place}
@@ -108,7 +108,7 @@ def _table(trainings: Sequence[Training], measured: pl.DataFrame, twins: pl.Data
 
 
 _OF_ONE_TWIN = ("_low", "_high", "seed")
-"""Suffixes of columns that have no mean over twins."""
+"""Suffixes of columns that are not averaged over twins."""
 
 
 def _with_bits(table: pl.DataFrame, run: Run, data: Sequence[str], settings: Settings) -> pl.DataFrame:
@@ -124,7 +124,7 @@ def _with_bits(table: pl.DataFrame, run: Run, data: Sequence[str], settings: Set
 
 
 def _not_alike(table: pl.DataFrame, loss: str) -> Iterator[str]:
-    """Differences between the models other than their architecture."""
+    """Sentences on differences between the models other than their architecture."""
     of_each = {row["architecture"]: row for row in table.rows(named=True)}.values()
     parameters = [row["parameters"] for row in of_each]
     if max(parameters) > (1 + MOST_APART) * min(parameters):
@@ -174,9 +174,9 @@ def _listed(found: pl.DataFrame) -> str:
 
 
 def _verdict(spearman: pl.DataFrame, last: str) -> str:
-    """Whether eRank correlates with the loss within trainings, and across architectures at their end.
+    """A sentence on the correlation of eRank and loss within trainings, and across architectures at the last place.
 
-    Points of one training are not independent, so in addition to the interval, all trainings have to agree.
+    The points of one training are not independent, so a clear interval is not enough: all trainings must agree.
     """
     inside, between = (_direction(spearman.filter(where=where)) for where in (TRAINED, last))
     alone = spearman.filter(pl.col("where").str.ends_with(ALONE), pl.col("metric") == "effective_rank")["value"]
@@ -198,9 +198,10 @@ _GOES = {1: "rises with the loss", -1: "rises as the loss falls", 0: "shows no r
 
 
 def _direction(found: pl.DataFrame) -> int:
-    """The sign of eRank's correlation; 0 if there is none, or its interval contains zero.
+    """The sign of eRank's correlation; 0 if it is undefined or its interval contains zero.
 
-    Five or more points in perfect order have no interval on Fisher's scale; by chance this happens 2 times in 120.
+    A perfect correlation has no interval on Fisher's scale. With five points or more, it counts as clear: by chance,
+    five points are in perfect order 2 times in 120.
     """
     for row in found.filter(pl.col("metric") == "effective_rank").rows(named=True):
         is_perfect = abs(row["value"]) == 1 and row["points"] >= FEWEST_FOR_INTERVAL
@@ -210,7 +211,7 @@ def _direction(found: pl.DataFrame) -> int:
 
 
 def _of_initialisation(shares: pl.DataFrame, places: Sequence[str]) -> Iterator[str]:
-    """How much of the difference between architectures existed before training; the last place is the end."""
+    """Sentences on the differences between architectures before training; the last place is the end of training."""
     known = shares.drop_nulls("explained")
     of_rank, of_difference = (known.filter(metric=name) for name in ("effective_rank", "diff_erank"))
     if of_rank.is_empty():

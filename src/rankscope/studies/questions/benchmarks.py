@@ -23,7 +23,7 @@ GRID = Grid((Condition("benchmarks"),))
 
 def conduct(request: Request) -> Findings:
     """Measures questions with their correct answers, and accuracy on the same questions."""
-    accuracy = measure_accuracy(request, request.models, default=request.data)  # first: a wrong task shows at once
+    accuracy = measure_accuracy(request, request.models, default=request.data)  # first: a wrong task fails early
     measured = measure(request, GRID)
     table = with_accuracy(measured.table, accuracy, per_dataset=True)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)

@@ -1,4 +1,4 @@
-"""Which blocks of a model can be removed, how far weights can be rounded, and how many directions layers use."""
+"""Which blocks can be removed, how far weights can be rounded, and how many directions layers use."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _answer(bench: Workbench, request: Request) -> _Answer:
 
 
 def _named(table: pl.DataFrame, bench: Workbench) -> pl.DataFrame:
-    """A table with columns for the data set, the model, and both as `subject` in front."""
+    """The table, preceded by the columns `dataset`, `model` and `subject` (both in words)."""
     if table.is_empty():
         return table
     names = {"dataset": bench.texts.name, "model": bench.name, "subject": f"{short(bench.name)} on {bench.texts.name}"}

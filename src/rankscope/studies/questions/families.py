@@ -30,11 +30,11 @@ GRID = Grid((Condition("families"),))
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of all models, accuracy of each, correlations, and prediction of families left out.
+    """Evaluates all models and measures their accuracy, then computes correlations and predicts held-out families.
 
     Without tasks, the loss replaces accuracy.
     """
-    accuracy = measure_accuracy(request, request.models, default=_TASKS)  # first: a wrong task shows at once
+    accuracy = measure_accuracy(request, request.models, default=_TASKS)  # first: a wrong task fails early
     measured = measure(request, GRID)
     table = with_accuracy(measured.table, accuracy, per_dataset=False)
     table = with_published(table, _published).sort("dataset", "family", "parameters", maintain_order=True)

@@ -1,4 +1,4 @@
-"""First, middle and last layer, and the profile in between."""
+"""Metrics at every layer, with the papers' first, middle and last layer marked."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _sentences(table: pl.DataFrame) -> list[str]:
 
 
 def _told(rows: pl.DataFrame) -> tuple[str, str]:
-    """Column and name of Diff-eRank if available, otherwise of the effective rank."""
+    """Column and name of Diff-eRank if available, otherwise those of the effective rank."""
     has_twins = "diff_erank" in rows.columns and rows["diff_erank"].null_count() < rows.height
     return ("diff_erank", "Diff-eRank") if has_twins else ("effective_rank", "eRank")
 

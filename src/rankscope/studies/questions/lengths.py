@@ -43,7 +43,7 @@ def conduct(request: Request) -> Findings:
 
 
 def grids(request: Request) -> list[Grid]:
-    """For each model, the windows that fit its positions.
+    """One grid per model, with the windows that fit its positions.
 
     Raises:
         SettingsError: no model has enough positions.

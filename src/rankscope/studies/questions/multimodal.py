@@ -1,4 +1,4 @@
-"""eRank1 to eRank5, reduction and alignment of vision-language models."""
+"""The effective ranks eRank1 to eRank5, reduction and alignment of vision-language models."""
 
 from __future__ import annotations
 

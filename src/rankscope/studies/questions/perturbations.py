@@ -27,7 +27,7 @@ GRID = Grid(
 
 
 def conduct(request: Request) -> Findings:
-    """Evaluates the base and six orders, at the embeddings and at the last layer."""
+    """Evaluates the original texts and six reorderings, at the embeddings and at the last layer."""
     measured = measure(request, GRID)
     table = with_differences(measured.table, measured.runs, BASE, _METRICS)
     return Findings(with_published(table, _published), tuple(_sentences(table)), measured.notes)

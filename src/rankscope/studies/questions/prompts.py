@@ -30,7 +30,7 @@ GRID = Grid(
 
 
 def conduct(request: Request) -> Findings:
-    """An evaluation for each prefix."""
+    """One evaluation per prefix."""
     measured = measure(request, GRID)
     table = with_tokens_per_text(with_differences(measured.table, measured.runs, BASE, _METRICS))
     return Findings(table, tuple(_sentences(table)), measured.notes)

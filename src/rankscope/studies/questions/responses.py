@@ -1,7 +1,7 @@
-"""Instruct models measured on responses: each on its own, and all by one fixed judge.
+"""Metrics on the responses of instruct models: each model on its own responses, and one judge on all of them.
 
-A model that scores its own text is measured on texts of its own length and style. A common judge removes the effect
-of the scorer; the effect of length remains, so length is reported with every score.
+A model that scores its own responses sees texts of its own length and style. A common judge removes the effect of the
+scorer; the effect of length remains, so length is reported with every score.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rankscope.texts import TextSet, read_leaderboard, read_responses
 
 _METRICS = (*METRICS, "tokens_per_text")
 SCORES = "scores.csv"
-"""A row for each response."""
+"""File with one row per response."""
 ITSELF = "itself"
 _OF_PROMPTS = ("template", "split", "sample_seed")
 
 
 def conduct(request: Request) -> Findings:
-    """Reads or generates responses, then measures them with the judge, and generated ones with their own models."""
+    """Reads or generates responses, then measures them with the judge; generated ones also with their own model."""
     options = request.options
     _folder(request)
     if (options.leaderboard is None) != (options.leaderboard_column is None):
@@ -44,7 +44,7 @@ def conduct(request: Request) -> Findings:
             f"{', '.join(unread)}: for prompts only, and {options.responses} contains responses. Omit it"
         )
     places = None
-    if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column shows at once
+    if options.leaderboard is not None and options.leaderboard_column is not None:  # a wrong column fails early
         places = read_leaderboard(options.leaderboard, options.leaderboard_column)
     sentences: list[str] = []
     if options.responses is None:
@@ -84,7 +84,7 @@ def conduct(request: Request) -> Findings:
 
 
 def _generated(request: Request) -> tuple[dict[str, TextSet], list[str]]:
-    """Each model's own responses, with sentences on those that were cut off."""
+    """The generated responses of each model, with sentences on responses that were cut off."""
     if len(request.data) != 1:
         raise SettingsError(f"responses takes one set of prompts, got {', '.join(request.data)}")
     longest = request.options.max_new_tokens
@@ -108,13 +108,13 @@ def _folder(request: Request) -> Path:
     """The study's local folder.
 
     Raises:
-        SettingsError: it is an address.
+        SettingsError: the request's folder is an address.
     """
     return local_path(request.folder, "study responses")
 
 
 def _common(responses: Mapping[str, TextSet], limit: int | None) -> dict[str, TextSet]:
-    """The first responses to prompts that every responder answered."""
+    """The responses to the first `limit` prompts that every responder answered."""
     ids = [text.id for text in next(iter(responses.values())).texts]
     for texts in responses.values():
         own = {text.id for text in texts.texts}
@@ -136,7 +136,7 @@ def _write(file: Path, texts: TextSet) -> Path:
 
 def _measured_by(request: Request, judge: str, called: str, files: Mapping[str, Path]) -> tuple[Run, dict[str, str]]:
     """The judge's run, and the responder of each of its data sets."""
-    # The prompts are already selected; now all texts of our own files are read.
+    # The prompts were selected before; all texts of these files are read.
     changes: dict[str, object] = {"field": "response", "limit": None, "untrained_seeds": 0} | dict.fromkeys(_OF_PROMPTS)
     run = evaluate(
         judge,

@@ -1,7 +1,7 @@
-"""How far a number moves with the size and seed of the sample of texts.
+"""How much metrics vary with the size and seed of the sample of texts.
 
-The texts of the largest sample are measured once. A smaller sample is a subset of their measurements: the same
-numbers as evaluating it separately, without the forward passes.
+The texts of the largest sample are measured once. A smaller sample is a subset of these measurements, which gives the
+same values as a separate evaluation, without the forward passes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GRID = Grid((Condition("sampling"),))
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of the largest sample, then samples of its measurements."""
+    """Evaluates the largest sample, then draws smaller samples from its measurements."""
     measured = measure(request, GRID)
     measurements = measured.runs["sampling"].measurements()
     facts = measured.table.select("model", "family", "parameters").unique()
@@ -60,7 +60,7 @@ def _samples(texts: pl.DataFrame) -> list[tuple[int, int | None, pl.DataFrame]]:
 
 
 def _spread(table: pl.DataFrame) -> pl.DataFrame:
-    """For each size with several samples: the standard deviation over samples, and the one from intervals."""
+    """For each size with several samples, the standard deviation over samples and the one implied by intervals."""
     metrics = [name for name in _METRICS if name in table.columns and table[name].null_count() == 0]
     group = table.group_by("dataset", "model", "layer", "size", maintain_order=True)
     spread = [pl.col(name).std().alias(f"{name}_sd") for name in metrics]

@@ -1,9 +1,9 @@
 """Wall time and memory of the papers' entropy, of exact entropy, of MNN, and of the forward pass alone.
 
 Networks have random weights: time does not depend on them, so only a configuration is needed. Each batch passes
-through the network once, and every method then uses its hidden states. All methods share one forward pass, and drifts
-of the machine's speed affect them equally: the time of a whole run is the forward pass plus the method. The papers'
-method is a singular value decomposition, with vectors, of the d x d covariance in float32, as in both published codes.
+through the network once, and every method then uses the same hidden states, so drifts in the machine's speed affect
+all methods equally. The time of a whole run is the forward pass plus the method. The papers' method is a singular
+value decomposition, with vectors, of the d x d covariance in float32, as in the published code of both papers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TEXTS_OF_THE_PAPERS_WAY = 3
-"""Number of texts timed with the papers' method, which takes equally long for short and long texts."""
+"""Number of texts timed with the papers' method, which takes the same time for short and long texts."""
 _TABLES = ("mnn.table1", "mnn.table8")
 _RESET_PEAK, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
@@ -91,7 +91,7 @@ _METHODS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass
 class _Meter:
-    """Seconds and peak memory of each method, and the number of its texts."""
+    """Seconds, peak memory and number of texts of each method."""
 
     device: torch.device
     seconds: dict[str, float] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class _Meter:
         self.note_peak(name)
 
     def now(self) -> float:
-        """Seconds, after all pending work of the device."""
+        """The clock in seconds, after all pending work of the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()

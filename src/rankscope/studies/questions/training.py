@@ -21,7 +21,7 @@ _CONDITIONS = (Condition("training"),)
 
 
 def conduct(request: Request) -> Findings:
-    """One evaluation of all checkpoints, and accuracy if tasks are given."""
+    """Evaluates all checkpoints, and measures accuracy if tasks are given."""
     left_out = _left_out(request)
     for told in left_out:
         request.progress.say(f"skipping {told}")
@@ -97,7 +97,7 @@ def _is_worse(measurements: pl.DataFrame, model: str, best: str) -> bool:
 
 
 def _phases_of(table: pl.DataFrame, run: Run) -> dict[tuple[str, str], Phases | None]:
-    """Phases of effective rank by data set and layer; missing if steps or effective ranks are unknown."""
+    """Phases of effective rank by data set and layer; omitted if steps or effective ranks are unknown."""
     measurements = run.measurements(ratios=False)
     found: dict[tuple[str, str], Phases | None] = {}
     for (dataset, layer), rows in table.group_by("dataset", "layer", maintain_order=True):
@@ -116,7 +116,7 @@ def _phases_of(table: pl.DataFrame, run: Run) -> dict[tuple[str, str], Phases | 
 
 
 def _rows(where: tuple[str, str], found: Phases | None) -> list[dict[str, object]]:
-    """A row for each phase; `change` is the step at which the next one starts."""
+    """One row per phase; `change` is the step at which the next phase starts."""
     if found is None:
         return []
     last = found.phases[-1]
