@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from rankscope.reports.figures import save_figure
 from rankscope.runs import storage_of
 from rankscope.studies import printed_tables
 from rankscope.tables import Column, Table, column, short_name, short_names, to_latex, to_markdown
+from rankscope.words import in_a_list
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,9 +50,9 @@ def study_paragraph(conducted: Conducted) -> str:
     """The question, models and data, then the findings and the notes that fired, as one paragraph."""
     study, findings, request = conducted.study, conducted.findings, conducted.request
     asked = (
-        f"{study.question} ({study.source}.) Models and data: {_listed([*short_names(request.models).values()])} on "
+        f"{study.question} ({study.source}.) Models and data: {in_a_list([*short_names(request.models).values()])} on "
     )
-    asked += f"{_listed([short_name(data.partition('=')[0]) for data in request.data])}"
+    asked += f"{in_a_list([short_name(data.partition('=')[0]) for data in request.data])}"
     limit, seed = request.settings.limit, request.settings.sample_seed
     if seed is not None:
         asked += f", texts drawn at random with seed {seed}" + (f", at most {limit:,}" if limit else "")
@@ -122,7 +122,3 @@ def _column(key: str, table: pl.DataFrame) -> Column:
         return column(key, show=short_name if key == "judge" else None)
     names = short_names(table[key])
     return column(key, show=lambda name: names[str(name)])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -13,6 +13,7 @@ from rankscope.names import valid_text
 from rankscope.runs.session import sessions_that_measured
 from rankscope.settings import AlignmentSettings, Settings
 from rankscope.statistics import Note
+from rankscope.words import in_a_list
 
 if TYPE_CHECKING:
     from rankscope.runs.run import Run
@@ -91,21 +92,21 @@ class Differing:
 
     def notes(self) -> list[Note]:
         """Notes on how to read a comparison of these runs: one for each kind of effect, except on texts."""
-        notes = []
-        numbers, twin = self.of(Effect.NUMBERS), self.of(Effect.TWIN)
-        if numbers:
-            text = (
-                f"these runs differ in {_listed(map(self.told, numbers))}: compare a model across them only with itself"
-            )
-            notes.append(Note("settings-differ", text, (), {}))
-        if twin:
-            text = f"these runs differ in {_listed(map(self.told, twin))}, which changes only the twin: do not compare "
-            notes.append(Note("twins-differ", text + "the Diff-eRanks of different models across them", (), {}))
-        if rounding := self.of(Effect.ROUNDING):
-            sizes = dict.fromkeys(ROUNDING_OF.get(name, _OF_ANOTHER_VERSION) for name in rounding)
-            text = f"these runs differ in {_listed(map(self.told, rounding))}, which changes numbers by rounding: "
-            notes.append(Note("rounding-differs", text + "; ".join(sizes), (), {}))
-        return notes
+        numbers, twin, rounding = map(self.of, (Effect.NUMBERS, Effect.TWIN, Effect.ROUNDING))
+        sizes = dict.fromkeys(ROUNDING_OF.get(name, _OF_ANOTHER_VERSION) for name in rounding)
+        texts = {
+            "settings-differ": (numbers, ": compare a model across them only with itself"),
+            "twins-differ": (
+                twin,
+                ", which changes only the twin: do not compare the Diff-eRanks of different models across them",
+            ),
+            "rounding-differs": (rounding, f", which changes numbers by rounding: {'; '.join(sizes)}"),
+        }
+        return [
+            Note(name, f"these runs differ in {in_a_list(map(self.told, settings))}{text}", (), {})
+            for name, (settings, text) in texts.items()
+            if settings
+        ]
 
 
 def differing(runs: Sequence[Run]) -> Differing:
@@ -148,16 +149,16 @@ def labelled_setting(different: Differing) -> tuple[str, ...]:
         SettingsError: no setting differs, several differ, or its values leave no texts in common.
     """
     names = different.of(Effect.NUMBERS, Effect.TWIN) or different.of(Effect.ROUNDING)
-    paths = _listed(str(run.place) for run in different.runs)
+    paths = in_a_list(str(run.place) for run in different.runs)
     if not names and not different.values:
         raise SettingsError(f"{paths} contain the same models with the same settings: there is nothing to compare")
     of_texts = different.of(Effect.TEXTS)
     if of_texts and not any(map(rewrites_texts, names)):
-        raise SettingsError(f"{paths} differ in {_listed(map(different.told, of_texts))}, so their texts differ")
+        raise SettingsError(f"{paths} differ in {in_a_list(map(different.told, of_texts))}, so their texts differ")
     changed = different.of(Effect.NUMBERS, Effect.TWIN, Effect.TEXTS)
     if len(changed) > 1:
         raise SettingsError(
-            f"{paths} contain the same models and differ in {_listed(map(different.told, changed))}: compare runs "
+            f"{paths} contain the same models and differ in {in_a_list(map(different.told, changed))}: compare runs "
             "that differ in a single setting"
         )
     if "window" in names:
@@ -226,8 +227,3 @@ def _shown(value: object) -> str:
         return text
     digest = hashlib.sha256(str(value).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{text[: _LONGEST_VALUE - 10]}... {digest[:6]}"
-
-
-def _listed(parts: Any) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else str(last)

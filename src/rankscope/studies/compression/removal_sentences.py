@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
 from rankscope.studies.compression.rankings import RANDOM
 from rankscope.studies.compression.removal import MOST_ALONE, Removals
+from rankscope.words import in_a_list, ordinal
 
 ALPHA = 0.05
 
@@ -41,7 +42,7 @@ def sentences_on_removal(found: Removals, subject: str, blocks: int) -> Iterator
 def _at(some: list[int], counts: list[int]) -> str:
     if not some:
         return "for no number of removed blocks"
-    return "for every number of removed blocks" if some == counts else f"only with {_listed(some)} removed"
+    return "for every number of removed blocks" if some == counts else f"only with {in_a_list(some)} removed"
 
 
 def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
@@ -53,7 +54,7 @@ def _winner(found: Removals, count: int, blocks: int) -> tuple[str, bool, bool]:
     others = [row for row in rows if row["ranking"] not in same]
     which = "" if best["ranking"] == RANDOM else f"; block{'s' if count > 1 else ''} {best['blocks']}"
     verb = "cost" if len(same) > 1 else "costs"
-    said = f"with {count} of {blocks} blocks removed, {_listed(same)} {verb} least ({_change(best)}{which})"
+    said = f"with {count} of {blocks} blocks removed, {in_a_list(same)} {verb} least ({_change(best)}{which})"
     if not others:
         return f"{said}; all rankings remove the same blocks.", False, False
     runner_up = others[0]
@@ -89,8 +90,8 @@ def _entropy(found: Removals, counts: list[int]) -> str:
         if is_lower and _against(found, count, "entropy change", RANDOM)[1]:
             better.append(count)
     return (
-        f"change of matrix entropy ranks {_listed([_ordinal(place) for place in places])} of "
-        f"{found.table['ranking'].n_unique()} with {_listed(counts)} removed, and beats random removal beyond noise "
+        f"change of matrix entropy ranks {in_a_list([ordinal(place) for place in places])} of "
+        f"{found.table['ranking'].n_unique()} with {in_a_list(counts)} removed, and beats random removal beyond noise "
         f"{_at(better, counts)}."
     )
 
@@ -108,12 +109,3 @@ def _associations(found: Removals, blocks: int) -> str:
         )
         said.append(f"{row['ranking']} {row['spearman']:+.2f}{interval}")
     return f"Spearman's correlation over {blocks} blocks with the added loss of removing each alone: {', '.join(said)}."
-
-
-def _ordinal(place: int) -> str:
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
-
-
-def _listed(items: Sequence[object]) -> str:
-    names = [str(item) for item in items]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -69,14 +69,10 @@ def _card(bench: Workbench, found: Removals, ranking: str, blocks: Blocks) -> st
         f"| blocks removed, from 1 | {listed(blocks)} |\n"
         f"| chosen by | {which} |\n"
         f"| texts | {bench.texts.name}, fingerprint `{bench.texts.fingerprint}` |\n"
-        f"| for ranking | {len(bench.ranking.batches.indices)} texts, every {_ordinal(EVERY_NTH_RANKS)} |\n"
+        f"| for ranking | {len(bench.ranking.batches.indices)} texts, one in {EVERY_NTH_RANKS} |\n"
         f"| for the loss | the other {len(bench.judged.batches.indices)} texts, {bench.judged.tokens:,} tokens |\n"
         f"| loss before | {before:.4f} nats per token |\n"
         f"| loss after | {after:.4f} nats per token |\n"
         f"| made with | rankscope {versions()['rankscope']} |\n\n"
         "The ranking was chosen from several by this loss, so the loss may be somewhat higher on other texts.\n"
     )
-
-
-def _ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number}th")
