@@ -1,6 +1,7 @@
-"""Recomputes what README and documentation state in figures, and fails if one is off by more than its spread.
+"""Recomputes the figures in README and documentation, and fails if one is off by more than its spread.
 
-    python benchmarks/claims.py              # all claims that run here, a few minutes
+    python benchmarks/claims.py              # all claims that take less than a few minutes each
+    python benchmarks/claims.py --long       # those that take longer, too
     python benchmarks/claims.py demo-table   # some of them
     python benchmarks/claims.py --write      # docs/claims.md from claims.toml, nothing is measured
 
@@ -10,6 +11,7 @@ Exit status 1 if a claim is off.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 import subprocess
@@ -17,13 +19,10 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import rankscope as rs
+import claim_checks
 
 ROOT = Path(__file__).parents[1]
 CLAIMS = Path(__file__).with_name("claims.toml")
@@ -42,27 +41,39 @@ def states(claim: Claim) -> bool:
     return claim["quote"] in (ROOT / claim["where"]).read_text(encoding="utf-8")
 
 
-def printed_block(claim: Claim) -> list[str]:
-    """The lines of the page's text block that begins with the quote."""
-    page = (ROOT / claim["where"]).read_text(encoding="utf-8")
-    return page[page.index(claim["quote"]) :].split("```")[0].splitlines()
+def commands(claim: Claim) -> list[str]:
+    """The commands of a claim; the last one prints the figures."""
+    given = claim["command"]
+    return [given] if isinstance(given, str) else given
 
 
-def faults_of_output(claim: Claim) -> list[str]:
-    """Numbers of a command's table that differ from the printed ones."""
-    printed = printed_block(claim)
+def output(claim: Claim) -> str:
+    """What the commands print, carried out in an empty folder; JSON if the claim states values."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", *shlex.split(claim["command"]), "--output", f"{folder}/run"]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows = {tuple(line.split()[:2]): line for line in output.splitlines() if line.strip()}
-    several_layers = "layer" in printed[0]
-    if several_layers:
-        rows = {tuple(line.split()[:3]): line for line in output.splitlines() if line.strip()}
+        printed = ""
+        for command in commands(claim):
+            program, *words = shlex.split(command)
+            start = [sys.executable, "-m", program] if program == "rankscope" else [sys.executable, ROOT / words.pop(0)]
+            as_json = ["--json"] if "values" in claim and command == commands(claim)[-1] else []
+            done = subprocess.run([*start, *words, *as_json], cwd=folder, capture_output=True, text=True, check=True)
+            printed = done.stdout + (done.stderr if "prints" in claim else "")
+    return printed
+
+
+def faults_of_block(claim: Claim, printed: str) -> list[str]:
+    """Numbers of a printed table that differ from those in the block of the page that begins with the quote.
+
+    The first words of a line, as many as `keys` says, tell which line it is.
+    """
+    page = (ROOT / claim["where"]).read_text(encoding="utf-8")
+    block = page[page.index(claim["quote"]) :].split("```")[0].splitlines()
+    keys = claim.get("keys", 2)
+    lines = {tuple(line.split()[:keys]): line for line in printed.splitlines() if line.strip()}
     return [
         fault
-        for line in printed[1:]
-        if line.strip() and not line.startswith("note ")
-        for fault in faults_of_line(line, rows.get(tuple(line.split()[: 3 if several_layers else 2]), ""), claim)
+        for line in block[1:]
+        if NUMBER.search(line) and not line.startswith("note ")
+        for fault in faults_of_line(line, lines.get(tuple(line.split()[:keys]), ""), claim)
     ]
 
 
@@ -74,8 +85,28 @@ def faults_of_line(expected: str, found: str, claim: Claim) -> list[str]:
     return [
         f"expected {before}, found {after} in {found!r}"
         for before, after in zip(*numbers, strict=True)
-        if abs(before - after) > claim["spread"] * max(abs(before), abs(after), 1.0)
+        if are_apart(before, after, claim)
     ]
+
+
+def are_apart(before: float, after: float, claim: Claim) -> bool:
+    return abs(before - after) > claim["spread"] * max(abs(before), abs(after), 1.0)
+
+
+def faults_of_values(claim: Claim, document: dict[str, Any]) -> list[str]:
+    """Values of a JSON document that differ: texts of a stated row select the row, and its numbers are compared."""
+    faults = []
+    for stated in claim["values"]:
+        texts = {key: value for key, value in stated.items() if isinstance(value, str)}
+        rows = [row for row in document[claim.get("of", "rows")] if texts.items() <= row.items()]
+        if len(rows) != 1:
+            faults.append(f"expected one row with {texts}, found {len(rows)}")
+            continue
+        for key, value in stated.items():
+            found = rows[0].get(key)
+            if key not in texts and (found is None or are_apart(value, found, claim)):
+                faults.append(f"{texts}: expected {key} {value}, found {found}")
+    return faults
 
 
 def fault_of_value(claim: Claim, value: float) -> list[str]:
@@ -83,103 +114,80 @@ def fault_of_value(claim: Claim, value: float) -> list[str]:
         return [] if value >= claim["at_least"] else [f"expected at least {claim['at_least']}, found {value:.3g}"]
     if "at_most" in claim:
         return [] if value <= claim["at_most"] else [f"expected at most {claim['at_most']}, found {value:.3g}"]
-    is_near = abs(value - claim["about"]) <= claim["spread"] * claim["about"]
+    is_near = abs(value - claim["about"]) <= claim["spread"] * abs(claim["about"])
     return [] if is_near else [f"expected {claim['about']} within {claim['spread']:.0%}, found {value:.3g}"]
 
 
-def least_seconds(function: Callable[[], object], repeats: int) -> float:
-    function()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
-def plain_entropy(hidden: torch.Tensor) -> torch.Tensor:
-    """Matrix entropy in float32 without a check: centre, unit rows, smaller Gram matrix, eigenvalues."""
-    rows = torch.nn.functional.normalize(hidden - hidden.mean(dim=0), dim=1)
-    values = torch.linalg.eigvalsh(rows @ rows.T / len(rows))
-    return torch.special.entr(values.clamp_min(0)).sum()
-
-
-def published_entropy(hidden: torch.Tensor) -> torch.Tensor:
-    """As the released scripts compute it: covariance, singular values with vectors."""
-    rows = torch.nn.functional.normalize(hidden - hidden.mean(dim=0), dim=1)
-    covariance = rows.T @ rows / len(rows)
-    _, values, _ = torch.linalg.svd(covariance / covariance.trace())
-    return -(values * values.log()).nansum()
-
-
-def times_of_published(tokens: int, hidden_size: int) -> float:
-    """The released code's time over ours."""
-    hidden = noise(tokens, hidden_size)
-    return least_seconds(lambda: published_entropy(hidden), 2) / least_seconds(lambda: rs.matrix_entropy(hidden), 20)
-
-
-def times_of_plain(tokens: int, hidden_size: int) -> float:
-    """Our time over a plain float32 kernel's."""
-    hidden = noise(tokens, hidden_size)
-    return least_seconds(lambda: rs.matrix_entropy(hidden), 20) / least_seconds(lambda: plain_entropy(hidden), 20)
-
-
-def one_by_one_over_together() -> float:
-    """32 texts of 128 to 159 tokens, d = 768: 32 calls over one."""
-    texts = [noise(128 + place, 768) for place in range(32)]
-    padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-    mask = torch.arange(padded.shape[1]) < torch.tensor([len(one) for one in texts])[:, None]
-    alone = least_seconds(lambda: [rs.matrix_entropy(one) for one in texts], 10)
-    return alone / least_seconds(lambda: rs.matrix_entropy(padded, mask), 10)
-
-
-def noise(tokens: int, hidden_size: int) -> torch.Tensor:
-    return torch.randn(tokens, hidden_size, generator=torch.Generator().manual_seed(0))
-
-
-CHECKS = {one.__name__: one for one in (times_of_published, times_of_plain, one_by_one_over_together)}
+def faults_of_test(names: list[str]) -> list[str]:
+    """The last line of a test that fails."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return [] if done.returncode == 0 else [done.stdout.strip().splitlines()[-1]]
 
 
 def faults(claim: Claim) -> list[str]:
     """What contradicts a claim; nothing is measured for one that is made elsewhere."""
     if not states(claim):
         return [f"{claim['where']} does not say {claim['quote']!r}"]
-    if "command" in claim:
-        return faults_of_output(claim)
+    found: list[str] = []
     if "check" in claim:
         name, *arguments = claim["check"]
-        return fault_of_value(claim, CHECKS[name](*arguments))
-    return []
+        found = fault_of_value(claim, getattr(claim_checks, name)(*arguments))
+    elif "test" in claim:
+        found = faults_of_test(claim["test"])
+    elif "command" in claim:
+        found = faults_of_output(claim)
+    return found
+
+
+def faults_of_output(claim: Claim) -> list[str]:
+    printed = output(claim)
+    if "values" in claim:
+        return faults_of_values(claim, json.loads(printed))
+    if "prints" in claim:
+        return [f"does not print {text!r}" for text in claim["prints"] if text not in printed]
+    return faults_of_block(claim, printed)
 
 
 INTRODUCTION = """# Claims
 
-Every figure about results or speed that README and documentation rest on, with the command that recomputes it.
+The figures about results and speed that README and documentation state, each with the command that recomputes it.
 `python benchmarks/claims.py` recomputes those that run on two CPU cores without a network, and fails if one is off by
-more than its spread. `python benchmarks/claims.py --write` writes this page from `benchmarks/claims.toml`.
+more than its tolerance; `--long` includes those that take longer than a few minutes. With `--write` it writes this page
+from `benchmarks/claims.toml`.
+
+| recomputed | claims |
+|---|--:|
 """
 
 
 def page() -> str:
     """docs/claims.md."""
-    return "\n".join([INTRODUCTION, *(section(claim) for claim in claims())])
+    kinds = [kind_of(claim) for claim in claims()]
+    counts = "".join(f"| {kind} | {kinds.count(kind)} |\n" for kind in dict.fromkeys(kinds))
+    return "\n".join([INTRODUCTION + counts, *(section(claim) for claim in claims())])
+
+
+def kind_of(claim: Claim) -> str:
+    if "elsewhere" in claim:
+        return "by hand, with other hardware, models or data"
+    return "by `claims.py --long`" if claim.get("long") else "by `claims.py`"
 
 
 def section(claim: Claim) -> str:
     where = claim["where"]
     page = f"[{where}]({where.removeprefix('docs/')})" if where.startswith("docs/") else f"`{where}`"
-    if "at_least" in claim or "at_most" in claim:
-        allowed = f"at least {claim['at_least']}" if "at_least" in claim else f"at most {claim['at_most']}"
-    else:
-        allowed = f"within {claim['spread']:.0%}" if "spread" in claim else "not recomputed by `claims.py`"
-    how = claim.get("command") or claim.get("elsewhere") or f"python benchmarks/claims.py {claim['id']}"
+    test = f"python -m pytest {' '.join(claim['test'])}" if "test" in claim else None
+    how = claim.get("elsewhere") or test or f"python benchmarks/claims.py {claim['id']}"
+    if "command" in claim:
+        how = "\n".join(commands(claim))
     return f"""## {claim["id"]}
 
 {claim["says"][0].upper()}{claim["says"][1:]}.
 
 - stated in {page}
 - measured {claim["measured"]}
-- tolerance: {allowed}
+- tolerance: {tolerance(claim)}
 
 ```bash
 {how}
@@ -187,9 +195,18 @@ def section(claim: Claim) -> str:
 """
 
 
+def tolerance(claim: Claim) -> str:
+    if "elsewhere" in claim:
+        return "not recomputed by `claims.py`"
+    if "at_least" in claim or "at_most" in claim:
+        return f"at least {claim['at_least']}" if "at_least" in claim else f"at most {claim['at_most']}"
+    return f"within {claim['spread']:.0%}" if "spread" in claim else "none"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ids", nargs="*", help="claims to check; all by default")
+    parser.add_argument("--long", action="store_true", help="include claims that take longer than a few minutes")
     parser.add_argument("--write", action="store_true", help="write docs/claims.md instead")
     options = parser.parse_args()
     if options.write:
@@ -197,7 +214,7 @@ def main() -> None:
         return
     off = 0
     for claim in claims():
-        if options.ids and claim["id"] not in options.ids:
+        if claim["id"] not in options.ids if options.ids else claim.get("long") and not options.long:
             continue
         start = time.perf_counter()
         found = faults(claim)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,11 +14,13 @@ FILE = Path(__file__).parents[2] / "benchmarks" / "claims.py"
 
 
 @pytest.fixture(scope="module")
-def claims() -> ModuleType:
+def claims() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(FILE.parent))  # as for a script in that folder
     found = importlib.util.spec_from_file_location("claims", FILE)
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(FILE.parent))
 
 
 def test_the_page_is_written_from_the_list(claims: ModuleType) -> None:
@@ -42,3 +46,26 @@ def test_bounds_are_kept(claims: ModuleType) -> None:
     assert claims.fault_of_value({"at_most": 2}, 2.1) != []
     assert claims.fault_of_value({"about": 1.0, "spread": 0.1}, 1.05) == []
     assert claims.fault_of_value({"about": 1.0, "spread": 0.1}, 0.8) != []
+
+
+def test_values_of_a_row_are_compared(claims: ModuleType) -> None:
+    document = {"rows": [{"model": "a", "loss": 4.0, "rank": None}, {"model": "b", "loss": 5.0}]}
+    for stated, faults in (
+        ({"model": "a", "loss": 4.05}, 0),
+        ({"model": "b", "loss": 4.05}, 1),
+        ({"model": "a", "rank": 1.0}, 1),
+        ({"model": "c", "loss": 4.0}, 1),
+        ({"loss": 4.0}, 1),
+    ):
+        assert len(claims.faults_of_values({"spread": 0.03, "values": [stated]}, document)) == faults
+
+
+def test_every_claim_says_how_it_is_checked(claims: ModuleType) -> None:
+    ways = ("elsewhere", "command", "check", "test")
+    for claim in claims.claims():
+        assert sum(way in claim for way in ways) == 1, claim["id"]
+        if "check" in claim:
+            assert callable(getattr(claims.claim_checks, claim["check"][0]))
+            assert {"about", "at_least", "at_most"} & set(claim)
+    names = [claim["id"] for claim in claims.claims()]
+    assert len(set(names)) == len(names)

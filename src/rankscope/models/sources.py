@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from rankscope.errors import ModelError, first_line
 from rankscope.hub import reach_hub
 from rankscope.models.adapters import ADAPTER_SETTINGS, base_of, read_adapter_settings
-from rankscope.models.gguf import GgufHeader, gguf_files, join_parts, name_without_part, part_names, read_header
+from rankscope.models.gguf import (
+    GgufHeader,
+    gguf_files,
+    join_parts,
+    name_without_part,
+    part_names,
+    read_header,
+    read_once,
+)
 from rankscope.models.reference import ModelReference, parse_model_reference
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 def one_gguf_file(reference: ModelReference, *, with_data: bool = True) -> Iterator[ModelReference]:
     """The reference itself; for a GGUF model in several parts, a reference to a temporary joined file.
 
+    In this context, transformers parses the file once.
+
     Args:
         reference: any.
         with_data: if False, the joined file is suitable only for reading the configuration and the tokenizer.
@@ -29,13 +39,17 @@ def one_gguf_file(reference: ModelReference, *, with_data: bool = True) -> Itera
     Raises:
         ModelError: a part is missing or damaged, or there is not enough space for the joined file.
     """
-    if reference.gguf_file is None or len(part_names(reference.gguf_file)) == 1:
+    if reference.gguf_file is None:
         yield reference
         return
-    name = name_without_part(Path(reference.gguf_file).name)
-    with tempfile.TemporaryDirectory(prefix="rankscope-gguf-") as folder:
-        join_parts(local_gguf_files(reference), Path(folder) / name, with_data=with_data)
-        yield replace(reference, kind="folder", location=folder, gguf_file=name, revision=None)
+    with read_once():
+        if len(part_names(reference.gguf_file)) == 1:
+            yield reference
+            return
+        name = name_without_part(Path(reference.gguf_file).name)
+        with tempfile.TemporaryDirectory(prefix="rankscope-gguf-") as folder:
+            join_parts(local_gguf_files(reference), Path(folder) / name, with_data=with_data)
+            yield replace(reference, kind="folder", location=folder, gguf_file=name, revision=None)
 
 
 def gguf_header(reference: ModelReference) -> GgufHeader:

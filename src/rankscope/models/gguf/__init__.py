@@ -2,6 +2,7 @@
 
 from rankscope.models.gguf.header import GgufHeader, GgufTensor, read_header
 from rankscope.models.gguf.parts import gguf_files, join_parts, name_without_part, part_names
+from rankscope.models.gguf.reading import read_once
 from rankscope.models.gguf.settings import apply_settings
 from rankscope.models.gguf.unused import unused_tensors
 
@@ -14,5 +15,6 @@ __all__ = [
     "name_without_part",
     "part_names",
     "read_header",
+    "read_once",
     "unused_tensors",
 ]

@@ -86,10 +86,11 @@ def _sentences(spread: pl.DataFrame) -> list[str]:
     for row in spread.rows(named=True):
         metric = "diff_erank" if "diff_erank_sd" in row else "effective_rank"
         if row.get(f"{metric}_sd") is not None:
+            bootstrap = row.get(f"{metric}_sd_by_bootstrap")
+            compared = "" if bootstrap is None else f"; the bootstrap of one sample gives {bootstrap:.3f}"
             found.append(
                 f"{row['model']} on {row['dataset']}{at(row['layer'])}, {row['size']:,} texts: {said(metric)} has a "
-                f"standard deviation of {row[f'{metric}_sd']:.3f} over {row['samples']} samples; the bootstrap of one "
-                f"sample gives {row[f'{metric}_sd_by_bootstrap']:.3f}."
+                f"standard deviation of {row[f'{metric}_sd']:.3f} over {row['samples']} samples{compared}."
             )
     found.append(
         "Samples are drawn from the largest one and overlap, more so for larger samples: at half its size, their "
