@@ -31,7 +31,7 @@ class Import:
 def broken_walls(source: Path, may_import: Mapping[str, Collection[str]]) -> list[str]:
     """Imports of floors that a floor may not import, at whatever depth of the code.
 
-    A file beside the floors is open to all of them, so it may import one only inside a function. The package's table
+    A file outside the floors is open to all of them, so it may import one only inside a function. The package's table
     of contents leads to every floor, so only a floor that may import all others takes anything from it.
     """
     faults = []
@@ -89,7 +89,7 @@ def unmirrored(source: Path, tests: Path, covers: Mapping[str, Collection[str]])
     Args:
         source: the package's folder.
         tests: the folder of tests.
-        covers: tests of what several modules do together, with those modules that have no test beside it.
+        covers: tests of what several modules do together, with those modules that have no test of their own.
     """
     floors = {path.name for path in source.iterdir() if path.is_dir()}
     modules = {str(file) for file, _ in _trees(source) if not file.name.startswith("__")}

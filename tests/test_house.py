@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "reports": {"metrics", "models", "statistics", "tables", "runs", "studies"},
     "cli": BELOW_STUDIES | {"studies", "reports"},
 }
-"""Each floor, from the bottom to the top, with those that it may import. Files beside the floors are open to all."""
+"""Each floor, from the bottom to the top, with those that it may import. Files outside the floors are open to all."""
 
 COVERS = {
     "cli/test_main.py": ("cli/cache.py", "cli/evaluate.py", "cli/listing.py", "cli/merge.py", "cli/study.py"),

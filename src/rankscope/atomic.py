@@ -74,18 +74,18 @@ def create_bytes(place: Path, content: bytes) -> bool:
     """
     with _as_storage_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        beside = _name_beside(place)
+        temporary = _temporary_name(place)
         try:
-            _fill(beside, lambda file: file.write(content))
-            return _linked(beside, place)
+            _fill(temporary, lambda file: file.write(content))
+            return _linked(temporary, place)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
-def _linked(beside: Path, place: Path) -> bool:
+def _linked(temporary: Path, place: Path) -> bool:
     """Hard-links a file to its destination; returns whether the destination was free."""
     try:
-        place.hardlink_to(beside)
+        place.hardlink_to(temporary)
     except FileExistsError:
         return False
     except OSError as error:
@@ -93,7 +93,7 @@ def _linked(beside: Path, place: Path) -> bool:
             raise
         if place.exists():  # without links, two processes may both pass this check, and the last one's file remains
             return False
-        beside.replace(place)
+        temporary.replace(place)
     return True
 
 
@@ -116,15 +116,15 @@ def _replace(place: Path, fill: Callable[[BinaryIO], object]) -> None:
         with place.open("wb") as file:
             fill(file)
         return
-    beside = _name_beside(place)
+    temporary = _temporary_name(place)
     try:
-        _fill(beside, fill)
+        _fill(temporary, fill)
         with suppress(OSError):  # no earlier file, or a file system without permissions
-            shutil.copymode(place, beside)
-        beside.replace(place)
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
     except BaseException:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise
 
 
@@ -136,6 +136,6 @@ def _fill(file: Path, fill: Callable[[BinaryIO], object]) -> None:
         os.fsync(content.fileno())
 
 
-def _name_beside(place: Path) -> Path:
+def _temporary_name(place: Path) -> Path:
     name = os.fsdecode(os.fsencode(place.name)[:_LONGEST_NAME])
     return place.with_name(f"{name}.{secrets.token_hex(6)}{UNFINISHED}")

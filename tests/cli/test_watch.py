@@ -1,4 +1,4 @@
-"""`rankscope watch` beside a real training, killed and restarted, and what it prints."""
+"""`rankscope watch` during a real training, killed and restarted, and what it prints."""
 
 from __future__ import annotations
 

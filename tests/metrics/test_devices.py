@@ -32,13 +32,13 @@ def test_a_large_card_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_work_beside_begins_when_earlier_work_is_done() -> None:
-    beside = SideStream()
-    with beside(CPU):
+    side_stream = SideStream()
+    with side_stream(CPU):
         assert torch.ones(3).sum() == 3
     if torch.cuda.is_available():
         matrix = torch.rand(2000, 2000, device="cuda", dtype=torch.float64)
         product = matrix @ matrix  # still being computed when the sum is asked for
-        with beside(product.device):
+        with side_stream(product.device):
             total = product.sum()
         torch.cuda.synchronize()
         assert total == product.sum()

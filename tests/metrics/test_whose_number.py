@@ -1,4 +1,4 @@
-"""`docs/whose-number.md`: what others compute under these names, each from its published formula, beside ours."""
+"""`docs/whose-number.md`: what others compute under these names, from each published formula, compared with ours."""
 
 from __future__ import annotations
 

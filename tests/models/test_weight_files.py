@@ -37,7 +37,7 @@ def load(folder: Path) -> torch.nn.Module:
 
 def test_what_transformers_reads_of_a_folder(folder: Path) -> None:
     (folder / "training_args.bin").write_bytes(b"not weights")
-    (folder / "pytorch_model.bin").write_bytes(b"not read beside safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"not read if there are safetensors")
     assert files(folder) == ["model.safetensors"]
     (folder / "model.safetensors").unlink()
     assert files(folder) == ["pytorch_model.bin"]

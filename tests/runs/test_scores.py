@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rankscope.runs import Score, facts_beside, scores_of
+from rankscope.runs import Score, row_facts, scores_of
 
 ROW = {
     "model": "m", "dataset": "d", "layer": "0", "texts": 3, "tokens": 40, "hidden_size": 8, "loss": 2.5,
@@ -14,4 +14,4 @@ def test_numbers_without_counts_and_names() -> None:
 
 
 def test_counts_and_sizes() -> None:
-    assert facts_beside(ROW) == {"texts": 3, "tokens": 40, "hidden_size": 8, "initializer_range": 0.02}
+    assert row_facts(ROW) == {"texts": 3, "tokens": 40, "hidden_size": 8, "initializer_range": 0.02}

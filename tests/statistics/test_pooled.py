@@ -1,4 +1,4 @@
-"""Metrics of one vector for each text, beside twins and noise."""
+"""Metrics of one vector for each text, with those of twins and noise."""
 
 from __future__ import annotations
 

@@ -427,7 +427,7 @@ def test_every_study_has_shards_or_says_why_not(tmp_path: Path) -> None:
         models = ("pico", "pico-llama") if study.name == "architectures" else ("pico",)
         options = StudyOptions(models, ("stdlib-docs",), tasks=("none",) if "tasks" in study.options else None)
         request = Request(models, ("stdlib-docs",), Settings(), options, tmp_path, Silent())
-        assert bool(study.grids(request)) != bool(study.besides(request))
+        assert bool(study.grids(request)) != bool(study.also_measures(request))
 
 
 def test_shards_are_measured_and_concluded_by_different_functions(tmp_path: Path) -> None:

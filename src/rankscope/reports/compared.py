@@ -44,10 +44,10 @@ def models_compared(
             f"There are no charts over size or loss and no correlations, because these runs differ in {told}."
         )
     else:
-        for beside in ("hidden_size", "loss"):
-            known = summary.drop_nulls([beside, metric])
-            if known[beside].n_unique() > 1:
-                part.figures.append(rank_against(summary, beside, metric))
+        for axis in ("hidden_size", "loss"):
+            known = summary.drop_nulls([axis, metric])
+            if known[axis].n_unique() > 1:
+                part.figures.append(rank_against(summary, axis, metric))
         correlations = correlations_table([one.row for one in here])
         if correlations.rows and told_apart(here):
             part.tables["correlations"] = correlations

@@ -30,11 +30,11 @@ def correlations_table(rows: Sequence[Summary]) -> Table:
     """
     found: list[dict[str, object]] = []
     for metric in _METRICS:
-        for beside, held in (("hidden_size", ()), ("loss", ()), ("loss", ("hidden_size",))):
-            several = associations(rows, metric, beside, held, _METHODS)
+        for other, held in (("hidden_size", ()), ("loss", ()), ("loss", ("hidden_size",))):
+            several = associations(rows, metric, other, held, _METHODS)
             if not several:
                 continue
-            name = term(beside).label + "".join(f", {term(one).label} held fixed" for one in held)
+            name = term(other).label + "".join(f", {term(one).label} held fixed" for one in held)
             row: dict[str, object] = {"metric": term(metric).label, "beside": name, "models": several[0].models}
             for one in several:
                 row |= {one.method: one.value, f"{one.method}_low": one.low, f"{one.method}_high": one.high}

@@ -15,7 +15,7 @@ from rankscope import __version__
 from rankscope.metrics import metric_named, metric_names
 from rankscope.reports.evaluated_models import evaluated_models
 from rankscope.reports.provenance import non_default_settings
-from rankscope.runs import LESS_IS_BETTER, facts_beside, first_session, scores_of
+from rankscope.runs import LESS_IS_BETTER, first_session, row_facts, scores_of
 from rankscope.tables import term, titled
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _results(row: Summary, identity: Mapping[str, Any]) -> Iterator[dict[str, An
             "metric_config": _metric(score.metric, layer, non_default_settings(identity)),
             "score_details": {
                 "score": score.value,
-                "details": _strings(facts_beside(row)),
+                "details": _strings(row_facts(row)),
                 "uncertainty": {"num_samples": row["texts"], **_interval(score)},
             },
         }

@@ -36,8 +36,8 @@ def study_table(conducted: Conducted) -> Table:
         if key in table.columns and table[key].null_count() < table.height:
             columns.append(_column(key, table))
             if f"{key}_published" in table.columns:
-                beside = replace(_column(key, table), key=f"{key}_published", heading="published", before=None)
-                columns.append(beside)
+                published = replace(_column(key, table), key=f"{key}_published", heading="published", before=None)
+                columns.append(published)
     return Table(tuple(columns), tuple(table.rows(named=True)))
 
 

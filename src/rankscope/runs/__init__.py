@@ -14,7 +14,7 @@ from rankscope.runs.preparation import load_text_sets, prepare
 from rankscope.runs.progress import Bar, Lines, Progress, Silent, bar_on_stderr
 from rankscope.runs.responses import respond
 from rankscope.runs.run import Run
-from rankscope.runs.scores import LESS_IS_BETTER, Score, facts_beside, scores_of
+from rankscope.runs.scores import LESS_IS_BETTER, Score, row_facts, scores_of
 from rankscope.runs.session import first_session
 from rankscope.runs.shards import Shard
 from rankscope.runs.shared_twins import SharedTwinCache
@@ -53,7 +53,6 @@ __all__ = [
     "effect_of",
     "evaluate",
     "evaluate_each",
-    "facts_beside",
     "file_at",
     "first_session",
     "folder_names",
@@ -66,6 +65,7 @@ __all__ = [
     "opened_engine",
     "prepare",
     "respond",
+    "row_facts",
     "scores_of",
     "storage_of",
 ]

@@ -40,7 +40,7 @@ def scores_of(row: Summary) -> list[Score]:
     ]
 
 
-def facts_beside(row: Summary) -> dict[str, object]:
+def row_facts(row: Summary) -> dict[str, object]:
     """Counts, sizes and other facts of a row that are not scores."""
     return {key: row[key] for key in _FACTS if row.get(key) is not None}
 

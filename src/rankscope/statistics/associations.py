@@ -29,7 +29,7 @@ def fewest_models(held: int) -> int:
 def associations(
     rows: Sequence[Mapping[str, object]],
     metric: str,
-    beside: str,
+    other: str,
     held: Sequence[str] = (),
     methods: Sequence[Method] = METHODS,
 ) -> list[Correlation]:
@@ -38,7 +38,7 @@ def associations(
     Args:
         rows: One row per model; models that lack one of the columns are omitted.
         metric: One column.
-        beside: The other column.
+        other: The other column.
         held: Columns to hold fixed.
         methods: Methods of correlation.
 
@@ -47,15 +47,15 @@ def associations(
         correlation, and holding it fixed has no effect. A method is omitted if the variables held fixed explain one of
         the two columns completely.
     """
-    names = (metric, beside, *held)
+    names = (metric, other, *held)
     used = [row for row in rows if all(row.get(name) is not None for name in names)]
     if len(used) < fewest_models(len(held)):
         return []
-    one, other, *fixed = (_entering(used, name) for name in names)
-    if any(np.ptp(column) == 0 for column in (one, other, *fixed)):
+    x, y, *fixed = (_entering(used, name) for name in names)
+    if any(np.ptp(column) == 0 for column in (x, y, *fixed)):
         return []
     controls = np.column_stack(fixed) if fixed else None
-    return [found for method in methods if (found := _defined(one, other, method, controls)) is not None]
+    return [found for method in methods if (found := _defined(x, y, method, controls)) is not None]
 
 
 def _entering(rows: Sequence[Mapping[str, object]], name: str) -> Numbers:

@@ -53,7 +53,7 @@ class Gain:
 
     Attributes:
         without: Error matrix of the baseline.
-        beside: Error matrix of the baseline and the metric.
+        with_metric: Error matrix of the baseline and the metric.
         from_mean: Error matrix of the mean.
         target: (models,) the target, standardised, which leaves R squared unchanged.
         left: (models,) residuals of the standardised metric given families and baseline. None if these explain the
@@ -64,7 +64,7 @@ class Gain:
     """
 
     without: Numbers
-    beside: Numbers
+    with_metric: Numbers
     from_mean: Numbers
     target: Numbers
     left: Numbers | None = None
@@ -77,7 +77,7 @@ class Gain:
         targets = np.repeat(self.target[:, None], len(coefficients), axis=1)
         if self.left is not None:
             targets = targets + np.outer(self.left, coefficients - self.coefficient)
-        sums = [((matrix @ targets) ** 2).sum(axis=0) for matrix in (self.without, self.beside, self.from_mean)]
+        sums = [((matrix @ targets) ** 2).sum(axis=0) for matrix in (self.without, self.with_metric, self.from_mean)]
         return (sums[0] - sums[1]) / sums[2]  # type: ignore[no-any-return]
 
     @property
@@ -123,16 +123,16 @@ def gain_of(metric: Numbers, target: Numbers, baseline: Numbers, families: Group
     target, metric = standardised(target), standardised(metric)
     design = best_curve(target, designs, groups)
     without, from_mean = error_matrix(design, groups), mean_error_matrix(groups)
-    beside = error_matrix(np.column_stack([design, metric]), groups)
+    with_metric = error_matrix(np.column_stack([design, metric]), groups)
     explained = np.column_stack([intercepts_of(families), designs[-1][:, 1:]])
     freedom = int(len(target) - np.linalg.matrix_rank(explained) - 1)
     left, of_target = (one - explained @ (np.linalg.pinv(explained) @ one) for one in (metric, target))
     if freedom < 1 or min(np.abs(left).max(), np.abs(of_target).max()) < _NOTHING:
-        return Gain(without, beside, from_mean, target)
+        return Gain(without, with_metric, from_mean, target)
     squares = float(left @ left)
     coefficient = float(left @ of_target) / squares
     error = float(np.sqrt(((of_target - coefficient * left) ** 2).sum() / freedom / squares))
-    return Gain(without, beside, from_mean, target, left, coefficient, max(error, _NOTHING), freedom)
+    return Gain(without, with_metric, from_mean, target, left, coefficient, max(error, _NOTHING), freedom)
 
 
 def best_curve(target: Numbers, designs: list[Numbers], groups: Groups) -> Numbers:

@@ -180,7 +180,7 @@ def _of_baseline(sample: _Sample) -> Prediction:
 def _with_metrics(added: Sequence[tuple[_Sample, Gain]]) -> Iterator[Prediction]:
     levels = holm_levels([gain.p_value for _, gain in added])
     for (sample, gain), (level, p_value) in zip(added, levels, strict=True):
-        yield _prediction(sample, gain.beside @ gain.target, gain.target, gain, level, p_value)
+        yield _prediction(sample, gain.with_metric @ gain.target, gain.target, gain, level, p_value)
 
 
 def _prediction(

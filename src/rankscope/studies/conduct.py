@@ -138,8 +138,8 @@ def measure_shard(
     study, request = _requested(
         name, options or StudyOptions(), output, changed(settings or Settings(), changes), progress, execution
     )
-    if (besides := study.besides(request)) is not None:
-        raise SettingsError(f"study {name} cannot be split into shards: it also measures {besides}. Omit --shard")
+    if (also_measures := study.also_measures(request)) is not None:
+        raise SettingsError(f"study {name} cannot be split into shards: it also measures {also_measures}. Omit --shard")
     for grid in study.grids(request):
         evaluate_grid(request, grid)
     return request.folder

@@ -113,8 +113,8 @@ class Study:
         published: The papers' tables that belong to the study.
         options: Fields of `StudyOptions` that it uses.
         grids: Returns the evaluations of a request, all known before the first one starts; empty if there are none.
-        besides: Names what a request measures in addition to evaluations, or None. Only evaluations can be split into
-            shards.
+        also_measures: Names what a request measures in addition to evaluations, or None. Only evaluations can be split
+            into shards.
         more_figures: Figures below the main one.
         in_one_process: Whether the study holds a network itself, so that only the local engine can run it.
     """
@@ -131,6 +131,6 @@ class Study:
     published: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     grids: Callable[[Request], Sequence[Grid]] = lambda _: ()
-    besides: Callable[[Request], str | None] = lambda _: None
+    also_measures: Callable[[Request], str | None] = lambda _: None
     more_figures: tuple[Figure, ...] = ()
     in_one_process: bool = False

@@ -79,8 +79,8 @@ def data_files(folder: Path) -> FolderContent:
         by_kind.setdefault(KINDS[suffix_of(path)], []).append(path)
     names = tuple(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in sorted(left_out))
     if not by_kind:
-        beside = f" (ignored: {name_some(names)})" if names else ""
-        raise DataError(f"no data in {folder}: expected {', '.join(KINDS)} files, or an Arrow data set{beside}")
+        ignored = f" (ignored: {name_some(names)})" if names else ""
+        raise DataError(f"no data in {folder}: expected {', '.join(KINDS)} files, or an Arrow data set{ignored}")
     if len(by_kind) > 1:
         listed = " and ".join(f"{kind} ({name_some([one.name for one in some])})" for kind, some in by_kind.items())
         raise DataError(f"{folder} has several types of data: {listed}. Give a file, or a folder with one type")

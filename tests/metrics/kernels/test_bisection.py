@@ -29,7 +29,7 @@ def eigenvalues_of(
 
 
 def test_eigenvalues_that_are_known_in_closed_form(device: torch.device) -> None:
-    n = 20  # 1/2 on the diagonal, 1/4 beside it: (1 + cos(k pi / (n + 1))) / 2
+    n = 20  # 1/2 on the diagonal, 1/4 next to it: (1 + cos(k pi / (n + 1))) / 2
     values = eigenvalues_of(
         torch.full((n,), 0.5, dtype=torch.float64), torch.full((n - 1,), 0.25, dtype=torch.float64), device, scale=3.0
     )

@@ -116,11 +116,11 @@ def test_points_against_length_are_thinned_with_their_number_said(runs: dict[str
     )
 
 
-@pytest.mark.parametrize("beside", ["hidden_size", "loss"])
-def test_a_metric_against_size_and_loss(last: pl.DataFrame, beside: str) -> None:
-    figure = charts.rank_against(last, beside)
-    rows = drawn(figure, beside)
-    assert [row[beside] for row in rows] == pytest.approx(last[beside].to_list(), rel=1e-4)
+@pytest.mark.parametrize("against", ["hidden_size", "loss"])
+def test_a_metric_against_size_and_loss(last: pl.DataFrame, against: str) -> None:
+    figure = charts.rank_against(last, against)
+    rows = drawn(figure, against)
+    assert [row[against] for row in rows] == pytest.approx(last[against].to_list(), rel=1e-4)
     assert [row["diff_erank"] for row in rows] == pytest.approx(last["diff_erank"].to_list(), rel=1e-4)
     assert "n = 3 models, 12 texts each" in figure.caption
 

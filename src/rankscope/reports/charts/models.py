@@ -19,27 +19,28 @@ _LABELLED = 12  # with more models, labels would overlap
 _ALL_METRICS = 8  # with more models, only effective rank and loss are drawn
 
 
-def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], metric: str = "diff_erank") -> Figure:
+def rank_against(summary: pl.DataFrame, against: Literal["hidden_size", "loss"], metric: str = "diff_erank") -> Figure:
     """One point per model: a metric with its interval against hidden size or loss.
 
     Args:
         summary: rows of one data set and one layer.
-        beside: the horizontal axis.
+        against: the horizontal axis.
         metric: the vertical axis.
     """
     import altair as alt
 
-    keep = ["model", beside, metric, *(name for name in (f"{metric}_low", f"{metric}_high") if name in summary.columns)]
-    rows = summary.select(keep).drop_nulls([beside, metric])
+    interval = [name for name in (f"{metric}_low", f"{metric}_high") if name in summary.columns]
+    keep = ["model", against, metric, *interval]
+    rows = summary.select(keep).drop_nulls([against, metric])
     names = rows["model"].to_list()
     colour = colour_of_models(names, legend=len(names) > _LABELLED)
-    if beside == "loss":
+    if against == "loss":
         scale, axis = alt.Scale(zero=False, nice=False, padding=50), alt.Axis(tickCount=6)
     else:
-        scale, axis = alt.Scale(type="log", nice=False, padding=50), alt.Axis(values=sorted(set(rows[beside])))
-    title_of_x = titled(beside, scale="" if beside == "loss" else "logarithmic")
+        scale, axis = alt.Scale(type="log", nice=False, padding=50), alt.Axis(values=sorted(set(rows[against])))
+    title_of_x = titled(against, scale="" if against == "loss" else "logarithmic")
     base = alt.Chart(inline(rows)).encode(
-        x=alt.X(f"{beside}:Q", title=title_of_x, scale=scale, axis=axis),
+        x=alt.X(f"{against}:Q", title=title_of_x, scale=scale, axis=axis),
         y=alt.Y(f"{metric}:Q", title=titled(metric), scale=alt.Scale(zero=False, padding=16)),
         color=colour,
     )
@@ -48,17 +49,17 @@ def rank_against(summary: pl.DataFrame, beside: Literal["hidden_size", "loss"], 
             tooltip=[f"{name}:{'N' if name == 'model' else 'Q'}" for name in keep]
         )
     ]
-    if f"{metric}_low" in keep:
+    if interval:
         layers.insert(0, base.mark_rule(opacity=0.6).encode(y=f"{metric}_low:Q", y2=f"{metric}_high:Q"))
     if len(names) <= _LABELLED:
         layers.append(base.mark_text(align="left", dx=8, dy=-8).encode(text="model:N"))
     layer = ", ".join(summary["layer"].unique(maintain_order=True))
-    title = f"{term(metric).label} against {term(beside).label}"
+    title = f"{term(metric).label} against {term(against).label}"
     caption = (
         f"At layer {layer}; n = {len(names)} models, {spread(summary['texts'])} texts each. "
         "Bars are 95 % bootstrap intervals over texts."
     )
-    return figure(f"{metric}_against_{beside}", title, caption, alt.layer(*layers))
+    return figure(f"{metric}_against_{against}", title, caption, alt.layer(*layers))
 
 
 def has_shares(difference: Difference) -> bool:

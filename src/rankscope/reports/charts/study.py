@@ -106,33 +106,33 @@ def _count(table: pl.DataFrame) -> str:
 def _panel(
     alt: Any, figure: Figure, metric: str, table: pl.DataFrame, marks: Sequence[Mapping[str, object]] = ()
 ) -> Any:
-    beside = [
+    extra = [
         f"{metric}_{name}" for name in ("low", "high", "published", "noise") if f"{metric}_{name}" in table.columns
     ]
     joined_by = [figure.order] if figure.order else []
-    wanted = dict.fromkeys([figure.x, figure.series, "model", *joined_by, "texts", metric, *beside])
+    wanted = dict.fromkeys([figure.x, figure.series, "model", *joined_by, "texts", metric, *extra])
     columns = [name for name in wanted if name in table.columns]
     data = alt.Data(values=table.select(columns).drop_nulls([figure.x, metric]).rows(named=True))
     base = alt.Chart(data)
     x = _x_axis(alt, figure)
     color = alt.Color(f"{figure.series}:N", title=said(figure.series), sort=None)
-    scale = alt.Scale(domain=_domain(table, [metric, *beside]), nice=True, type="log" if _is_log(metric) else "linear")
+    scale = alt.Scale(domain=_domain(table, [metric, *extra]), nice=True, type="log" if _is_log(metric) else "linear")
     title = titled(metric, scale="log scale" if _is_log(metric) else "")
-    y, *others = (alt.Y(f"{name}:Q", title=title, scale=scale) for name in (metric, *beside))
-    of = dict(zip(beside, others, strict=True))
+    y, *others = (alt.Y(f"{name}:Q", title=title, scale=scale) for name in (metric, *extra))
+    of = dict(zip(extra, others, strict=True))
     tooltip = [alt.Tooltip(f"{name}:{'N' if table[name].dtype == pl.String else 'Q'}") for name in columns]
     layers = []
-    if f"{metric}_low" in beside:
+    if f"{metric}_low" in extra:
         ends = base.mark_rule(opacity=0.6).encode(x=x, color=color, y=of[f"{metric}_low"], y2=f"{metric}_high:Q")
         layers.append(ends)
     if figure.is_ordered:
         order = {"order": alt.Order(f"{figure.order}:Q")} if figure.order else {}
         layers.append(base.mark_line().encode(x=x, y=y, color=color, **order))
     layers.append(base.mark_point(filled=True, size=45).encode(x=x, y=y, color=color, tooltip=tooltip))
-    if f"{metric}_noise" in beside:
+    if f"{metric}_noise" in extra:
         noise = base.mark_line(strokeDash=[4, 3], strokeWidth=1.2)
         layers.append(noise.encode(x=x, y=of[f"{metric}_noise"], color=color))
-    if f"{metric}_published" in beside:
+    if f"{metric}_published" in extra:
         printed = base.mark_point(filled=False, shape="diamond", size=90)
         layers.append(printed.encode(x=x, y=of[f"{metric}_published"], color=color))
     if marks:

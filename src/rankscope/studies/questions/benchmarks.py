@@ -76,7 +76,7 @@ STUDY = Study(
     ),
     conduct=conduct,
     grids=lambda _: (GRID,),
-    besides=lambda request: accuracy_in_words(request, default=request.data),
+    also_measures=lambda request: accuracy_in_words(request, default=request.data),
     decides=("sample_seed",),  # the harness answers the first questions
     published=_TABLES,
     options=("tasks",),

@@ -157,7 +157,7 @@ STUDY = Study(
         title="Blocks removed, by ranking",
     ),
     conduct=conduct,
-    besides=lambda _: "modified networks",
+    also_measures=lambda _: "modified networks",
     decides=(
         "layers",
         "untrained_seeds",

@@ -81,7 +81,7 @@ STUDY = Study(
     ),
     conduct=conduct,
     grids=lambda _: (GRID,),
-    besides=lambda request: accuracy_in_words(request, default=_TASKS),
+    also_measures=lambda request: accuracy_in_words(request, default=_TASKS),
     published=_TABLES,
     options=("tasks",),
 )

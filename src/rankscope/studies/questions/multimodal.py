@@ -115,7 +115,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
-    besides=lambda _: "an alignment (align has --shard)",
+    also_measures=lambda _: "an alignment (align has --shard)",
     decides=UNREAD,
     published=("diff_erank.table2",),
     options=("images", "prompt"),

@@ -191,7 +191,7 @@ STUDY = Study(
         is_ordered=False,
     ),
     conduct=conduct,
-    besides=lambda _: "the responses of models",
+    also_measures=lambda _: "the responses of models",
     decides=("untrained_seeds",),
     published=("mnn.tables3_4_6_7",),
     options=("responses", "judge", "max_new_tokens", "leaderboard", "leaderboard_column"),

@@ -52,7 +52,7 @@ STUDY = Study(
     columns=COLUMNS,
     figure=Figure(x="condition", metrics=(*RATIOS, "loss"), series="model", panels_by="dataset", is_ordered=False),
     conduct=conduct,
-    besides=lambda _: "an alignment (align has --shard)",
+    also_measures=lambda _: "an alignment (align has --shard)",
     decides=UNREAD,
     published=("diff_erank.table3",),
     options=("images", "prompt"),

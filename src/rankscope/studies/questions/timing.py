@@ -214,7 +214,7 @@ STUDY = Study(
     ),
     figure=Figure(x="hidden_size", metrics=_SECONDS, series="family", log_x=True, panels_by="dataset"),
     conduct=conduct,
-    besides=lambda _: "times on one machine",
+    also_measures=lambda _: "times on one machine",
     decides=("layers", "untrained_seeds", "metrics", "protocol", "untrained_from", "drop_tokens"),
     published=_TABLES,
     in_one_process=True,

@@ -215,7 +215,7 @@ STUDY = Study(
     ),
     conduct=conduct,
     grids=lambda request: (Grid(_CONDITIONS, tuple(_checkpoints(request)[0])),),
-    besides=lambda request: accuracy_in_words(request, default=()),
+    also_measures=lambda request: accuracy_in_words(request, default=()),
     published=("diff_erank.table10",),
     options=("tasks",),
 )
