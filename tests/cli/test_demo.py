@@ -22,7 +22,7 @@ def test_offline_twice_the_same(
         raise OSError("no network")
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
-    monkeypatch.setattr("rankscope.cli.demo._TEXTS", 20)
+    monkeypatch.setattr("rankscope.cli.demo._TEXTS", 8)
     for name in ("one", "two"):
         with pytest.raises(SystemExit) as exit_:
             main(["demo", "--output", str(tmp_path / name)])
@@ -33,7 +33,7 @@ def test_offline_twice_the_same(
     assert [row["model"] for row in sizes["rows"]] == ["pico-0.1m", "pico-0.4m", "pico-1m", "pico-3m"]
     for row in sizes["rows"]:
         assert f"{row['effective_rank_untrained']:.2f} → {row['effective_rank']:.2f}" in out
-        assert row["texts"] == 20
+        assert row["texts"] == 8
     for row in training["rows"]:
         assert f"{row['loss']:.3f}" in out
     for words in (

@@ -74,9 +74,8 @@ def test_multiple_eigenvalues_stay_together_on_a_cuda_device(n: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [64, 130])
-def test_larger_matrices(n: int, device: torch.device) -> None:
-    check(*padded([gram(n, "full")], torch.float64), device)
+def test_larger_matrices(device: torch.device) -> None:
+    check(*padded([gram(130, "full")], torch.float64), device)  # above 128, the layout is another
 
 
 def test_the_layout_of_large_matrices(device: torch.device) -> None:

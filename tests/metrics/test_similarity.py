@@ -70,8 +70,10 @@ def test_cka_by_hand() -> None:
 def test_cka_of_noise(tokens: int, hidden_size: int, within: float) -> None:
     generator = torch.Generator().manual_seed(0)
     draws = max(40, 40_000 // (tokens * hidden_size))
-    pairs = [torch.randn(2, tokens, hidden_size, generator=generator) for _ in range(draws)]
-    mean = float(torch.stack([linear_cka(*pair) for pair in pairs]).mean())
+    layers = torch.randn(2, draws, tokens, hidden_size, generator=generator)
+    values, defined = linear_cka_of_texts(*(Texts(layer, (tokens,) * draws, 2**-23) for layer in layers))
+    assert defined.all()
+    mean = float(values.mean())
     assert noise_value("linear_cka", tokens, hidden_size) == pytest.approx(mean, rel=within)
 
 

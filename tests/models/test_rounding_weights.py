@@ -82,3 +82,7 @@ def test_what_cannot_be_rounded_is_refused() -> None:
         block.self_attn, block.mlp = nn.Identity(), nn.Identity()
     with pytest.raises(ModelError, match="no linear layers"), rounded_weights(model, Rounding(4)):
         pass
+
+
+def test_schemes_have_names() -> None:
+    assert [Rounding(4).scheme, Rounding(4, 64).scheme] == ["by channel", "in groups of 64"]

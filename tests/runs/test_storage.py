@@ -68,7 +68,7 @@ def test_the_storage_of_a_place(tmp_path: Path) -> None:
 
 def test_what_has_to_be_on_this_machine(tmp_path: Path) -> None:
     assert local_path(f"file://{tmp_path}", "it") == local_path(tmp_path, "it") == tmp_path
-    with pytest.raises(SettingsError, match="responses cannot write to an object store: choose a local folder"):
+    with pytest.raises(SettingsError, match="an object store cannot be used for responses: choose a local folder"):
         local_path("s3://bucket/run", "responses")
 
 

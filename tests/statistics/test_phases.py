@@ -26,18 +26,18 @@ def falls_rises_falls(first: int, second: int) -> np.ndarray:
 
 
 def test_without_a_change_one_is_found_in_five_per_cent_of_curves() -> None:
-    curves, found = 200, 0
+    curves, found = 120, 0
     p_values = []
     for seed in range(curves):
         phases = find_phases(STEPS, noisy(0.3 * X, seed, texts=4), seed=seed)
         found += len(phases.phases) > 1
         p_values.append(phases.p_value)
-    assert 0.01 * curves <= found <= 0.095 * curves  # 3 standard deviations
-    assert np.mean(p_values) == pytest.approx(0.5, abs=0.07)  # uniform, 3 standard deviations
+    assert 0 < found <= 0.11 * curves  # 3 standard deviations
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)  # uniform, 3 standard deviations
 
 
 def test_known_phases_are_found_and_their_places_lie_in_the_intervals() -> None:
-    curves, right, covered, widths = 40, 0, 0, []
+    curves, right, covered, widths = 24, 0, 0, []
     for seed in range(curves):
         first, second = 3 + seed % 3, 8 + seed % 2
         found = find_phases(STEPS, noisy(falls_rises_falls(first, second), seed), seed=seed)

@@ -458,5 +458,5 @@ def test_a_study_at_an_address_is_the_study_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_responses_stay_on_this_machine() -> None:
-    with pytest.raises(SettingsError, match="study responses cannot write to an object store"):
+    with pytest.raises(SettingsError, match="an object store cannot be used for study responses"):
         conduct("responses", StudyOptions(("pico",), ("stdlib-docs",)), output="memory://studies/responses")

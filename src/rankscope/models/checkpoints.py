@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rankscope.errors import ModelError
 from rankscope.models.pico import pico_checkpoints, pico_family
 from rankscope.models.pico_vlm import pico_vlm_family
+from rankscope.models.weight_files import safetensors_header
 
 STATE = "trainer_state.json"
 _FIRST_NUMBER = re.compile(r"(\d+)")
@@ -226,19 +227,8 @@ def _starts_as_zip(file: Path) -> bool:
 
 
 def _is_whole_safetensors(file: Path) -> bool:
-    """Whether a file has the length given by its header.
-
-    Source of the format: https://huggingface.co/docs/safetensors
-    """
-    size = file.stat().st_size
-    with file.open("rb") as content:
-        start = content.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 0 < length <= size - 8:
-            return False
-        header = content.read(length)
     try:
-        tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
-        return 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors), default=0) == size
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        safetensors_header(file)
+    except ModelError:
         return False
+    return True

@@ -37,6 +37,11 @@ class Rounding:
             raise SettingsError(f"rounding needs 2 bits or more and groups of 1 or more, got {got}")
 
     @property
+    def scheme(self) -> str:
+        """Which weights share a scale, in words."""
+        return "by channel" if self.group is None else f"in groups of {self.group}"
+
+    @property
     def largest(self) -> int:
         """The largest integer that a number is rounded to, in units of its scale."""
         return (1 << (self.bits - 1)) - 1

@@ -47,7 +47,7 @@ class Run:
         Raises:
             SettingsError: the run is in an object store, so it has no path.
         """
-        return local_path(self.place, f"{self.place}: this operation")
+        return local_path(self.place, f"this operation on {self.place}")
 
     @property
     def name(self) -> str:

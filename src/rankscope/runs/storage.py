@@ -226,5 +226,5 @@ def local_path(place: Place, what: str) -> Path:
         SettingsError: it is an address.
     """
     if is_address(place):
-        raise SettingsError(f"{what} cannot write to an object store: choose a local folder")
+        raise SettingsError(f"an object store cannot be used for {what}: choose a local folder")
     return Path(str(place).removeprefix("file://"))

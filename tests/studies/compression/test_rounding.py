@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rankscope.models import Rounding
-from rankscope.studies.compression.rounding import Moved, moved, scheme, sentences_on_rounding
+from rankscope.studies.compression.rounding import Moved, moved, sentences_on_rounding
 
 LAYERS = ("0", "1", "last")
 TEXTS = 30
@@ -84,7 +83,3 @@ def test_what_was_not_rounded_is_said() -> None:
     assert "40.0%" in " ".join(sentences_on_rounding(partly, "m on d"))
     wholly = Moved(partly.table, pl.DataFrame(), share=0.999)
     assert "only the weights of linear layers" not in " ".join(sentences_on_rounding(wholly, "m on d"))
-
-
-def test_schemes_have_names() -> None:
-    assert [scheme(Rounding(4)), scheme(Rounding(4, 64))] == ["by channel", "in groups of 64"]

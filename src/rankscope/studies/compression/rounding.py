@@ -53,7 +53,7 @@ def round_weights(bench: Workbench) -> Moved:
     rows, layers = [], []
     for one in each:
         after = bench.measured(rounding(one), question)
-        said = {"scheme": scheme(one), "bits": one.bits}
+        said = {"scheme": one.scheme, "bits": one.bits}
         row, of_layers = moved(before, after, question.layers.names)
         rows.append(said | row)
         layers += [said | of_layer for of_layer in of_layers]
@@ -89,11 +89,6 @@ def measure_variants(bench: Workbench, request: Request) -> pl.DataFrame:
         row, _ = moved(before, other.measured(AS_IT_IS, question), question.layers.names)
         rows.append({"variant": name} | row)
     return pl.DataFrame(rows)
-
-
-def scheme(one: Rounding) -> str:
-    """The name of a rounding's scheme, which says what weights share a scale."""
-    return "by channel" if one.group is None else f"in groups of {one.group}"
 
 
 def moved(

@@ -72,8 +72,7 @@ def removal(blocks: Collection[int]) -> Change:
 
 def rounding(one: Rounding) -> Change:
     """The rounding of the weights of the blocks' linear layers."""
-    kind = "by channel" if one.group is None else f"in groups of {one.group}"
-    return Change(f"{one.bits} bits {kind}", {"rounding": asdict(one)}, lambda model: rounded_weights(model, one))
+    return Change(f"{one.bits} bits {one.scheme}", {"rounding": asdict(one)}, lambda model: rounded_weights(model, one))
 
 
 @dataclass(frozen=True)
