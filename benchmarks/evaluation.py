@@ -64,7 +64,7 @@ def times(job: Job, dtype: str) -> dict[str, float]:
             rows = measured(network, plan, number, layers) if layers else bare(network, plan, number)
             spent[name] += time.perf_counter() - began
             if name == "last":
-                entropies += [row["matrix_entropy"] for row in rows]
+                entropies += [row["matrix_entropy"] for row in rows if row["status"] == "ok"]
     return spent | {"effective_rank": float(np.exp(np.mean(entropies)))}
 
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rankscope.measuring import Layers, TextTask, measure_batches
 from rankscope.measuring.planned import Plan, PlannedText
 from rankscope.metrics import metric_names
-from rankscope.models import count_blocks, resolve_layers
+from rankscope.models import count_blocks, layers_before, resolve_layers
 from rankscope.models.transformers_backend import TransformersNetwork
 from tiny import tiny_model
 
@@ -58,10 +58,16 @@ def test_at_most_two_a_batch_and_one_a_group_of_layers(
     model = tiny_model("llama")
     network = TransformersNetwork.of(model)
     names = resolve_layers(layers, count_blocks(model.config))
-    task = TextTask("m", "d", layers=Layers(names), metrics=metric_names(default_only=default_only))
+    task = TextTask(
+        "m",
+        "d",
+        layers=Layers(names, layers_before(model.config, names)),
+        metrics=metric_names(default_only=default_only),
+    )
     plan = plan_of(texts)
     read.clear()
     with Reads() as scalars:
         rows = [row for _, batch in measure_batches(task, plan, network) for row in batch]
     assert len(rows) == texts * len(names)
+    assert any("linear_cka" in row for row in rows) == (layers == "all" and not default_only)
     assert (scalars.counts + read).total() <= 2 * (2 + 1), (scalars.counts, read)

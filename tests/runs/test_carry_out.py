@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +96,6 @@ def test_what_is_adopted_needs_no_network(tmp_path: Path) -> None:
     adopting = Unit(**(vars(unit(record, "a", diary)) | {"adopt": lambda _: True}))
     carry_out([group(diary, adopting)], Silent())
     assert diary.loads == []
-
-
-def test_the_next_groups_files_are_read_ahead_once_a_network_is_loaded(tmp_path: Path) -> None:
-    record, diary = opened(tmp_path), Diary()
-    one = unit(record, "a", diary)
-    first = replace(group(diary, one), read_ahead=lambda: diary.loads.append("read ahead"))
-    carry_out([first, group(diary, unit(record, "b", diary))], Silent())
-    assert diary.loads == ["a", "read ahead", "b"]
-    other = opened(tmp_path / "piece")
-    piece = unit(other, "c", diary)
-    carry_out([replace(first, units=(piece,))], Silent(), only={piece.id: [0]})
-    assert diary.loads == ["a", "read ahead", "b", "a"]
 
 
 def work(path: Path, names: tuple[str, ...], told: Any, start: Any = None, seconds: float = 0.2) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rankscope.errors import RepresentationError
-from rankscope.metrics import Representations, Spectrum, drop_tokens
+from rankscope.metrics import Representations, drop_tokens
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,6 @@ class Seen:
     def spectra_dtype(self) -> torch.dtype | None:
         """The precision of spectra."""
         return self._how.spectra_dtype
-
-    def spectra(self) -> dict[int, Spectrum]:
-        """The spectrum of each text that has one, by position in the data set; available after decomposition."""
-        each = {place: self.representations.spectrum_of(number) for number, place in enumerate(self.places)}
-        return {place: spectrum for place, spectrum in each.items() if spectrum is not None}
 
     def release(self) -> None:
         """Frees the states and data of similar size."""

@@ -146,14 +146,12 @@ class Group:
     Attributes:
         units: The units; the network is loaded for the first missing one.
         load: Loads the network and reports it to progress.
-        read_ahead: Called once it is loaded: starts reading the files of the next group's network.
         size: Size of its weights in bytes; 0 if unknown.
         device: Its device.
     """
 
     units: tuple[Unit, ...]
     load: Callable[[Progress], Any]
-    read_ahead: Callable[[], object] | None = None
     size: int = 0
     device: str = "cpu"
 
@@ -170,8 +168,6 @@ class LazyNetwork:
         """The network."""
         if not self._loaded:
             self._loaded.append(self.group.load(self.progress))
-            if self.group.read_ahead is not None:
-                self.group.read_ahead()
         return self._loaded[0]
 
     def drop(self) -> None:
@@ -228,7 +224,7 @@ def _carry_out(group: Group, progress: Progress, *, wait: bool) -> tuple[Unit, .
 
 def _carry_out_piece(group: Group, piece: Piece, progress: Progress) -> None:
     """Measures those batches of a group's units that belong to a piece."""
-    network = LazyNetwork(replace(group, read_ahead=None), progress)  # the next group may be another process's
+    network = LazyNetwork(group, progress)
     for unit in group.units:
         wanted = piece.get(unit.id, ())
         if not wanted or is_there(unit):

@@ -157,12 +157,10 @@ def _groups(opened: Sequence[tuple[Job, Record]], twins: ForgivingTwinCache, pro
         for job, record, plans in planned:
             for part in job.parts(job.subjects[place], plans.of(job.subjects[place].model)):
                 by_seed.setdefault(part.task.seed, []).append((part, record))
-        following = first.subjects[place + 1] if place + 1 < len(first.subjects) else None
         for seed, parts in by_seed.items():
             units = tuple(_unit(part, record, twins, progress) for part, record in parts)
             load = partial(_load, subject, seed, first.settings.protocol, first.placement)
-            ahead = None if following is None else following.read_ahead
-            yield Group(units, load, ahead, subject.size(first.placement), first.placement.device)
+            yield Group(units, load, subject.size(first.placement), first.placement.device)
 
 
 def _load(

@@ -38,7 +38,7 @@ def now() -> str:
 
 
 def sessions_that_measured(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Sessions of a run that measured something; earlier versions of rankscope did not record it, so all of theirs."""
+    """Sessions of a run that measured something; all sessions of earlier versions, which did not record this."""
     return [session for session in manifest.get("sessions") or [] if session.get("measured", True)]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rankscope.models import TRANSFORMERS, Backend, model_family, plain_config
-from rankscope.models.read_ahead import files_of, read_ahead
 from rankscope.runs.identity import model_entry
 
 if TYPE_CHECKING:
@@ -90,14 +89,6 @@ class Subject:
             return self.backend.permuted(self.model, seed, placement)
         twin = replace(self.model, config=self._config_of_twin)
         return self.backend.untrained(twin, seed, placement, train_mode=protocol == "paper")
-
-    def read_ahead(self) -> None:
-        """Starts reading the weight files of the trained network.
-
-        Raises:
-            ModelError: files are missing.
-        """
-        read_ahead(files_of(self.model.reference))
 
     def placed(self, placement: Placement) -> Placement:
         """Placement of the model's networks; all use the dtype of the trained one."""

@@ -43,7 +43,7 @@ class Task:
     def to_send(self) -> Task:
         """The task with only the data that a worker needs."""
         units = tuple(_to_send(unit, self.piece) for unit in self._units)
-        return replace(self, group=replace(self.group, units=units, read_ahead=None))
+        return replace(self, group=replace(self.group, units=units))
 
 
 def cut(groups: Sequence[Group], missing: Mapping[UnitId, frozenset[int]], workers: int) -> list[Task]:

@@ -12,11 +12,12 @@ def test_a_note_names_the_rows_that_it_concerns() -> None:
     assert note.numbers == {"lowest": 5.0, "highest": 7.0}
 
 
-def test_notes_that_say_the_same_are_one_for_all_their_rows() -> None:
-    notes = [
-        Note("a", "few", ("1", "2"), {"lowest": 1.0}),
-        Note("b", "few", ("1",), {}),
-        Note("a", "few", ("2", "3"), {}),
-    ]
-    assert merged_notes(notes) == [Note("a", "few", ("1", "2", "3"), {"lowest": 1.0}), notes[1]]
+def test_notes_with_the_same_text_become_one_on_all_their_rows() -> None:
+    few, same = (
+        Note("a", "few", ("1", "2"), {"lowest": 5.0, "highest": 7.0}),
+        Note("a", "few", ("2", "3"), {"lowest": 3.0}),
+    )
+    other = Note("b", "few", ("1",), {})
+    merged = Note("a", "few", ("1", "2", "3"), {"lowest": 3.0, "highest": 7.0})
+    assert merged_notes([few, other, same]) == [merged, other]
     assert merged_notes([]) == []

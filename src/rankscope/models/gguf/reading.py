@@ -18,6 +18,8 @@ def read_once() -> Iterator[None]:
 
     transformers parses a file for the configuration and again for the tokenizer, and builds the table for each module
     of the network, which takes longer than reading the weights. What is shared is only read.
+
+    The package's names are replaced for the whole process, in which one `read_once` is active at a time.
     """
     import gguf
 
@@ -30,14 +32,16 @@ def read_once() -> Iterator[None]:
             gguf.GGUFReader, gguf.get_tensor_name_map = reader, name_map
 
 
-def _by_file(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _by_file(reader: Callable[..., Any]) -> Callable[..., Any]:
     """A reader that parses a file again only if it has changed."""
 
     @lru_cache(maxsize=1)
     def parsed(path: str, _size: int, _changed: int) -> Any:
         return reader(path)
 
-    def read(path: Any) -> Any:
+    def read(path: Any, *mode: Any, **options: Any) -> Any:
+        if mode or options:  # opened to be changed
+            return reader(path, *mode, **options)
         about = Path(path).stat()
         return parsed(str(path), about.st_size, about.st_mtime_ns)
 

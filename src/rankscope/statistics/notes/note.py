@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from rankscope.statistics.aggregation import Summary
 
+_SMALLEST = ("lowest", "shortest")
+"""Numbers of a note of which the smallest made it fire; of all others it is the largest."""
+
 
 @dataclass(frozen=True)
 class ReadingFacts:
@@ -66,11 +69,16 @@ def note_with_extremes(name: str, text: str, rows: Sequence[Summary], key: str) 
 
 
 def merged_notes(notes: Iterable[Note]) -> list[Note]:
-    """Notes of several runs, merged if they say the same: one for the rows of all, with the numbers of the first."""
+    """Notes of several runs; those with the same text become one note on all their rows, with the extreme numbers."""
     found: dict[tuple[str, str], Note] = {}
     for note in notes:
         same = found.setdefault((note.name, note.text), note)
-        found[note.name, note.text] = replace(same, rows=tuple(dict.fromkeys((*same.rows, *note.rows))))
+        numbers = dict(same.numbers)
+        for name, value in note.numbers.items():
+            extreme = min if name in _SMALLEST else max
+            numbers[name] = extreme(value, numbers.get(name, value))
+        rows = tuple(dict.fromkeys((*same.rows, *note.rows)))
+        found[note.name, note.text] = replace(same, rows=rows, numbers=numbers)
     return list(found.values())
 
 
